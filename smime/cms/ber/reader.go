@@ -1,0 +1,351 @@
+package ber
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Limits bounds what reading may cost. The zero value of a field means its default.
+type Limits struct {
+	Depth   int // open elements, default 64
+	Element int // octets that Element and DER may bring into memory at once, default 1 MiB
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Depth == 0 {
+		l.Depth = 64
+	}
+	if l.Element == 0 {
+		l.Element = 1 << 20
+	}
+	return l
+}
+
+// Reader walks the elements of a BER stream. The caller opens constructed elements with Enter, closes them with
+// Leave, and takes the elements between with Element, DER, Skip or OctetString. Memory is one buffer and the stack of
+// open elements. A Reader that returned an error other than io.EOF must not be used further.
+type Reader struct {
+	src    *bufio.Reader
+	limits Limits
+	offset int64
+	open   []int64 // for each open element, the offset at which it ends, or Indefinite
+	octets *octetReader
+}
+
+// NewReader returns a Reader over src that reads no further than buffering needs.
+func NewReader(src io.Reader, limits Limits) *Reader {
+	return &Reader{src: bufio.NewReaderSize(src, 32<<10), limits: limits.withDefaults()}
+}
+
+// Offset returns how many octets were consumed.
+func (r *Reader) Offset() int64 { return r.offset }
+
+// Depth returns how many elements are open.
+func (r *Reader) Depth() int { return len(r.open) }
+
+func (r *Reader) errorf(err error, format string, args ...any) error {
+	return fmt.Errorf("at offset %d: %w: %s", r.offset, err, fmt.Sprintf(format, args...))
+}
+
+// Peek returns the header of the next element inside the innermost open one, or io.EOF where that one ends. At the
+// top level, io.EOF means that the stream ended between elements.
+func (r *Reader) Peek() (Header, error) {
+	h, _, err := r.peek()
+	return h, err
+}
+
+func (r *Reader) peek() (Header, int, error) {
+	if r.octets != nil {
+		return Header{}, 0, r.errorf(ErrSyntax, "octet string was not read to its end")
+	}
+	end := Indefinite
+	if len(r.open) > 0 {
+		end = r.open[len(r.open)-1]
+		if end == r.offset {
+			return Header{}, 0, io.EOF
+		}
+	}
+	h, n, err := r.parseNext()
+	if err != nil {
+		return Header{}, 0, err
+	}
+	if h.isEndOfContents() {
+		if len(r.open) == 0 || end != Indefinite {
+			return Header{}, 0, r.errorf(ErrSyntax, "end-of-contents outside an indefinite length")
+		}
+		return Header{}, n, io.EOF
+	}
+	if bound := r.bound(); bound != Indefinite && (r.offset+int64(n) > bound || h.Length > bound-r.offset-int64(n)) {
+		return Header{}, 0, r.errorf(ErrSyntax, "element is longer than the one around it")
+	}
+	return h, n, nil
+}
+
+// bound is where the nearest open element of definite length ends.
+func (r *Reader) bound() int64 {
+	for i := len(r.open) - 1; i >= 0; i-- {
+		if r.open[i] != Indefinite {
+			return r.open[i]
+		}
+	}
+	return Indefinite
+}
+
+func (r *Reader) parseNext() (Header, int, error) {
+	// Two octets are enough for nearly every header of definite length below 128; ask for more only where needed, so
+	// that a live stream is never read beyond the message.
+	for want := 2; ; want++ {
+		b, err := r.src.Peek(want)
+		h, n, parseErr := parseHeader(b)
+		if parseErr != nil {
+			return Header{}, 0, r.errorf(parseErr, "header")
+		}
+		if n > 0 {
+			return h, n, nil
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				if len(b) == 0 && len(r.open) == 0 {
+					return Header{}, 0, io.EOF
+				}
+				return Header{}, 0, r.errorf(io.ErrUnexpectedEOF, "header")
+			}
+			return Header{}, 0, err
+		}
+		if want > maxHeaderSize {
+			return Header{}, 0, r.errorf(ErrSyntax, "header too long")
+		}
+	}
+}
+
+func (r *Reader) discard(n int) {
+	// The octets were peeked: discarding them cannot fail.
+	d, _ := r.src.Discard(n)
+	r.offset += int64(d)
+}
+
+// Enter opens the next element, which must be constructed and carry this tag.
+func (r *Reader) Enter(class Class, number uint32) error {
+	h, n, err := r.peek()
+	if err != nil {
+		return noEOF(err)
+	}
+	if !h.Is(class, number) {
+		return r.errorf(ErrTag, "%v instead of %v", h, Header{Class: class, Number: number})
+	}
+	return r.enter(h, n)
+}
+
+func (r *Reader) enter(h Header, n int) error {
+	if !h.Constructed {
+		return r.errorf(ErrSyntax, "%v is primitive", h)
+	}
+	if len(r.open) >= r.limits.Depth {
+		return r.errorf(ErrTooDeep, "limit is %d", r.limits.Depth)
+	}
+	r.discard(n)
+	end := Indefinite
+	if h.Length != Indefinite {
+		end = r.offset + h.Length
+	}
+	r.open = append(r.open, end)
+	return nil
+}
+
+// Leave closes the innermost open element, which must have been read to its end.
+func (r *Reader) Leave() error {
+	if len(r.open) == 0 {
+		return r.errorf(ErrSyntax, "no element is open")
+	}
+	h, n, err := r.peek()
+	if err == nil {
+		return r.errorf(ErrSyntax, "surplus element %v", h)
+	}
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	r.discard(n)
+	r.open = r.open[:len(r.open)-1]
+	return nil
+}
+
+// Element returns the next element verbatim, header and all. It may be at most max octets long, or the reader's own
+// limit where max is 0.
+func (r *Reader) Element(max int) ([]byte, error) {
+	if max <= 0 {
+		max = r.limits.Element
+	}
+	var raw []byte
+	err := r.walk(func(n int64) error {
+		if n > int64(max-len(raw)) {
+			return r.errorf(ErrTooLarge, "limit is %d octets", max)
+		}
+		start := len(raw)
+		raw = append(raw, make([]byte, n)...)
+		got, err := io.ReadFull(r.src, raw[start:])
+		r.offset += int64(got)
+		if err != nil {
+			return noEOF(err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return raw, nil
+}
+
+// DER returns the next element re-encoded as DER; see [ToDER]. The limit is that of Element.
+func (r *Reader) DER(max int) ([]byte, error) {
+	raw, err := r.Element(max)
+	if err != nil {
+		return nil, err
+	}
+	return ToDER(raw, r.limits)
+}
+
+// Skip passes over the next element, whatever its size.
+func (r *Reader) Skip() error {
+	return r.walk(func(n int64) error {
+		for n > 0 {
+			d, err := r.src.Discard(int(min(n, 1<<30)))
+			r.offset += int64(d)
+			n -= int64(d)
+			if err != nil {
+				return noEOF(err)
+			}
+		}
+		return nil
+	})
+}
+
+// walk passes over one element and calls take for each run of its octets. Definite lengths are one run; an indefinite
+// one is opened, so that its end can be found.
+func (r *Reader) walk(take func(n int64) error) error {
+	base := len(r.open)
+	for {
+		h, n, err := r.peek()
+		switch {
+		case errors.Is(err, io.EOF) && len(r.open) > base:
+			if err := take(int64(n)); err != nil {
+				return err
+			}
+			r.open = r.open[:len(r.open)-1]
+		case err != nil:
+			return noEOF(err)
+		case h.Length != Indefinite:
+			if err := take(int64(n) + h.Length); err != nil {
+				return err
+			}
+		default:
+			if len(r.open) >= r.limits.Depth {
+				return r.errorf(ErrTooDeep, "limit is %d", r.limits.Depth)
+			}
+			if err := take(int64(n)); err != nil {
+				return err
+			}
+			r.open = append(r.open, Indefinite)
+		}
+		if len(r.open) == base {
+			return nil
+		}
+	}
+}
+
+// OctetString opens the next element, an OCTET STRING under this tag (its own, or an implicit one), primitive or in
+// segments, and returns its content as a stream. It must be read to io.EOF before the Reader is used again.
+func (r *Reader) OctetString(class Class, number uint32) (io.Reader, error) {
+	h, n, err := r.peek()
+	if err != nil {
+		return nil, noEOF(err)
+	}
+	if !h.Is(class, number) {
+		return nil, r.errorf(ErrTag, "%v instead of an octet string %v", h, Header{Class: class, Number: number})
+	}
+	o := &octetReader{r: r, base: len(r.open)}
+	if h.Constructed {
+		if err := r.enter(h, n); err != nil {
+			return nil, err
+		}
+	} else {
+		r.discard(n)
+		o.left = h.Length
+	}
+	r.octets = o
+	return o, nil
+}
+
+type octetReader struct {
+	r    *Reader
+	base int   // depth outside the string
+	left int64 // octets left in the segment that is being read
+	err  error
+}
+
+func (o *octetReader) Read(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for o.left == 0 {
+		if o.err = o.next(); o.err != nil {
+			return 0, o.err
+		}
+	}
+	if int64(len(p)) > o.left {
+		p = p[:o.left]
+	}
+	n, err := o.r.src.Read(p)
+	o.left -= int64(n)
+	o.r.offset += int64(n)
+	if err != nil {
+		o.err = noEOF(err)
+		if n > 0 {
+			return n, nil
+		}
+		return 0, o.err
+	}
+	return n, nil
+}
+
+// next moves to the next segment, through any segments that hold segments, or returns io.EOF behind the last one.
+func (o *octetReader) next() error {
+	r := o.r
+	r.octets = nil
+	for len(r.open) > o.base {
+		h, n, err := r.peek()
+		switch {
+		case errors.Is(err, io.EOF):
+			r.discard(n)
+			r.open = r.open[:len(r.open)-1]
+		case err != nil:
+			return err
+		case !h.Is(Universal, TagOctetString):
+			return r.errorf(ErrTag, "%v as a segment of an octet string", h)
+		case h.Constructed:
+			if err := r.enter(h, n); err != nil {
+				return err
+			}
+		default:
+			r.discard(n)
+			o.left = h.Length
+			if o.left > 0 {
+				r.octets = o
+				return nil
+			}
+		}
+	}
+	return io.EOF
+}
+
+// noEOF says that an end of input inside an element is no regular end.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
