@@ -1,0 +1,207 @@
+package safeio
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Temporary files are recognized by this pattern, so that [RemoveStale] takes away our own and no others.
+const (
+	tempPrefix = ".sealmail-"
+	tempSuffix = ".tmp"
+)
+
+// File is a file that is being written and takes its target's place only with [File.Commit]. It is for use by one
+// goroutine.
+type File struct {
+	disk Disk
+	path string // the target, links resolved
+	perm fs.FileMode
+	temp *os.File // nil once committed or aborted
+	err  error    // the first failed write; it bars the commit
+}
+
+// Create begins to replace the file at path, which will have exactly the permissions perm (the umask is not applied;
+// until then only the owner can read what is written). Nothing changes at path before [File.Commit].
+//
+// If path is a symbolic link, the file that it names is replaced and the link stays; a link to nothing is an error. An
+// existing path that is not a file gives [ErrNotRegular].
+//
+//	f, err := disk.Create(path, 0o600)
+//	if err != nil { … }
+//	defer f.Close() // aborts, unless committed
+//	… write to f …
+//	return f.Commit()
+func (d Disk) Create(path string, perm fs.FileMode) (*File, error) {
+	target, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.before(OpCreate, target); err != nil {
+		return nil, err
+	}
+	temp, err := createTemp(filepath.Dir(target))
+	if err != nil {
+		return nil, err
+	}
+	return &File{disk: d, path: target, perm: perm, temp: temp}, nil
+}
+
+// Write appends to what will be the file. After a failed write the file cannot be committed.
+func (f *File) Write(p []byte) (int, error) {
+	if f.temp == nil {
+		return 0, fs.ErrClosed
+	}
+	if f.err != nil {
+		return 0, f.err
+	}
+	if f.err = f.disk.before(OpWrite, f.path); f.err != nil {
+		return 0, f.err
+	}
+	n, err := f.temp.Write(p)
+	f.err = err
+	return n, err
+}
+
+// Commit brings the file to the disk and puts it in its place. For what an error leaves behind see [Disk.WriteFile].
+// A file can be committed once.
+func (f *File) Commit() error {
+	if f.temp == nil {
+		return fs.ErrClosed
+	}
+	if err := f.settle(); err != nil {
+		return errors.Join(err, f.Abort())
+	}
+	return f.disk.syncDir(filepath.Dir(f.path))
+}
+
+// settle makes the temporary file durable and renames it. Until it returns nil the file can be aborted.
+func (f *File) settle() error {
+	if f.err != nil {
+		return fmt.Errorf("not committed after a failed write: %w", f.err)
+	}
+	if err := f.temp.Chmod(f.perm); err != nil {
+		return err
+	}
+	if err := f.disk.before(OpSync, f.path); err != nil {
+		return err
+	}
+	if err := f.temp.Sync(); err != nil {
+		return err
+	}
+	if !canRenameOpen {
+		if err := f.temp.Close(); err != nil {
+			return err
+		}
+	}
+	if err := f.disk.before(OpRename, f.path); err != nil {
+		return err
+	}
+	if err := os.Rename(f.temp.Name(), f.path); err != nil {
+		return err
+	}
+	// Closing gives up the lock, so it waits for the rename where it can. Its error says nothing about a file
+	// that has been synced.
+	_ = f.temp.Close()
+	f.temp = nil
+	return nil
+}
+
+// Abort gives up what was written and leaves the target as it is. It does nothing after Commit or Abort.
+func (f *File) Abort() error {
+	if f.temp == nil {
+		return nil
+	}
+	temp := f.temp
+	f.temp = nil
+	if err := temp.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+		return errors.Join(err, os.Remove(temp.Name()))
+	}
+	return os.Remove(temp.Name())
+}
+
+// Close aborts a file that was not committed, so that it can be deferred; after Commit it does nothing.
+func (f *File) Close() error { return f.Abort() }
+
+// RemoveStale removes from dir, and not from directories below it, the temporary files that a kill left behind. Files
+// that another process is still writing are left alone. It is no error if dir does not exist.
+func RemoveStale(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		name := e.Name()
+		if !e.Type().IsRegular() || !strings.HasPrefix(name, tempPrefix) || !strings.HasSuffix(name, tempSuffix) {
+			continue
+		}
+		err := removeUnlocked(filepath.Join(dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errLocked) && !errors.Is(err, errNoLocks) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+var (
+	// errLocked says that a temporary file belongs to somebody who still writes it.
+	errLocked = errors.New("in use")
+	// errNoLocks says that the file system has no locks. A file in use cannot be told from a stale one there, so
+	// none is removed.
+	errNoLocks = errors.New("file system without locks")
+)
+
+// createTemp makes a temporary file in dir that is locked as long as it is open, so that RemoveStale can tell it from
+// what a kill left behind.
+func createTemp(dir string) (*os.File, error) {
+	const attempts = 16
+	for range attempts {
+		f, err := os.CreateTemp(dir, tempPrefix+"*"+tempSuffix) // mode 0600
+		if err != nil {
+			return nil, err
+		}
+		if err = lock(f); err == nil || errors.Is(err, errNoLocks) {
+			// Between its making and its locking RemoveStale may have taken it for a stale one.
+			if _, err = os.Lstat(f.Name()); err == nil {
+				return f, nil
+			}
+		}
+		_ = f.Close()
+		_ = os.Remove(f.Name())
+		if !errors.Is(err, errLocked) && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("no temporary file in %s after %d attempts: %w", dir, attempts, errLocked)
+}
+
+// resolve returns the path that a write to path changes: the end of a symbolic link, or path itself.
+func resolve(path string) (string, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return path, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return "", fmt.Errorf("following a symbolic link: %w", err)
+		}
+		if info, err = os.Stat(path); err != nil {
+			return "", err
+		}
+	}
+	if !info.Mode().IsRegular() {
+		return "", &fs.PathError{Op: OpCreate, Path: path, Err: ErrNotRegular}
+	}
+	return path, nil
+}
