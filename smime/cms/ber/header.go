@@ -64,7 +64,10 @@ const (
 	maxLengthBytes = 7         // content lengths up to 2^56-1
 )
 
-// parseHeader reads a header from the front of b. n is the octets used; n == 0 with a nil error asks for more input.
+// ParseHeader reads a header from the front of b. n is the octets used; n == 0 with a nil error says that b ends inside
+// the header.
+func ParseHeader(b []byte) (h Header, n int, err error) { return parseHeader(b) }
+
 func parseHeader(b []byte) (h Header, n int, err error) {
 	if len(b) < 2 {
 		return Header{}, 0, nil

@@ -42,6 +42,9 @@ func NewReader(src io.Reader, limits Limits) *Reader {
 // Offset returns how many octets were consumed.
 func (r *Reader) Offset() int64 { return r.offset }
 
+// Rest returns what follows the elements that were read, as plain octets. The Reader must not be used further.
+func (r *Reader) Rest() io.Reader { return r.src }
+
 // Depth returns how many elements are open.
 func (r *Reader) Depth() int { return len(r.open) }
 

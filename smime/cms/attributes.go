@@ -1,0 +1,186 @@
+package cms
+
+import (
+	"encoding/asn1"
+	"fmt"
+	"time"
+
+	"github.com/sealmail/sealmail/smime/cms/ber"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// Attribute is one signed or unsigned attribute (RFC 5652 section 5.3).
+type Attribute struct {
+	Type   asn1.ObjectIdentifier // nil for an identifier with an arc that does not fit an int
+	Values [][]byte              // DER of each value
+}
+
+// Attributes is a set of attributes; nil where the message has no such set.
+type Attributes []Attribute
+
+const (
+	maxAttributes      = 128 // in one set
+	maxAttributeValues = 64  // in one attribute
+)
+
+// Values returns the values of all attributes of this type.
+func (a Attributes) Values(attributeType asn1.ObjectIdentifier) [][]byte {
+	var values [][]byte
+	for _, attribute := range a {
+		if attribute.Type.Equal(attributeType) {
+			values = append(values, attribute.Values...)
+		}
+	}
+	return values
+}
+
+// single returns the only value of the only attribute of this type, nil if there is no such attribute, and else
+// [ErrDuplicateAttribute] or [ErrMultiValued].
+func (a Attributes) single(attributeType asn1.ObjectIdentifier) (cryptobyte.String, error) {
+	var found *Attribute
+	for i := range a {
+		if !a[i].Type.Equal(attributeType) {
+			continue
+		}
+		if found != nil {
+			return nil, fmt.Errorf("%w: %v", ErrDuplicateAttribute, attributeType)
+		}
+		found = &a[i]
+	}
+	if found == nil {
+		return nil, nil
+	}
+	if len(found.Values) != 1 {
+		return nil, fmt.Errorf("%w: %v", ErrMultiValued, attributeType)
+	}
+	return found.Values[0], nil
+}
+
+// attributes reads a set of attributes under an implicit tag. der is the set as a SET OF in DER, which is what is
+// signed (RFC 5652 section 5.4).
+func (s *structure) attributes(number uint32) (list Attributes, der []byte, err error) {
+	raw, err := s.der()
+	if err != nil {
+		return nil, nil, err
+	}
+	in := cryptobyte.String(raw)
+	var members cryptobyte.String
+	if !in.ReadASN1(&members, cbasn1.Tag(number).Constructed().ContextSpecific()) || !in.Empty() {
+		return nil, nil, fmt.Errorf("%w: attributes", ErrMalformed)
+	}
+	list = Attributes{}
+	var content []byte
+	for !members.Empty() {
+		if len(list) == maxAttributes {
+			return nil, nil, fmt.Errorf("%w: more than %d attributes", ErrTooMany, maxAttributes)
+		}
+		attribute, der, err := readAttribute(&members)
+		if err != nil {
+			return nil, nil, err
+		}
+		list = append(list, attribute)
+		content = append(content, der...)
+	}
+	content, err = ber.SortSetOf(content)
+	if err != nil {
+		return nil, nil, malformed(err)
+	}
+	return list, ber.AppendElement(nil, ber.Universal, true, ber.TagSet, content), nil
+}
+
+// readAttribute reads one Attribute; der is the attribute with its values in the order of DER.
+func readAttribute(in *cryptobyte.String) (a Attribute, der []byte, err error) {
+	var seq, oid, set cryptobyte.String
+	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) {
+		return a, nil, fmt.Errorf("%w: attribute", ErrMalformed)
+	}
+	head := seq
+	if !head.ReadASN1Element(&oid, cbasn1.OBJECT_IDENTIFIER) || !head.ReadASN1(&set, cbasn1.SET) || !head.Empty() {
+		return a, nil, fmt.Errorf("%w: attribute", ErrMalformed)
+	}
+	a.Type, _ = readOID(&seq) // the element was just read
+	values, err := ber.SortSetOf(set)
+	if err != nil {
+		return a, nil, malformed(err)
+	}
+	der = append(der, oid...)
+	der = ber.AppendElement(der, ber.Universal, true, ber.TagSet, values)
+	der = ber.AppendElement(nil, ber.Universal, true, ber.TagSequence, der)
+	for rest := cryptobyte.String(values); !rest.Empty(); {
+		var value cryptobyte.String
+		if len(a.Values) == maxAttributeValues {
+			return a, nil, fmt.Errorf("%w: more than %d values of an attribute", ErrTooMany, maxAttributeValues)
+		}
+		if !rest.ReadAnyASN1Element(&value, new(cbasn1.Tag)) {
+			return a, nil, fmt.Errorf("%w: attribute value", ErrMalformed)
+		}
+		a.Values = append(a.Values, value)
+	}
+	return a, der, nil
+}
+
+// marshal returns the set as a SET OF in DER.
+func (a Attributes) marshal() ([]byte, error) {
+	var content []byte
+	for _, attribute := range a {
+		var values []byte
+		for _, v := range attribute.Values {
+			values = append(values, v...)
+		}
+		values, err := ber.SortSetOf(values)
+		if err != nil {
+			return nil, fmt.Errorf("value of attribute %v: %w", attribute.Type, err)
+		}
+		var b cryptobyte.Builder
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(attribute.Type)
+			b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(values) })
+		})
+		der, err := b.Bytes()
+		if err != nil {
+			return nil, fmt.Errorf("attribute %v: %w", attribute.Type, err)
+		}
+		content = append(content, der...)
+	}
+	content, err := ber.SortSetOf(content)
+	if err != nil {
+		return nil, err
+	}
+	return ber.AppendElement(nil, ber.Universal, true, ber.TagSet, content), nil
+}
+
+// parseSigningTime reads a Time as RFC 5652 section 11.3 has it: in UTC, with seconds.
+func parseSigningTime(value cryptobyte.String) (time.Time, error) {
+	var content cryptobyte.String
+	var tag cbasn1.Tag
+	if !value.ReadAnyASN1(&content, &tag) || !value.Empty() {
+		return time.Time{}, fmt.Errorf("%w: signing time", ErrAttributes)
+	}
+	var t time.Time
+	var err error
+	switch tag {
+	case cbasn1.UTCTime:
+		if t, err = time.Parse("060102150405Z", string(content)); err == nil && t.Year() >= 2050 {
+			t = t.AddDate(-100, 0, 0) // section 11.3: two digits mean 1950 to 2049
+		}
+	case cbasn1.GeneralizedTime:
+		t, err = time.Parse("20060102150405Z", string(content))
+	default:
+		err = fmt.Errorf("tag %#02x", uint8(tag))
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: signing time: %w", ErrAttributes, err)
+	}
+	return t, nil
+}
+
+// addSigningTime appends a Time: UTCTime up to 2049, GeneralizedTime after (RFC 5652 section 11.3).
+func addSigningTime(b *cryptobyte.Builder, t time.Time) {
+	t = t.UTC()
+	if t.Year() >= 1950 && t.Year() < 2050 {
+		b.AddASN1UTCTime(t)
+		return
+	}
+	b.AddASN1GeneralizedTime(t)
+}

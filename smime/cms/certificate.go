@@ -1,0 +1,156 @@
+package cms
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"math/big"
+
+	"github.com/sealmail/sealmail/smime/cms/ber"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// IdentifierForm says in which of the two ways a message names a certificate.
+type IdentifierForm int
+
+// The two forms of SignerIdentifier and RecipientIdentifier (RFC 5652 sections 5.3 and 6.2.1).
+const (
+	IssuerAndSerialNumber IdentifierForm = iota
+	SubjectKeyIdentifier
+)
+
+// CertificateIdentifier names a certificate in one of two forms: Issuer and Serial, or SubjectKeyID.
+type CertificateIdentifier struct {
+	Issuer       []byte // DER of the Name
+	Serial       *big.Int
+	SubjectKeyID []byte
+}
+
+// NewCertificateIdentifier names c in the given form. A certificate without the subjectKeyIdentifier extension cannot
+// be named by it.
+func NewCertificateIdentifier(c *x509.Certificate, form IdentifierForm) (CertificateIdentifier, error) {
+	switch form {
+	case IssuerAndSerialNumber:
+		return CertificateIdentifier{Issuer: c.RawIssuer, Serial: c.SerialNumber}, nil
+	case SubjectKeyIdentifier:
+		if len(c.SubjectKeyId) == 0 {
+			return CertificateIdentifier{}, fmt.Errorf("certificate has no subject key identifier")
+		}
+		return CertificateIdentifier{SubjectKeyID: c.SubjectKeyId}, nil
+	}
+	return CertificateIdentifier{}, fmt.Errorf("unknown form of certificate identifier %d", form)
+}
+
+// Matches reports whether c is the certificate that id names.
+func (id CertificateIdentifier) Matches(c *x509.Certificate) bool {
+	return c != nil && id.matches(c.RawIssuer, c.SerialNumber, c.SubjectKeyId)
+}
+
+// MatchesRaw is Matches for a certificate that was not parsed, and perhaps cannot be.
+func (id CertificateIdentifier) MatchesRaw(c RawCertificate) bool {
+	issuer, serial, keyID, ok := c.names()
+	return ok && id.matches(issuer, serial, keyID)
+}
+
+func (id CertificateIdentifier) matches(issuer []byte, serial *big.Int, keyID []byte) bool {
+	if len(id.SubjectKeyID) > 0 {
+		return bytes.Equal(id.SubjectKeyID, keyID)
+	}
+	return id.Serial != nil && serial != nil && id.Serial.Cmp(serial) == 0 && bytes.Equal(id.Issuer, issuer)
+}
+
+// add appends the SignerIdentifier or RecipientIdentifier to b.
+func (id CertificateIdentifier) add(b *cryptobyte.Builder) {
+	if len(id.SubjectKeyID) > 0 {
+		b.AddASN1(cbasn1.Tag(0).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(id.SubjectKeyID) })
+		return
+	}
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddBytes(id.Issuer)
+		b.AddASN1BigInt(id.Serial)
+	})
+}
+
+// certificateIdentifier reads a SignerIdentifier or RecipientIdentifier.
+func (s *structure) certificateIdentifier() (id CertificateIdentifier, err error) {
+	keyID, err := s.optional(0)
+	if err != nil {
+		return id, err
+	}
+	if keyID {
+		if id.SubjectKeyID, err = s.octets(ber.ContextSpecific, 0); err == nil && len(id.SubjectKeyID) == 0 {
+			err = fmt.Errorf("%w: empty subject key identifier", ErrMalformed)
+		}
+		return id, err
+	}
+	der, err := s.der()
+	if err != nil {
+		return id, err
+	}
+	in := cryptobyte.String(der)
+	id, ok := readIssuerAndSerialNumber(&in)
+	if !ok || !in.Empty() {
+		return id, fmt.Errorf("%w: issuer and serial number", ErrMalformed)
+	}
+	return id, nil
+}
+
+// readIssuerAndSerialNumber reads an IssuerAndSerialNumber (RFC 5652 section 10.2.4) from DER.
+func readIssuerAndSerialNumber(in *cryptobyte.String) (id CertificateIdentifier, ok bool) {
+	var seq, issuer cryptobyte.String
+	id.Serial = new(big.Int)
+	ok = in.ReadASN1(&seq, cbasn1.SEQUENCE) &&
+		seq.ReadASN1Element(&issuer, cbasn1.SEQUENCE) &&
+		seq.ReadASN1Integer(id.Serial) && seq.Empty()
+	id.Issuer = issuer
+	return id, ok
+}
+
+// RawCertificate is a certificate as it came in a message. It is parsed only when needed, because crypto/x509 refuses
+// some that are merely unusual.
+type RawCertificate []byte
+
+// Parse parses the certificate.
+func (c RawCertificate) Parse() (*x509.Certificate, error) { return x509.ParseCertificate(c) }
+
+// names reads what a CertificateIdentifier may refer to (RFC 5280 section 4.1). The key identifier may be missing.
+func (c RawCertificate) names() (issuer []byte, serial *big.Int, keyID []byte, ok bool) {
+	in := cryptobyte.String(c)
+	var cert, tbs, name cryptobyte.String
+	serial = new(big.Int)
+	if !in.ReadASN1(&cert, cbasn1.SEQUENCE) || !cert.ReadASN1(&tbs, cbasn1.SEQUENCE) ||
+		!tbs.SkipOptionalASN1(cbasn1.Tag(0).Constructed().ContextSpecific()) || // version
+		!tbs.ReadASN1Integer(serial) ||
+		!tbs.SkipASN1(cbasn1.SEQUENCE) || // signature
+		!tbs.ReadASN1Element(&name, cbasn1.SEQUENCE) {
+		return nil, nil, nil, false
+	}
+	var list, extensions cryptobyte.String
+	var present bool
+	if !tbs.SkipASN1(cbasn1.SEQUENCE) || // validity
+		!tbs.SkipASN1(cbasn1.SEQUENCE) || // subject
+		!tbs.SkipASN1(cbasn1.SEQUENCE) || // subjectPublicKeyInfo
+		!tbs.SkipOptionalASN1(cbasn1.Tag(1).ContextSpecific()) || // issuerUniqueID
+		!tbs.SkipOptionalASN1(cbasn1.Tag(2).ContextSpecific()) || // subjectUniqueID
+		!tbs.ReadOptionalASN1(&list, &present, cbasn1.Tag(3).Constructed().ContextSpecific()) ||
+		!present || !list.ReadASN1(&extensions, cbasn1.SEQUENCE) {
+		return name, serial, nil, true
+	}
+	for !extensions.Empty() {
+		var extension, value, id cryptobyte.String
+		if !extensions.ReadASN1(&extension, cbasn1.SEQUENCE) {
+			break
+		}
+		oid, ok := readOID(&extension)
+		if !ok || !oid.Equal(oidExtensionSubjectKeyID) {
+			continue
+		}
+		if extension.SkipOptionalASN1(cbasn1.BOOLEAN) && extension.ReadASN1(&value, cbasn1.OCTET_STRING) &&
+			value.ReadASN1(&id, cbasn1.OCTET_STRING) {
+			keyID = id
+		}
+		break
+	}
+	return name, serial, keyID, true
+}

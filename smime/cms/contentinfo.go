@@ -1,0 +1,108 @@
+package cms
+
+import (
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sealmail/sealmail/smime/cms/ber"
+)
+
+// Limits bounds what reading a message may cost. The zero value of a field means its default.
+type Limits struct {
+	Depth        int   // nested elements, default 64
+	Structure    int   // octets held in memory for everything but content: certificates, attributes…, default 4 MiB
+	Signers      int   // SignerInfos, default 64
+	Recipients   int   // RecipientInfos, default 1024
+	Certificates int   // certificates, and likewise revocation lists, default 256
+	Content      int64 // octets of content; 0 means unbounded
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, f := range []struct {
+		field *int
+		value int
+	}{
+		{&l.Depth, 64},
+		{&l.Structure, 4 << 20},
+		{&l.Signers, 64},
+		{&l.Recipients, 1024},
+		{&l.Certificates, 256},
+	} {
+		if *f.field == 0 {
+			*f.field = f.value
+		}
+	}
+	return l
+}
+
+// ContentInfo is a message whose head was read (RFC 5652 section 3): a *[SignedData] or an *[EnvelopedData]. It holds
+// the open stream, from which its methods read on.
+type ContentInfo interface {
+	// ContentType says which kind of message it is: OIDSignedData, OIDEnvelopedData or OIDAuthEnvelopedData.
+	ContentType() asn1.ObjectIdentifier
+}
+
+// Read reads the head of a CMS message in BER or DER and stops before its content, without reading further than
+// buffering needs. Content types that are not implemented are an *[UnsupportedError].
+//
+// Behind the message, when its end is reached, zero octets and white space are tolerated, because files and base64
+// decoders add them; anything else is [ErrTrailing], so that nothing rides along unseen.
+func Read(src io.Reader, l Limits) (ContentInfo, error) {
+	l = l.withDefaults()
+	r := ber.NewReader(src, ber.Limits{Depth: l.Depth, Element: l.Structure})
+	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
+		return nil, malformed(err)
+	}
+	contentType, err := newStructure(r, l).oid()
+	if err != nil {
+		return nil, err
+	}
+	known := contentType.Equal(OIDSignedData) || contentType.Equal(OIDEnvelopedData) || contentType.Equal(OIDAuthEnvelopedData)
+	if !known {
+		return nil, &UnsupportedError{What: "content type", Algorithm: contentType}
+	}
+	if err := r.Enter(ber.ContextSpecific, 0); err != nil {
+		return nil, malformed(err)
+	}
+	if contentType.Equal(OIDSignedData) {
+		return orError(readSignedData(r, l))
+	}
+	return orError(readEnvelopedData(r, l, contentType.Equal(OIDAuthEnvelopedData)))
+}
+
+// orError keeps a nil pointer from becoming an interface that is not nil.
+func orError[T ContentInfo](info T, err error) (ContentInfo, error) {
+	if err != nil {
+		return nil, err
+	}
+	return info, nil
+}
+
+// readEnd closes the ContentInfo, behind everything inside its content field, and checks what follows it.
+func readEnd(r *ber.Reader) error {
+	for range 2 { // the [0] around the content, and the ContentInfo itself
+		if err := r.Leave(); err != nil {
+			return malformed(err)
+		}
+	}
+	rest := r.Rest()
+	buf := make([]byte, 512)
+	for {
+		n, err := rest.Read(buf)
+		for _, b := range buf[:n] {
+			switch b {
+			case 0, ' ', '\t', '\r', '\n':
+			default:
+				return fmt.Errorf("%w: octet %#02x", ErrTrailing, b)
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
