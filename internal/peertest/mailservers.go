@@ -1,0 +1,106 @@
+package peertest
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Servers are a Dovecot and a Postfix that run for this test process, on loopback. Mail for the users is delivered
+// from one to the other; mail for anybody else bounces at once, and nothing leaves loopback.
+type Servers struct {
+	IMAP        string // host:port, STARTTLS required before login
+	IMAPS       string // host:port, TLS
+	SMTP        string // host:port, as other hosts use it: STARTTLS offered, no login, mail for the users only
+	Submission  string // host:port, STARTTLS and login required
+	Submissions string // host:port, TLS, login required
+	CAFile      string // PEM: the trust anchor of the servers' certificate, which names localhost and 127.0.0.1
+	Users       []User // alice, bob and carol
+	// Full is a user whose mailbox takes no message of more than about a kilobyte.
+	Full User
+	// MailDir returns the Maildir folder in which Dovecot keeps a folder ("INBOX", "Sent", ASCII names) of a user,
+	// given by address. It exists once something was delivered or the user logged in.
+	MailDir func(user, folder string) string
+
+	config string // Dovecot's
+}
+
+// User is an account on the servers.
+type User struct {
+	Address  string // also the login name
+	Password string
+}
+
+// User returns the user with the local part name.
+func (s Servers) User(t testing.TB, name string) User {
+	t.Helper()
+	for _, u := range s.Users {
+		if strings.HasPrefix(u.Address, name+"@") {
+			return u
+		}
+	}
+	t.Fatalf("the mail servers have no user %s", name)
+	return User{}
+}
+
+// Empty expunges all messages in all folders of a user, given by address. Tests of one package share the servers;
+// those that count messages begin so.
+func (s Servers) Empty(t testing.TB, user string) {
+	t.Helper()
+	Run(t, "doveadm", "-c", s.config, "expunge", "-u", user, "mailbox", "*", "all")
+}
+
+// MailServers returns the mail servers of this test process, which are started when the first test asks. They need
+// dovecot (2.3), postfix and root; if these are absent the test is skipped, or fails where peers are required. The
+// package must use [Main], which stops them. They end, and their files go, also when the test process is killed.
+func MailServers(t testing.TB) Servers {
+	t.Helper()
+	process.Lock()
+	if !process.managed {
+		process.Unlock()
+		t.Fatal("mail servers need `func TestMain(m *testing.M) { peertest.Main(m) }` in the package")
+	}
+	if process.mail == nil && process.mailErr == nil {
+		process.mail, process.mailErr = startMail()
+	}
+	stack, err := process.mail, process.mailErr
+	process.Unlock()
+
+	var absent *absentError
+	if errors.As(err, &absent) {
+		missing(t, absent.peer, requirePeers, absent.Error())
+	}
+	if err != nil {
+		t.Fatalf("starting the mail servers: %v", err)
+	}
+	return stack.servers()
+}
+
+// absentError says what the mail servers lack on this machine.
+type absentError struct {
+	peer   string
+	reason string
+}
+
+func (e *absentError) Error() string { return "peer " + e.peer + " is absent: " + e.reason }
+
+const mailDomain = "example.test"
+
+func (s *mailStack) servers() Servers {
+	user := func(name string) User { return User{Address: name + "@" + mailDomain, Password: "secret"} }
+	return Servers{
+		IMAP: s.IMAP, IMAPS: s.IMAPS, SMTP: s.SMTP, Submission: s.Submission, Submissions: s.Submissions,
+		CAFile: filepath.Join(s.Dir, caFile),
+		Users:  []User{user("alice"), user("bob"), user("carol")},
+		Full:   user("full"),
+		MailDir: func(user, folder string) string {
+			dir := filepath.Join(s.Dir, "mail", user, "Maildir")
+			if !strings.EqualFold(folder, "INBOX") {
+				dir = filepath.Join(dir, "."+strings.ReplaceAll(folder, "/", "."))
+			}
+			return dir
+		},
+		config: filepath.Join(s.Dir, dovecotConf),
+	}
+}
