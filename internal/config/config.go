@@ -1,0 +1,308 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/mail"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/sealmail/sealmail/mailbox"
+)
+
+// TimestampPolicy says what sending does about trusted timestamps.
+type TimestampPolicy string
+
+// The policies: required fails closed when no authority answers, preferred goes on without and says so, off asks none.
+const (
+	TimestampRequired  TimestampPolicy = "required"
+	TimestampPreferred TimestampPolicy = "preferred"
+	TimestampOff       TimestampPolicy = "off"
+)
+
+// Account is one validated account. It is never changed after loading.
+type Account struct {
+	Name             string
+	Address          string // addr-spec
+	DisplayName      string // may be empty
+	Default          bool
+	IMAP             mailbox.Endpoint
+	SMTP             mailbox.Endpoint
+	User             string
+	PasswordCommand  string // empty: the file, or the vault
+	PasswordFile     string
+	TSA              []string // URLs, asked in this order
+	Timestamp        TimestampPolicy
+	InsecureLoopback bool
+}
+
+// Config is the validated configuration.
+type Config struct {
+	Path     string
+	Accounts []Account // sorted by name
+}
+
+// Error is what is wrong with the configuration, and how to mend it. It means that nothing was attempted.
+type Error struct {
+	Path string
+	Line int // 0: of the whole file
+	Why  string
+	Hint string
+}
+
+func (e *Error) Error() string {
+	if e.Line > 0 {
+		return fmt.Sprintf("%s:%d: %s", e.Path, e.Line, e.Why)
+	}
+	return fmt.Sprintf("%s: %s", e.Path, e.Why)
+}
+
+// ErrNoAccount means that no account answers to what was asked for.
+var ErrNoAccount = errors.New("no such account")
+
+// fileAccount is an account as it stands in the file.
+type fileAccount struct {
+	Address          string   `toml:"address"`
+	DisplayName      string   `toml:"display_name,omitempty"`
+	Default          bool     `toml:"default,omitempty"`
+	IMAP             string   `toml:"imap"`
+	SMTP             string   `toml:"smtp"`
+	User             string   `toml:"user"`
+	PasswordCommand  string   `toml:"password_command,omitempty"`
+	PasswordFile     string   `toml:"password_file,omitempty"`
+	TSA              []string `toml:"tsa,omitempty"`
+	Timestamp        string   `toml:"timestamp"`
+	InsecureLoopback bool     `toml:"insecure_loopback,omitempty"`
+}
+
+var knownKeys = []string{"address", "display_name", "default", "imap", "smtp", "user", "password_command", "password_file", "tsa", "timestamp", "insecure_loopback"}
+
+type file struct {
+	Account map[string]fileAccount `toml:"account"`
+}
+
+const maxSize = 1 << 20
+
+// Load reads and validates the configuration. A file that is not there is an empty configuration; anything else that is
+// wrong is an *Error.
+func Load(path string) (*Config, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Config{Path: path}, nil
+	}
+	if err != nil {
+		return nil, &Error{Path: path, Why: err.Error(), Hint: "make the file readable, or name another home with --home"}
+	}
+	if info.Size() > maxSize {
+		return nil, &Error{Path: path, Why: "larger than 1 MiB", Hint: "this is not a sealmail configuration"}
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, &Error{Path: path, Why: err.Error(), Hint: "make the file readable, or name another home with --home"}
+	}
+	return Parse(path, data)
+}
+
+// Parse validates the configuration in data; path is for its errors.
+func Parse(path string, data []byte) (*Config, error) {
+	var f file
+	decoder := toml.NewDecoder(bytes.NewReader(data)).DisallowUnknownFields()
+	if err := decoder.Decode(&f); err != nil {
+		return nil, decodeError(path, err)
+	}
+	c := &Config{Path: path}
+	for name, fa := range f.Account {
+		a, err := fa.validate(name)
+		if err != nil {
+			return nil, &Error{Path: path, Line: lineOf(data, name), Why: fmt.Sprintf("account %q: %v", name, err),
+				Hint: "mend this line; `sealmail init --help` shows what an account looks like"}
+		}
+		c.Accounts = append(c.Accounts, a)
+	}
+	slices.SortFunc(c.Accounts, func(a, b Account) int { return strings.Compare(a.Name, b.Name) })
+	defaults := 0
+	for _, a := range c.Accounts {
+		if a.Default {
+			defaults++
+		}
+	}
+	if defaults > 1 {
+		return nil, &Error{Path: path, Why: "more than one account is marked default", Hint: "leave `default = true` with one of them"}
+	}
+	return c, nil
+}
+
+func decodeError(path string, err error) error {
+	var strict *toml.StrictMissingError
+	if errors.As(err, &strict) && len(strict.Errors) > 0 {
+		first := strict.Errors[0]
+		row, _ := first.Position()
+		key := strings.Join(first.Key(), ".")
+		hint := "known keys of an account are " + strings.Join(knownKeys, ", ")
+		if near := nearest(first.Key()[len(first.Key())-1]); near != "" {
+			hint = "did you mean `" + near + "`?"
+		}
+		return &Error{Path: path, Line: row, Why: "unknown key " + strconv.Quote(key), Hint: hint}
+	}
+	var syntax *toml.DecodeError
+	if errors.As(err, &syntax) {
+		row, _ := syntax.Position()
+		return &Error{Path: path, Line: row, Why: strings.TrimPrefix(syntax.Error(), "toml: "), Hint: "the file is TOML; mend the syntax at this line"}
+	}
+	return &Error{Path: path, Why: err.Error(), Hint: "the file is TOML; mend its syntax"}
+}
+
+// nearest returns the known key that differs from key in at most two letters.
+func nearest(key string) string {
+	best, bestDistance := "", 3
+	for _, known := range knownKeys {
+		if d := distance(key, known); d < bestDistance {
+			best, bestDistance = known, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to insert, delete or replace between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func lineOf(data []byte, account string) int {
+	for i, line := range strings.Split(string(data), "\n") {
+		if strings.HasPrefix(strings.TrimSpace(line), "[account") && strings.Contains(line, account) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+func (fa fileAccount) validate(name string) (Account, error) {
+	a := Account{
+		Name: name, DisplayName: fa.DisplayName, Default: fa.Default, User: fa.User,
+		PasswordCommand: fa.PasswordCommand, PasswordFile: fa.PasswordFile,
+		Timestamp: TimestampPolicy(fa.Timestamp), InsecureLoopback: fa.InsecureLoopback,
+	}
+	// The name becomes a folder of the cache.
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\x00") {
+		return Account{}, errors.New("the name cannot be a folder's")
+	}
+	parsed, err := mail.ParseAddress(fa.Address)
+	if err != nil || parsed.Name != "" {
+		return Account{}, fmt.Errorf("address %q is not an e-mail address", fa.Address)
+	}
+	a.Address = parsed.Address
+	if a.IMAP, err = mailbox.ParseEndpoint(fa.IMAP); err != nil {
+		return Account{}, fmt.Errorf("imap: %w", err)
+	}
+	if a.IMAP.Scheme != mailbox.SchemeIMAPS && a.IMAP.Scheme != mailbox.SchemeIMAP {
+		return Account{}, fmt.Errorf("imap: %q is not an imaps:// or imap:// address", fa.IMAP)
+	}
+	if a.SMTP, err = mailbox.ParseEndpoint(fa.SMTP); err != nil {
+		return Account{}, fmt.Errorf("smtp: %w", err)
+	}
+	if a.SMTP.Scheme != mailbox.SchemeSubmissions && a.SMTP.Scheme != mailbox.SchemeSubmission {
+		return Account{}, fmt.Errorf("smtp: %q is not a submissions:// or submission:// address", fa.SMTP)
+	}
+	if a.User == "" {
+		a.User = a.Address
+	}
+	if fa.PasswordCommand != "" && fa.PasswordFile != "" {
+		return Account{}, errors.New("password_command and password_file exclude each other")
+	}
+	for _, raw := range fa.TSA {
+		u, err := url.Parse(raw)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
+			return Account{}, fmt.Errorf("tsa: %q is not an http(s) address", raw)
+		}
+		a.TSA = append(a.TSA, raw)
+	}
+	if a.Timestamp == "" {
+		a.Timestamp = TimestampOff
+		if len(a.TSA) > 0 {
+			a.Timestamp = TimestampRequired
+		}
+	}
+	switch a.Timestamp {
+	case TimestampRequired, TimestampPreferred:
+		if len(a.TSA) == 0 {
+			return Account{}, fmt.Errorf("timestamp is %s, and no tsa is named", a.Timestamp)
+		}
+	case TimestampOff:
+	default:
+		return Account{}, fmt.Errorf("timestamp is %q, not required, preferred or off", fa.Timestamp)
+	}
+	return a, nil
+}
+
+// Account returns the account of this name or address; for an empty name the one marked default, or the only one.
+// Where there is none, the error wraps ErrNoAccount.
+func (c *Config) Account(name string) (Account, error) {
+	if name != "" {
+		for _, a := range c.Accounts {
+			if a.Name == name || strings.EqualFold(a.Address, name) {
+				return a, nil
+			}
+		}
+		return Account{}, fmt.Errorf("%w: %q is not in %s", ErrNoAccount, name, c.Path)
+	}
+	for _, a := range c.Accounts {
+		if a.Default {
+			return a, nil
+		}
+	}
+	switch len(c.Accounts) {
+	case 1:
+		return c.Accounts[0], nil
+	case 0:
+		return Account{}, fmt.Errorf("%w: none is set up in %s", ErrNoAccount, c.Path)
+	}
+	return Account{}, fmt.Errorf("%w: there are %d, and none is marked default", ErrNoAccount, len(c.Accounts))
+}
+
+// WithAccount returns the text of the configuration in data with one more account at its end; what stands there stays
+// as it is, comments included. The result is validated.
+func WithAccount(path string, data []byte, a Account) ([]byte, error) {
+	fa := fileAccount{
+		Address: a.Address, DisplayName: a.DisplayName, Default: a.Default, IMAP: a.IMAP.String(), SMTP: a.SMTP.String(),
+		User: a.User, PasswordCommand: a.PasswordCommand, PasswordFile: a.PasswordFile, TSA: a.TSA,
+		Timestamp: string(a.Timestamp), InsecureLoopback: a.InsecureLoopback,
+	}
+	block, err := toml.Marshal(file{Account: map[string]fileAccount{a.Name: fa}})
+	if err != nil {
+		return nil, err
+	}
+	block = bytes.TrimPrefix(block, []byte("[account]\n")) // the parent table is implied, and may stand there once only
+	out := bytes.TrimRight(data, "\n")
+	if len(out) > 0 {
+		out = append(out, "\n\n"...)
+	}
+	out = append(slices.Clone(out), block...)
+	if _, err := Parse(path, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}

@@ -1,0 +1,45 @@
+package config
+
+import (
+	"path/filepath"
+
+	"github.com/adrg/xdg"
+)
+
+// Home says where everything lies on disk.
+type Home struct {
+	ConfigFile string // the configuration
+	Data       string // certificates and the vault
+	State      string // the outbox, serial numbers
+	Cache      string // what can be fetched again
+}
+
+// HomeAt returns the layout below one folder that holds everything, or, where dir is empty, the XDG folders.
+func HomeAt(dir string) Home {
+	if dir == "" {
+		return Home{
+			ConfigFile: filepath.Join(xdg.ConfigHome, "sealmail", "config.toml"),
+			Data:       filepath.Join(xdg.DataHome, "sealmail"),
+			State:      filepath.Join(xdg.StateHome, "sealmail"),
+			Cache:      filepath.Join(xdg.CacheHome, "sealmail"),
+		}
+	}
+	return Home{
+		ConfigFile: filepath.Join(dir, "config.toml"),
+		Data:       dir,
+		State:      dir,
+		Cache:      filepath.Join(dir, "cache"),
+	}
+}
+
+// Vault is the file that holds the wrapped keys.
+func (h Home) Vault() string { return filepath.Join(h.Data, "vault.json") }
+
+// Certificates is the folder of identities, correspondents and anchors.
+func (h Home) Certificates() string { return filepath.Join(h.Data, "certificates") }
+
+// Outbox is the folder of what was accepted and not yet sent.
+func (h Home) Outbox() string { return filepath.Join(h.State, "outbox") }
+
+// Index is the folder of the local index of an account.
+func (h Home) Index(account string) string { return filepath.Join(h.Cache, "index", account) }

@@ -1,0 +1,251 @@
+package term
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sealmail/sealmail/internal/client"
+)
+
+// PrintVerdict writes what sealmail says about a message: who signed it and why that is or is not to be believed, when,
+// and who could read it on the way. Each line begins with [Mark].
+func PrintVerdict(w io.Writer, r *client.Report) error {
+	p := &linePrinter{w: w}
+	word := strings.ToUpper(r.Verdict)
+	if len(r.Signatures) == 0 {
+		p.verdictLine(word, "nobody signed this message: who sent it is not known")
+	}
+	for _, s := range r.Signatures {
+		printSignature(p, word, s)
+		word = ""
+	}
+	p.verdictLine("", encryptionWords(r))
+	for _, warning := range r.Warnings {
+		p.verdictLine("", "warning: "+Line(warning.Reason))
+	}
+	return p.err
+}
+
+func printSignature(p *linePrinter, word string, s client.SignatureReport) {
+	who := "signed by an unknown signer"
+	if s.Signer != nil {
+		who = "signed by " + signerWords(s.Signer)
+	}
+	if s.Checks.Integrity.Status != "passed" {
+		who = "claims to be " + who
+	}
+	switch s.Covers {
+	case "part":
+		who += " (a part of this message only)"
+	case "enclosed":
+		who += " (an enclosed message, not this one)"
+	}
+	p.verdictLine(word, who)
+	if s.Signer != nil {
+		p.verdictLine("", certificateWords(s))
+	}
+	p.verdictLine("", timeWords(s))
+	for _, axis := range []struct {
+		name  string
+		check client.CheckReport
+	}{
+		{"integrity", s.Checks.Integrity}, {"certificate", s.Checks.Chain}, {"revocation", s.Checks.Revocation},
+		{"address", s.Checks.Address}, {"time", s.Checks.Time},
+	} {
+		if (axis.check.Status == "failed" || axis.check.Status == "indeterminate") && axis.check.Reason != nil {
+			p.verdictLine("", fmt.Sprintf("%s %s: %s", axis.name, axis.check.Status, Line(*axis.check.Reason)))
+		}
+	}
+}
+
+func signerWords(s *client.SignerReport) string {
+	var b strings.Builder
+	if s.Name != nil {
+		b.WriteString(Line(*s.Name) + " ")
+	}
+	if len(s.Addresses) > 0 {
+		b.WriteString("<" + Line(s.Addresses[0]) + ">")
+	} else {
+		b.WriteString("(no address in the certificate)")
+	}
+	if s.Organization != nil {
+		b.WriteString(", " + Line(*s.Organization))
+		if s.Validation != nil {
+			b.WriteString(" (" + validationWords(*s.Validation) + ")")
+		}
+	}
+	return b.String()
+}
+
+func validationWords(validation string) string {
+	switch validation {
+	case "local":
+		return "vouched for by your own authority"
+	case "private":
+		return "as claimed by a private authority"
+	}
+	return validation + "-validated"
+}
+
+func certificateWords(s client.SignatureReport) string {
+	issuer := "an unnamed issuer"
+	if s.Signer.Issuer != nil {
+		issuer = Line(*s.Signer.Issuer)
+	}
+	revocation := "revocation not checked"
+	switch s.Checks.Revocation.Status {
+	case "passed":
+		revocation = "not revoked"
+	case "failed":
+		revocation = "REVOKED"
+	}
+	return fmt.Sprintf("certificate from %s, valid to %s, %s", issuer, s.Signer.NotAfter.UTC().Format(time.DateOnly), revocation)
+}
+
+func timeWords(s client.SignatureReport) string {
+	const layout = "2006-01-02 15:04:05 UTC"
+	switch t := s.SigningTime; {
+	case t.Proven != nil && t.ProvenBy != nil:
+		return fmt.Sprintf("sent %s, proven by %s", t.Proven.UTC().Format(layout), Line(*t.ProvenBy))
+	case t.Proven != nil:
+		return fmt.Sprintf("sent %s, proven by a timestamp", t.Proven.UTC().Format(layout))
+	case t.Claimed != nil:
+		return fmt.Sprintf("sent %s, as the signer claims", t.Claimed.UTC().Format(layout))
+	}
+	return "when it was signed is not known"
+}
+
+func encryptionWords(r *client.Report) string {
+	layer := slices.IndexFunc(r.Layers, func(l client.LayerReport) bool { return l.Type == "encrypted" })
+	switch r.Encryption {
+	case "none":
+		return "not encrypted: every server on the way could read it"
+	case "undecryptable":
+		return "encrypted, and none of your keys opens it"
+	case "failed":
+		return "encrypted, and damaged or forged: nothing of it is shown"
+	case "destroyed":
+		return "encrypted to a key that was destroyed"
+	}
+	if layer < 0 {
+		return "encrypted"
+	}
+	l := r.Layers[layer]
+	cipher := "an unknown cipher"
+	if l.Cipher != nil {
+		cipher = strings.ToUpper(*l.Cipher)
+	}
+	words := "encrypted with " + cipher + " to " + recipientWords(l.Recipients)
+	if l.Authenticated != nil && !*l.Authenticated {
+		words += " (this cipher does not show alteration)"
+	}
+	return words
+}
+
+func recipientWords(recipients []client.RecipientReport) string {
+	mine := slices.ContainsFunc(recipients, func(r client.RecipientReport) bool { return r.Mine })
+	others := len(recipients)
+	if mine {
+		others--
+	}
+	plural := "s"
+	if others == 1 {
+		plural = ""
+	}
+	switch {
+	case mine && others == 0:
+		return "you alone"
+	case mine:
+		return fmt.Sprintf("you and %d other%s", others, plural)
+	}
+	return fmt.Sprintf("%d recipient%s", others, plural)
+}
+
+// PrintMessage writes the verdict, the header as it is protected, the text, and the list of attachments.
+func PrintMessage(w io.Writer, r *client.Report) error {
+	if err := PrintVerdict(w, r); err != nil {
+		return err
+	}
+	p := &linePrinter{w: w}
+	p.line("")
+	m := r.Message
+	for _, field := range []struct {
+		name   string
+		values []string
+	}{
+		{"From", pointed(m.From)}, {"Sender", pointed(m.Sender)}, {"To", m.To}, {"Cc", m.Cc}, {"Subject", pointed(m.Subject)}, {"Date", dated(m.Date)},
+	} {
+		if len(field.values) == 0 {
+			continue
+		}
+		line := fmt.Sprintf("%-9s%s", field.name+":", Line(strings.Join(field.values, ", ")))
+		if len(r.Layers) > 0 && !slices.Contains(m.ProtectedHeaders, strings.ToLower(field.name)) {
+			line += "   (not protected)"
+		}
+		p.line(line)
+	}
+	p.line("")
+	if r.Text != nil {
+		p.line(strings.TrimRight(Clean(*r.Text), "\n"))
+	}
+	for _, part := range r.Parts {
+		if part.Filename == nil && !part.Enclosed {
+			continue
+		}
+		name := "enclosed"
+		if part.Filename != nil {
+			name = Line(*part.Filename)
+		}
+		p.line(fmt.Sprintf("%s attachment: %s (%s, %s)", Mark, name, Line(part.Type), Size(part.Size)))
+	}
+	return p.err
+}
+
+func pointed(s *string) []string {
+	if s == nil {
+		return nil
+	}
+	return []string{*s}
+}
+
+func dated(t *time.Time) []string {
+	if t == nil {
+		return nil
+	}
+	return []string{t.UTC().Format("2006-01-02 15:04:05 UTC")}
+}
+
+// Size writes a count of octets for a person.
+func Size(n int64) string {
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, names := float64(n)/unit, []string{"KiB", "MiB", "GiB", "TiB"}
+	i := 0
+	for value >= unit && i < len(names)-1 {
+		value /= unit
+		i++
+	}
+	return fmt.Sprintf("%.1f %s", value, names[i])
+}
+
+// linePrinter remembers the first error, so that a run of lines is checked once.
+type linePrinter struct {
+	w   io.Writer
+	err error
+}
+
+func (p *linePrinter) line(s string) {
+	if p.err == nil {
+		_, p.err = io.WriteString(p.w, s+"\n")
+	}
+}
+
+// verdictLine prints one marked line; word stands before the first one.
+func (p *linePrinter) verdictLine(word, s string) {
+	p.line(strings.TrimRight(fmt.Sprintf("%s %-13s %s", Mark, word, s), " "))
+}
