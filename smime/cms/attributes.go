@@ -57,6 +57,18 @@ func (a Attributes) single(attributeType asn1.ObjectIdentifier) (cryptobyte.Stri
 	return found.Values[0], nil
 }
 
+// checkDuplicates returns [ErrDuplicateAttribute] where two attributes are of one type.
+func (a Attributes) checkDuplicates() error {
+	for i, attribute := range a {
+		for _, earlier := range a[:i] {
+			if len(attribute.Type) > 0 && attribute.Type.Equal(earlier.Type) {
+				return fmt.Errorf("%w: %v", ErrDuplicateAttribute, attribute.Type)
+			}
+		}
+	}
+	return nil
+}
+
 // attributes reads a set of attributes under an implicit tag. der is the set as a SET OF in DER, which is what is
 // signed (RFC 5652 section 5.4).
 func (s *structure) attributes(number uint32) (list Attributes, der []byte, err error) {
@@ -175,12 +187,13 @@ func parseSigningTime(value cryptobyte.String) (time.Time, error) {
 	return t, nil
 }
 
-// addSigningTime appends a Time: UTCTime up to 2049, GeneralizedTime after (RFC 5652 section 11.3).
-func addSigningTime(b *cryptobyte.Builder, t time.Time) {
-	t = t.UTC()
-	if t.Year() >= 1950 && t.Year() < 2050 {
+// marshalSigningTime returns a Time: UTCTime up to 2049, GeneralizedTime after (RFC 5652 section 11.3).
+func marshalSigningTime(t time.Time) ([]byte, error) {
+	var b cryptobyte.Builder
+	if t = t.UTC(); t.Year() >= 1950 && t.Year() < 2050 {
 		b.AddASN1UTCTime(t)
-		return
+	} else {
+		b.AddASN1GeneralizedTime(t)
 	}
-	b.AddASN1GeneralizedTime(t)
+	return b.Bytes()
 }

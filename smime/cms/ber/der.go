@@ -12,12 +12,20 @@ import (
 // Octets behind the element are an error.
 func ToDER(raw []byte, limits Limits) ([]byte, error) {
 	limits = limits.withDefaults()
-	nodes, canonical, err := parseTree(raw, limits)
+	// Most input is DER already, and what is not may be hostile: look before memory is taken.
+	count, canonical, err := parseTree(raw, limits, nil)
 	if err != nil {
 		return nil, err
 	}
 	if canonical {
 		return raw, nil
+	}
+	if count > limits.Elements {
+		return nil, fmt.Errorf("%w: %d elements to be re-encoded, limit is %d", ErrTooLarge, count, limits.Elements)
+	}
+	nodes := make([]node, 0, count)
+	if _, _, err := parseTree(raw, limits, func(n node) { nodes = append(nodes, n) }); err != nil {
+		return nil, err
 	}
 	// Lengths are known from the inside out: a node comes after its parent, so walk backwards.
 	for i := len(nodes) - 1; i >= 0; i-- {
@@ -27,8 +35,7 @@ func ToDER(raw []byte, limits Limits) ([]byte, error) {
 			continue
 		}
 		if n.parent >= 0 {
-			header := len(AppendHeader(nil, n.derHeader()))
-			nodes[n.parent].size += header + n.size
+			nodes[n.parent].size += headerSize(n.derHeader()) + n.size
 		}
 	}
 	out := make([]byte, 0, len(raw))
@@ -65,11 +72,12 @@ func (n *node) derHeader() Header {
 	return h
 }
 
-// parseTree lists the elements of raw, each parent before its members.
-func parseTree(raw []byte, limits Limits) (nodes []node, canonical bool, err error) {
+// parseTree passes the elements of raw to visit (unless it is nil), each parent before its members, and counts them.
+func parseTree(raw []byte, limits Limits, visit func(node)) (count int, canonical bool, err error) {
 	type frame struct {
 		node int
-		end  int // or -1
+		end  int  // or -1
+		str  bool // a string in segments
 	}
 	var open []frame
 	canonical = true
@@ -85,18 +93,18 @@ func parseTree(raw []byte, limits Limits) (nodes []node, canonical bool, err err
 				}
 			}
 		}
-		if len(open) == 0 && len(nodes) > 0 {
+		if len(open) == 0 && count > 0 {
 			if pos != len(raw) {
-				return nil, false, fmt.Errorf("%w: %d octets behind the element", ErrSyntax, len(raw)-pos)
+				return 0, false, fmt.Errorf("%w: %d octets behind the element", ErrSyntax, len(raw)-pos)
 			}
-			return nodes, canonical, nil
+			return count, canonical, nil
 		}
 		h, n, err := parseHeader(raw[pos:bound])
 		if err != nil {
-			return nil, false, fmt.Errorf("at offset %d: %w", pos, err)
+			return 0, false, fmt.Errorf("at offset %d: %w", pos, err)
 		}
 		if n == 0 {
-			return nil, false, fmt.Errorf("at offset %d: %w: truncated", pos, ErrSyntax)
+			return 0, false, fmt.Errorf("at offset %d: %w: truncated", pos, ErrSyntax)
 		}
 		parent := -1
 		if len(open) > 0 {
@@ -104,32 +112,33 @@ func parseTree(raw []byte, limits Limits) (nodes []node, canonical bool, err err
 		}
 		if h.isEndOfContents() {
 			if parent < 0 || open[len(open)-1].end >= 0 {
-				return nil, false, fmt.Errorf("at offset %d: %w: end-of-contents outside an indefinite length", pos, ErrSyntax)
+				return 0, false, fmt.Errorf("at offset %d: %w: end-of-contents outside an indefinite length", pos, ErrSyntax)
 			}
 			pos += n
 			open[len(open)-1].end = pos
 			continue
 		}
 		if h.Length > int64(bound-pos-n) {
-			return nil, false, fmt.Errorf("at offset %d: %w: element is longer than the one around it", pos, ErrSyntax)
+			return 0, false, fmt.Errorf("at offset %d: %w: element is longer than the one around it", pos, ErrSyntax)
 		}
-		canonical = canonical && h.Length != Indefinite && n == len(AppendHeader(nil, h))
+		canonical = canonical && h.Length != Indefinite && n == headerSize(h)
 		pos += n
 		nd := node{header: h, parent: parent}
-		if parent >= 0 && nodes[parent].str {
-			if !h.Is(Universal, nodes[parent].stringTag()) {
-				return nil, false, fmt.Errorf("at offset %d: %w: %v as a segment of a string", pos, ErrTag, h)
+		if parent >= 0 && open[len(open)-1].str {
+			// X.690 sections 8.7.3.2 and 8.23.1: whatever the string, its segments are octet strings.
+			if !h.Is(Universal, TagOctetString) {
+				return 0, false, fmt.Errorf("at offset %d: %w: %v as a segment of a string", pos, ErrTag, h)
 			}
 			nd.segment = true
 		}
 		switch {
 		case h.Constructed:
 			if len(open) >= limits.Depth {
-				return nil, false, fmt.Errorf("at offset %d: %w: limit is %d", pos, ErrTooDeep, limits.Depth)
+				return 0, false, fmt.Errorf("at offset %d: %w: limit is %d", pos, ErrTooDeep, limits.Depth)
 			}
 			if h.Class == Universal && isStringTag(h.Number) {
 				if h.Number == TagBitString {
-					return nil, false, fmt.Errorf("at offset %d: %w: BIT STRING in segments", pos, ErrSyntax)
+					return 0, false, fmt.Errorf("at offset %d: %w: BIT STRING in segments", pos, ErrSyntax)
 				}
 				nd.str, canonical = true, false
 			}
@@ -138,7 +147,7 @@ func parseTree(raw []byte, limits Limits) (nodes []node, canonical bool, err err
 				end = pos + int(h.Length)
 				bound = end
 			}
-			open = append(open, frame{len(nodes), end})
+			open = append(open, frame{count, end, nd.str})
 		default:
 			nd.content = raw[pos : pos+int(h.Length)]
 			nd.size = int(h.Length)
@@ -147,11 +156,12 @@ func parseTree(raw []byte, limits Limits) (nodes []node, canonical bool, err err
 			}
 			pos += int(h.Length)
 		}
-		nodes = append(nodes, nd)
+		if visit != nil {
+			visit(nd)
+		}
+		count++
 	}
 }
-
-func (n *node) stringTag() uint32 { return n.header.Number }
 
 // isStringTag reports whether the universal type is a string, which BER may cut into segments.
 func isStringTag(number uint32) bool {

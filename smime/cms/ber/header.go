@@ -173,6 +173,12 @@ func AppendHeader(b []byte, h Header) []byte {
 	return b
 }
 
+// headerSize is the length of what AppendHeader appends.
+func headerSize(h Header) int {
+	var buf [16]byte
+	return len(AppendHeader(buf[:0], h))
+}
+
 // AppendElement appends a whole element with the given content.
 func AppendElement(b []byte, class Class, constructed bool, number uint32, content []byte) []byte {
 	b = AppendHeader(b, Header{Class: class, Constructed: constructed, Number: number, Length: int64(len(content))})

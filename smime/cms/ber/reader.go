@@ -9,8 +9,9 @@ import (
 
 // Limits bounds what reading may cost. The zero value of a field means its default.
 type Limits struct {
-	Depth   int // open elements, default 64
-	Element int // octets that Element and DER may bring into memory at once, default 1 MiB
+	Depth    int // open elements, default 64
+	Element  int // octets that Element and DER may bring into memory at once, default 1 MiB
+	Elements int // elements in a value that has to be re-encoded as DER, default 65536
 }
 
 func (l Limits) withDefaults() Limits {
@@ -19,6 +20,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Element == 0 {
 		l.Element = 1 << 20
+	}
+	if l.Elements == 0 {
+		l.Elements = 1 << 16
 	}
 	return l
 }

@@ -1,0 +1,188 @@
+package cms
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// VerifyOptions says what a signature is measured against.
+type VerifyOptions struct {
+	ContentType asn1.ObjectIdentifier // EContentType of the SignedData; required
+	AllowWeak   bool                  // accept SHA-1, and RSA keys of 1024 to 2047 bits
+}
+
+// Verify checks the signature over content with the public key of cert (RFC 5652 sections 5.4 to 5.6):
+//
+//   - cert is the one that SID names, and that signing-certificate attributes name, where there are any (RFC 5035);
+//   - the signed attributes hold content-type and message-digest once each and with one value each, both match, and no
+//     attribute is there twice; without signed attributes, the content is plain data and does not look like them;
+//   - digest algorithm, signature algorithm and key go together, and are those of the CMSAlgorithmProtection
+//     attribute, if there is one (RFC 6211);
+//   - the signature value fits the signed attributes re-encoded as DER, or the content.
+//
+// It says nothing about whether cert is to be trusted. Errors wrap one of this package's sentinels, or are an
+// *[UnsupportedError], or a *[WeakError]: the latter only if everything else is in order, except that RSA keys under
+// 1024 bits are not looked at.
+func (si *SignerInfo) Verify(cert *x509.Certificate, content *ContentDigest, o VerifyOptions) error {
+	if cert == nil || content == nil {
+		return errors.New("no certificate or no content to verify with")
+	}
+	if !si.SID.Matches(cert) {
+		return ErrSignerIdentifier
+	}
+	h, err := si.Digest()
+	if err != nil {
+		return err
+	}
+	digest, ok := content.Sum(h)
+	if !ok {
+		return fmt.Errorf("%w: %s", ErrNotHashed, DigestName(h))
+	}
+	signed := signedInput{digest: digest}
+	if si.signed == nil {
+		// The same octets are signed in both cases, so content that would pass for signed attributes is a forgery.
+		if content.AttributesAsContent() {
+			return ErrAttributesAsContent
+		}
+		// RFC 5652 section 5.3: signedAttrs MUST be present for any content type but id-data.
+		if !o.ContentType.Equal(OIDData) {
+			return fmt.Errorf("%w: no signed attributes over content of type %v", ErrMissingAttribute, o.ContentType)
+		}
+	} else {
+		if err := si.checkAttributes(digest, o.ContentType); err != nil {
+			return err
+		}
+		signed = signedInput{message: si.signed, digest: digestOf(h, si.signed)}
+	}
+	scheme, err := si.scheme(h)
+	if err != nil {
+		return err
+	}
+	key, err := publicKey(cert)
+	if err != nil {
+		return err
+	}
+	if err := scheme.verify(key, signed, si.Signature); err != nil {
+		return err
+	}
+	err = si.signingCertificates(func(ids []ESSCertID) error {
+		return ids[0].check(cert) // RFC 5035 section 5: the first is the signer's
+	})
+	if err != nil {
+		return err
+	}
+	if weak := weakness(h, key); weak != "" && !o.AllowWeak {
+		return &WeakError{What: weak}
+	}
+	return nil
+}
+
+// checkAttributes checks the signed attributes against the content, and against the algorithms of the SignerInfo.
+func (si *SignerInfo) checkAttributes(digest []byte, contentType asn1.ObjectIdentifier) error {
+	if err := si.SignedAttributes.checkDuplicates(); err != nil {
+		return err
+	}
+	// RFC 5652 sections 5.3 and 11.1: content-type MUST be there, single-valued, with the type of the content.
+	value, err := si.SignedAttributes.required(OIDAttributeContentType)
+	if err != nil {
+		return err
+	}
+	oid, ok := readOID(&value)
+	if !ok || !value.Empty() {
+		return fmt.Errorf("%w: content type", ErrAttributes)
+	}
+	if len(oid) == 0 || !oid.Equal(contentType) {
+		return fmt.Errorf("%w: %v is signed, and here is %v", ErrContentType, oid, contentType)
+	}
+	// Section 11.2: likewise message-digest.
+	if value, err = si.SignedAttributes.required(OIDAttributeMessageDigest); err != nil {
+		return err
+	}
+	var want cryptobyte.String
+	if !value.ReadASN1(&want, cbasn1.OCTET_STRING) || !value.Empty() {
+		return fmt.Errorf("%w: message digest", ErrAttributes)
+	}
+	if !bytes.Equal(want, digest) {
+		return ErrMessageDigest
+	}
+	// Section 11.3: signing-time, if present, is single-valued.
+	if value, err = si.SignedAttributes.single(OIDAttributeSigningTime); err != nil {
+		return err
+	}
+	if value != nil {
+		if _, err := parseSigningTime(value); err != nil {
+			return err
+		}
+	}
+	// RFC 8551 section 2.5.2: so is SMIMECapabilities.
+	if _, err = si.SignedAttributes.single(OIDAttributeSMIMECapabilities); err != nil {
+		return err
+	}
+	return si.checkAlgorithmProtection()
+}
+
+// required is single for an attribute that must be there.
+func (a Attributes) required(attributeType asn1.ObjectIdentifier) (cryptobyte.String, error) {
+	value, err := a.single(attributeType)
+	if err == nil && value == nil {
+		err = fmt.Errorf("%w: %v", ErrMissingAttribute, attributeType)
+	}
+	return value, err
+}
+
+// checkAlgorithmProtection compares the algorithms with those in the CMSAlgorithmProtection attribute (RFC 6211
+// section 3).
+func (si *SignerInfo) checkAlgorithmProtection() error {
+	value, err := si.SignedAttributes.single(OIDAttributeAlgorithmProtection)
+	if err != nil || value == nil {
+		return err
+	}
+	var seq cryptobyte.String
+	if !value.ReadASN1(&seq, cbasn1.SEQUENCE) || !value.Empty() {
+		return fmt.Errorf("%w: malformed", ErrAlgorithmProtection)
+	}
+	digest, ok := readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
+	if !ok {
+		return fmt.Errorf("%w: malformed", ErrAlgorithmProtection)
+	}
+	// Section 2: signatureAlgorithm is there for SignedData, and macAlgorithm is not.
+	signature, ok := readAlgorithmIdentifier(&seq, cbasn1.Tag(1).Constructed().ContextSpecific())
+	if !ok || !seq.Empty() {
+		return fmt.Errorf("%w: malformed", ErrAlgorithmProtection)
+	}
+	if !digest.equal(si.DigestAlgorithm) {
+		return fmt.Errorf("%w: digest algorithm", ErrAlgorithmProtection)
+	}
+	if !signature.equal(si.SignatureAlgorithm) {
+		return fmt.Errorf("%w: signature algorithm", ErrAlgorithmProtection)
+	}
+	return nil
+}
+
+// algorithmProtection returns the value of the CMSAlgorithmProtection attribute.
+func algorithmProtection(digest, signature AlgorithmIdentifier) ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		digest.add(b, cbasn1.SEQUENCE)
+		signature.add(b, cbasn1.Tag(1).Constructed().ContextSpecific())
+	})
+	return b.Bytes()
+}
+
+// weakness names what is too weak to rely on; "" if nothing is.
+func weakness(h crypto.Hash, key crypto.PublicKey) string {
+	if h == crypto.SHA1 {
+		return "SHA-1"
+	}
+	if bits := rsaBits(key); bits > 0 && bits < weakRSABits {
+		return fmt.Sprintf("RSA key of %d bits", bits)
+	}
+	return ""
+}
