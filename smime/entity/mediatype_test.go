@@ -1,0 +1,72 @@
+package entity_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/sealmail/sealmail/smime/entity"
+)
+
+func TestParseMediaType(t *testing.T) {
+	tests := map[string]struct {
+		in   string
+		want entity.MediaType
+	}{
+		"plain":         {`Text/Plain; Charset=UTF-8`, entity.MediaType{"text/plain", map[string]string{"charset": "UTF-8"}}},
+		"quoted":        {`a/b; x="1; \"2\"" ;y = z`, entity.MediaType{"a/b", map[string]string{"x": `1; "2"`, "y": "z"}}},
+		"comments":      {`a/b (c;(d)) ; x=1(y=2); z="(3)"`, entity.MediaType{"a/b", map[string]string{"x": "1", "z": "(3)"}}},
+		"first counts":  {`a/b; x=1; X=2`, entity.MediaType{"a/b", map[string]string{"x": "1"}}},
+		"malformed":     {`a/b;;=;x;y=;z="open`, entity.MediaType{"a/b", map[string]string{"y": "", "z": "open"}}},
+		"spaces within": {`attachment; filename=a b.txt`, entity.MediaType{"attachment", map[string]string{"filename": "a b.txt"}}},
+		"extended": {
+			`attachment; filename*=utf-8'en'J%C3%BCrgen%20x; filename=fallback`,
+			entity.MediaType{"attachment", map[string]string{"filename": "Jürgen x"}},
+		},
+		"continued": {
+			`a/b; n*0="one "; n*1=two; n*3=lost`, entity.MediaType{"a/b", map[string]string{"n": "one two"}},
+		},
+		"continued out of order, encoded": {
+			`a/b; n*1=" b%20"; n*0*=iso-8859-1''%E4; n*2*=%DF`, entity.MediaType{"a/b", map[string]string{"n": "ä b%20ß"}},
+		},
+		"continued without a start": {`a/b; n*1=x`, entity.MediaType{"a/b", map[string]string{}}},
+		"unknown character set":     {`a/b; n*=zz''%41%zz`, entity.MediaType{"a/b", map[string]string{"n": "A%zz"}}},
+		"without character set":     {`a/b; n*=%41`, entity.MediaType{"a/b", map[string]string{"n": "A"}}},
+		"huge index":                {`a/b; n*99999999999999999999=x; n*-1=y`, entity.MediaType{"a/b", map[string]string{}}},
+		"empty":                     {``, entity.MediaType{"", map[string]string{}}},
+		"backslash at the end":      {`a/b; x="\`, entity.MediaType{"a/b", map[string]string{"x": `\`}}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, entity.ParseMediaType(test.in)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestParseMediaTypeIsBounded(t *testing.T) {
+	m := entity.ParseMediaType("a/b" + strings.Repeat(";x", 100_000) + strings.Repeat("(", 100_000))
+	if m.Type != "a/b" || len(m.Params) != 0 {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestFilename(t *testing.T) {
+	tests := map[string]string{
+		"Content-Disposition: attachment; filename=\"a.txt\"\r\n":                 "a.txt",
+		"Content-Type: a/b; name=b.txt\r\n":                                       "b.txt",
+		"Content-Type: a/b; name=b.txt\r\nContent-Disposition: x; filename=c\r\n": "c",
+		"Content-Type: a/b; name=\"=?utf-8?Q?=C3=BC.txt?=\"\r\n":                  "ü.txt",
+		"Content-Disposition: attachment; filename=\"../../etc/passwd\"\r\n":      "../../etc/passwd",
+	}
+	for in, want := range tests {
+		e, err := entity.Parse(strings.NewReader(in+"\r\n"), entity.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Filename(); got != want {
+			t.Errorf("%q: %q", in, got)
+		}
+	}
+}
