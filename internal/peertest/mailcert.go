@@ -56,12 +56,12 @@ func writeCertificates(dir string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(ca)
-	write := func(name, kind string, der []byte) error {
-		return os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
+	write := func(name, kind string, der []byte, perm os.FileMode) error {
+		return os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), perm)
 	}
 	return pool, errors.Join(
-		write(caFile, "CERTIFICATE", caDER),
-		write("server.pem", "CERTIFICATE", serverDER),
-		write("server.key", "PRIVATE KEY", keyDER),
+		write(caFile, "CERTIFICATE", caDER, 0o644),
+		write("server.pem", "CERTIFICATE", serverDER, 0o644),
+		write("server.key", "PRIVATE KEY", keyDER, 0o600),
 	)
 }

@@ -8,9 +8,9 @@ import (
 )
 
 // Servers are a Dovecot and a Postfix that run for this test process, on loopback. Mail for the users is delivered
-// from one to the other; mail for anybody else bounces at once, and nothing leaves loopback.
+// from one to the other; a recipient in another domain is refused, and nothing leaves loopback.
 type Servers struct {
-	IMAP        string // host:port, STARTTLS required before login
+	IMAP        string // host:port, STARTTLS offered (Dovecot takes a login in clear text over loopback)
 	IMAPS       string // host:port, TLS
 	SMTP        string // host:port, as other hosts use it: STARTTLS offered, no login, mail for the users only
 	Submission  string // host:port, STARTTLS and login required

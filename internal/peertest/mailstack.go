@@ -29,6 +29,7 @@ var mailFiles embed.FS
 const (
 	caFile      = "ca.pem"
 	dovecotConf = "dovecot.conf"
+	postfixDir  = "postfix"
 	mailUID     = 8551 // owner of the mailboxes; any number that is nobody's
 	// Ports are chosen below those that systems hand out by themselves.
 	portMin, portMax = 20000, 30000
@@ -66,15 +67,15 @@ func startMail() (*mailStack, error) {
 	if os.Getuid() != 0 {
 		return nil, &absentError{"root", "the mail servers need it"}
 	}
-	var paths [2]string
-	for i, name := range []string{"dovecot", "postfix"} {
+	var dovecot string
+	for _, name := range []string{"postfix", "dovecot"} {
 		path, err := find(name)
 		if err != nil {
 			return nil, &absentError{name, "make peers installs it"}
 		}
-		paths[i] = path
+		dovecot = path
 	}
-	version, err := exec.Command(paths[0], "--version").Output()
+	version, err := exec.Command(dovecot, "--version").Output()
 	if err != nil {
 		return nil, fmt.Errorf("dovecot --version: %w", err)
 	}
@@ -83,7 +84,7 @@ func startMail() (*mailStack, error) {
 	}
 	var errs []error
 	for range 3 {
-		s, err := startMailOnce(paths[0], paths[1])
+		s, err := startMailOnce(dovecot)
 		if err == nil {
 			return s, nil
 		}
@@ -92,7 +93,7 @@ func startMail() (*mailStack, error) {
 	return nil, errors.Join(errs...)
 }
 
-func startMailOnce(dovecot, postfix string) (s *mailStack, err error) {
+func startMailOnce(dovecot string) (s *mailStack, err error) {
 	dir, err := os.MkdirTemp("", "sealmail-peers-")
 	if err != nil {
 		return nil, err
@@ -110,10 +111,14 @@ func startMailOnce(dovecot, postfix string) (s *mailStack, err error) {
 	if err := s.write(); err != nil {
 		return s, err
 	}
+	master, err := postfixMaster()
+	if err != nil {
+		return s, err
+	}
 	if err := s.start(dovecot, "-F", "-c", filepath.Join(dir, dovecotConf)); err != nil {
 		return s, err
 	}
-	if err := s.start(postfix, "-c", filepath.Join(dir, "postfix"), "start-fg"); err != nil {
+	if err := s.start(master, "-c", filepath.Join(dir, postfixDir), "-s"); err != nil {
 		return s, err
 	}
 	if err := s.keep(); err != nil {
@@ -145,22 +150,8 @@ func (s *mailStack) write() error {
 	if err := os.Chmod(s.Dir, 0o755); err != nil { // servers go through it as other users
 		return err
 	}
-	postfixUser, err := user.Lookup("postfix")
-	if err != nil {
+	if err := s.makeDirs(); err != nil {
 		return err
-	}
-	postfixUID, err := strconv.Atoi(postfixUser.Uid)
-	if err != nil {
-		return err
-	}
-	for _, d := range []struct {
-		name string
-		uid  int
-	}{{"postfix", 0}, {"queue", 0}, {"data", postfixUID}, {"mail", mailUID}} {
-		path := filepath.Join(s.Dir, d.name)
-		if err := errors.Join(os.Mkdir(path, 0o755), os.Chown(path, d.uid, d.uid)); err != nil {
-			return err
-		}
 	}
 	templates, err := template.New("").Funcs(template.FuncMap{"port": portOf}).ParseFS(mailFiles, "mailservers/*")
 	if err != nil {
@@ -168,17 +159,77 @@ func (s *mailStack) write() error {
 	}
 	for _, f := range []struct{ template, path string }{
 		{"dovecot.conf", dovecotConf}, {"users", "users"},
-		{"main.cf", "postfix/main.cf"}, {"master.cf", "postfix/master.cf"},
+		{"main.cf", postfixDir + "/main.cf"}, {"master.cf", postfixDir + "/master.cf"},
 	} {
 		var text bytes.Buffer
 		if err := templates.ExecuteTemplate(&text, f.template, s); err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(s.Dir, f.path), text.Bytes(), 0o644); err != nil {
+		path := filepath.Join(s.Dir, f.path)
+		if err := os.WriteFile(path, text.Bytes(), 0o644); err != nil {
+			return err
+		}
+		// Postfix takes a file that is younger than two seconds for one that is being written, and waits.
+		old := time.Now().Add(-time.Minute)
+		if err := os.Chtimes(path, old, old); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// makeDirs makes the folders that the servers want to find.
+func (s *mailStack) makeDirs() error {
+	account, err := user.Lookup("postfix")
+	if err != nil {
+		return err
+	}
+	drop, err := user.LookupGroup("postdrop")
+	if err != nil {
+		return err
+	}
+	uid, err := strconv.Atoi(account.Uid)
+	if err != nil {
+		return err
+	}
+	dropGID, err := strconv.Atoi(drop.Gid)
+	if err != nil {
+		return err
+	}
+	type dir struct {
+		name     string
+		uid, gid int
+		mode     os.FileMode
+	}
+	dirs := []dir{
+		{"mail", mailUID, mailUID, 0o755}, {postfixDir, 0, 0, 0o755}, {"data", uid, 0, 0o755},
+		{"queue", 0, 0, 0o755}, {"queue/pid", 0, 0, 0o755},
+		{"queue/public", uid, dropGID, 0o710}, {"queue/maildrop", uid, dropGID, 0o730 | os.ModeSticky},
+	}
+	for _, name := range strings.Fields("active bounce corrupt defer deferred flush hold incoming private saved trace") {
+		dirs = append(dirs, dir{"queue/" + name, uid, 0, 0o700})
+	}
+	for _, d := range dirs {
+		path := filepath.Join(s.Dir, d.name)
+		if err := errors.Join(os.Mkdir(path, 0o700), os.Chown(path, d.uid, d.gid), os.Chmod(path, d.mode)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// postfixMaster returns the path of Postfix's master process, which we start without `postfix start-fg`: that puts a
+// shell in between which passes no signals on. The compiled-in default is asked for (-d): no configuration is read.
+func postfixMaster() (string, error) {
+	postconf, err := find("postconf")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command(postconf, "-d", "-h", "daemon_directory").Output()
+	if err != nil {
+		return "", fmt.Errorf("postconf: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(out)), "master"), nil
 }
 
 // start starts a server in the foreground.
@@ -291,7 +342,7 @@ func (s *mailStack) stop() error {
 func (s *mailStack) logs() string {
 	const enough = 2000
 	var b strings.Builder
-	for _, name := range []string{"dovecot-output.log", "dovecot.log", "postfix-output.log", "postfix.log"} {
+	for _, name := range []string{"dovecot-output.log", "dovecot.log", "master-output.log", "postfix.log"} {
 		if data, err := os.ReadFile(filepath.Join(s.Dir, name)); err == nil && len(data) > 0 {
 			fmt.Fprintf(&b, "%s:\n%s\n", name, data[max(0, len(data)-enough):])
 		}
