@@ -4,9 +4,6 @@ import "encoding/asn1"
 
 // Object identifiers of EnvelopedData, AuthEnvelopedData and their algorithms.
 var (
-	oidEnvelopedData     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 3}         // RFC 5652 section 6.1
-	oidAuthEnvelopedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 23} // RFC 5083 section 2.1
-
 	// Content encryption: RFC 3565 section 4.1 (CBC), RFC 5084 section 3.2 (GCM).
 	oidAES128CBC = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}
 	oidAES192CBC = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}
@@ -16,13 +13,10 @@ var (
 	oidAES256GCM = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 46}
 
 	// Key transport: RFC 8017 appendix C.
-	oidRSAEncryption = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
-	oidRSAESOAEP     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 7}
-	oidMGF1          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
-	oidPSpecified    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 9}
+	oidRSAESOAEP  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 7}
+	oidPSpecified = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 9}
 
 	// Key agreement: RFC 5753 section 7.1.4.
-	oidECPublicKey         = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
 	oidStdDHSHA1KDF        = asn1.ObjectIdentifier{1, 3, 133, 16, 840, 63, 0, 2}
 	oidStdDHSHA224KDF      = asn1.ObjectIdentifier{1, 3, 132, 1, 11, 0}
 	oidStdDHSHA256KDF      = asn1.ObjectIdentifier{1, 3, 132, 1, 11, 1}
@@ -66,12 +60,22 @@ var unsupportedNames = []struct {
 	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 21}, "dh-hkdf-sha512"},
 }
 
-// algorithmLabel is the name of an algorithm that this package does not implement, or else its number.
-func algorithmLabel(oid asn1.ObjectIdentifier) string {
+func unsupportedName(oid asn1.ObjectIdentifier) (name string, ok bool) {
 	for _, u := range unsupportedNames {
 		if u.oid.Equal(oid) {
-			return u.name
+			return u.name, true
 		}
+	}
+	return "", false
+}
+
+// algorithmName is the name of an algorithm that is not implemented, or else its number.
+func algorithmName(oid asn1.ObjectIdentifier) string {
+	if name, ok := unsupportedName(oid); ok {
+		return name
+	}
+	if len(oid) == 0 {
+		return "unknown"
 	}
 	return oid.String()
 }

@@ -1,0 +1,415 @@
+package cms
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+)
+
+// envIdentity is somebody who can be encrypted to.
+type envIdentity struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+// unwrap does what a caller does with a recipient of either kind.
+func (id envIdentity) unwrap(t testing.TB, ri RecipientInfo) ([]byte, error) {
+	t.Helper()
+	switch ri := ri.(type) {
+	case *KeyTransRecipientInfo:
+		return ri.Unwrap(id.key.(crypto.Decrypter))
+	case *KeyAgreeRecipientInfo:
+		key, err := id.key.(*ecdsa.PrivateKey).ECDH()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ri.Unwrap(key)
+	}
+	return nil, fmt.Errorf("no key for %T", ri)
+}
+
+func newEnvIdentity(key crypto.Signer, serial int64) (envIdentity, error) {
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial),
+		Subject:      pkix.Name{CommonName: "recipient", Organization: []string{"Test"}},
+		NotBefore:    time.Unix(1.7e9, 0),
+		NotAfter:     time.Unix(4e9, 0),
+		SubjectKeyId: []byte{1, 2, 3, byte(serial)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return envIdentity{}, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return envIdentity{cert, key}, err
+}
+
+// envIdentities are made once: an RSA key takes its time.
+var envIdentities = sync.OnceValues(func() (map[string]envIdentity, error) {
+	identities := map[string]envIdentity{}
+	add := func(name string, key crypto.Signer, err error) error {
+		if err != nil {
+			return err
+		}
+		identities[name], err = newEnvIdentity(key, int64(len(identities)+1))
+		return err
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	err = add("rsa", rsaKey, err)
+	for name, curve := range map[string]elliptic.Curve{"p256": elliptic.P256(), "p384": elliptic.P384(), "p521": elliptic.P521()} {
+		key, keyErr := ecdsa.GenerateKey(curve, rand.Reader)
+		err = errors.Join(err, add(name, key, keyErr))
+	}
+	return identities, err
+})
+
+func envIdentityNamed(t testing.TB, name string) envIdentity {
+	t.Helper()
+	identities, err := envIdentities()
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, ok := identities[name]
+	if !ok {
+		t.Fatalf("no identity %s", name)
+	}
+	return id
+}
+
+func (id envIdentity) recipient(t testing.TB, form IdentifierForm) Recipient {
+	t.Helper()
+	m, err := DefaultKeyManagement(id.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Recipient{Certificate: id.cert, ID: form, KeyManagement: m}
+}
+
+func encryptMessage(t testing.TB, text []byte, o EnvelopedDataOptions) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := NewEnvelopedDataWriter(t.Context(), &out, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(w, bytes.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func readMessage(t testing.TB, message []byte) *EnvelopedData {
+	t.Helper()
+	info, err := Read(bytes.NewReader(message), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, ok := info.(*EnvelopedData)
+	if !ok {
+		t.Fatalf("message is a %T", info)
+	}
+	return e
+}
+
+// openMessage decrypts with the first recipient that is the identity's.
+func openMessage(t testing.TB, src io.Reader, id envIdentity, l Limits) (*EnvelopedData, []byte, error) {
+	t.Helper()
+	info, err := Read(src, l)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, ok := info.(*EnvelopedData)
+	if !ok {
+		return nil, nil, fmt.Errorf("message is a %T", info)
+	}
+	for _, ri := range e.Recipients {
+		if !ri.Recipient().Matches(id.cert) {
+			continue
+		}
+		cek, err := id.unwrap(t, ri)
+		if err != nil {
+			return e, nil, err
+		}
+		var out bytes.Buffer
+		if err := e.Decrypt(t.Context(), &out, cek); err != nil {
+			return e, nil, err
+		}
+		return e, out.Bytes(), nil
+	}
+	return e, nil, errors.New("no recipient matches")
+}
+
+func TestEnvelopedRoundTrip(t *testing.T) {
+	big := make([]byte, 3*writerBufferSize+777)
+	_, _ = rand.Read(big)
+	texts := [][]byte{{}, []byte("x"), []byte("exactly 16 bytes"), []byte("a few words more than a block"), big[:writerBufferSize], big}
+	for _, c := range ciphers {
+		for _, name := range []string{"rsa", "p256", "p384", "p521"} {
+			for _, form := range []IdentifierForm{IssuerAndSerialNumber, SubjectKeyIdentifier} {
+				t.Run(fmt.Sprintf("%v/%s/%d", c.cipher, name, form), func(t *testing.T) {
+					t.Parallel()
+					id := envIdentityNamed(t, name)
+					o := EnvelopedDataOptions{Cipher: c.cipher, Recipients: []Recipient{id.recipient(t, form)}}
+					for _, text := range texts {
+						message := encryptMessage(t, text, o)
+						e, got, err := openMessage(t, bytes.NewReader(message), id, Limits{})
+						if err != nil {
+							t.Fatalf("%d octets: %v", len(text), err)
+						}
+						if !bytes.Equal(got, text) {
+							t.Fatalf("%d octets do not come back", len(text))
+						}
+						if e.Cipher != c.cipher || e.Authenticated != c.authenticated || !e.EContentType.Equal(OIDData) {
+							t.Fatalf("cipher %v, authenticated %t, content type %v", e.Cipher, e.Authenticated, e.EContentType)
+						}
+						if id := e.Recipients[0].Recipient(); (len(id.SubjectKeyID) > 0) != (form == SubjectKeyIdentifier) {
+							t.Fatalf("recipient %+v", id)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestEnvelopedVersion(t *testing.T) {
+	// RFC 5652 section 6.1, RFC 5083 section 2.1.
+	rsaID, ecID := envIdentityNamed(t, "rsa"), envIdentityNamed(t, "p256")
+	tests := []struct {
+		name       string
+		cipher     Cipher
+		recipients []Recipient
+		want       int
+	}{
+		{"RSA by issuer and serial number", AES256CBC, []Recipient{rsaID.recipient(t, IssuerAndSerialNumber)}, 0},
+		{"RSA by key identifier", AES256CBC, []Recipient{rsaID.recipient(t, SubjectKeyIdentifier)}, 2},
+		{"ECDH", AES256CBC, []Recipient{ecID.recipient(t, IssuerAndSerialNumber)}, 2},
+		{"both", AES256CBC, []Recipient{rsaID.recipient(t, IssuerAndSerialNumber), ecID.recipient(t, IssuerAndSerialNumber)}, 2},
+		{"authenticated", AES256GCM, []Recipient{ecID.recipient(t, IssuerAndSerialNumber)}, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			e := readMessage(t, encryptMessage(t, nil, EnvelopedDataOptions{Cipher: test.cipher, Recipients: test.recipients}))
+			if e.Version != test.want {
+				t.Fatalf("version %d, want %d", e.Version, test.want)
+			}
+			if len(e.Recipients) != len(test.recipients) {
+				t.Fatalf("%d recipients, want %d", len(e.Recipients), len(test.recipients))
+			}
+		})
+	}
+}
+
+// TestEnvelopedManyRecipients checks that each opens the message, that the names are right, and that a key on another's
+// RecipientInfo does not open it.
+func TestEnvelopedManyRecipients(t *testing.T) {
+	names := map[string]string{"rsa": "rsa-pkcs1v15", "p256": "ecdh-p256", "p384": "ecdh-p384", "p521": "ecdh-p521"}
+	var recipients []Recipient
+	for name := range names {
+		recipients = append(recipients, envIdentityNamed(t, name).recipient(t, IssuerAndSerialNumber))
+	}
+	text := []byte("to all of you")
+	message := encryptMessage(t, text, EnvelopedDataOptions{Cipher: AES256GCM, Recipients: recipients})
+	for name, algorithm := range names {
+		id := envIdentityNamed(t, name)
+		e, got, err := openMessage(t, bytes.NewReader(message), id, Limits{})
+		if err != nil || !bytes.Equal(got, text) {
+			t.Fatalf("%s: %q, %v", name, got, err)
+		}
+		for _, ri := range e.Recipients {
+			if ri.Recipient().Matches(id.cert) && ri.AlgorithmName() != algorithm {
+				t.Errorf("%s: algorithm %s, want %s", name, ri.AlgorithmName(), algorithm)
+			}
+			if ri.CEKSize() != 32 {
+				t.Errorf("%s: CEK of %d octets", name, ri.CEKSize())
+			}
+		}
+	}
+	other, err := ecdh.P256().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ri := range readMessage(t, message).Recipients {
+		if ri, ok := ri.(*KeyAgreeRecipientInfo); ok {
+			if _, err := ri.Unwrap(other); err != ErrDecrypt {
+				t.Errorf("%s with another key: %v", ri.AlgorithmName(), err)
+			}
+		}
+	}
+}
+
+// TestEnvelopedContentType checks that a content other than id-data has its type authenticated (RFC 5083 section 2.1).
+func TestEnvelopedContentType(t *testing.T) {
+	id := envIdentityNamed(t, "p256")
+	o := EnvelopedDataOptions{Cipher: AES128GCM, Recipients: []Recipient{id.recipient(t, IssuerAndSerialNumber)}, ContentType: OIDSignedData}
+	message := encryptMessage(t, []byte("signed"), o)
+	e, text, err := openMessage(t, bytes.NewReader(message), id, Limits{})
+	if err != nil || string(text) != "signed" {
+		t.Fatalf("%q, %v", text, err)
+	}
+	if !e.EContentType.Equal(OIDSignedData) || len(e.AuthenticatedAttributes) != 1 {
+		t.Fatalf("content type %v, attributes %v", e.EContentType, e.AuthenticatedAttributes)
+	}
+	// The type in EncryptedContentInfo stands outside of what is authenticated. 1.2.840.113549.1.7.2 → .1 and .3
+	oid := []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02}
+	at := bytes.Index(message, oid) + len(oid) - 1
+	for _, last := range []byte{1, 3} {
+		changed := bytes.Clone(message)
+		changed[at] = last
+		if _, _, err := openMessage(t, bytes.NewReader(changed), id, Limits{}); !errors.Is(err, ErrMalformed) {
+			t.Errorf("content type changed to …7.%d: %v", last, err)
+		}
+	}
+	// In CBC there is nothing to authenticate with, and nothing is claimed.
+	o.Cipher = AES128CBC
+	e, _, err = openMessage(t, bytes.NewReader(encryptMessage(t, []byte("signed"), o)), id, Limits{})
+	if err != nil || e.AuthenticatedAttributes != nil || !e.EContentType.Equal(OIDSignedData) {
+		t.Fatalf("CBC: %v, %v", e.AuthenticatedAttributes, err)
+	}
+}
+
+func TestEnvelopedSlowReader(t *testing.T) {
+	id := envIdentityNamed(t, "rsa")
+	text := bytes.Repeat([]byte("0123456789"), 1000)
+	for _, c := range []Cipher{AES256CBC, AES256GCM} {
+		message := encryptMessage(t, text, EnvelopedDataOptions{Cipher: c, Recipients: []Recipient{id.recipient(t, IssuerAndSerialNumber)}})
+		for name, r := range map[string]io.Reader{
+			"one byte": iotest.OneByteReader(bytes.NewReader(message)),
+			"data+err": iotest.DataErrReader(bytes.NewReader(message)),
+			"half":     iotest.HalfReader(bytes.NewReader(message)),
+		} {
+			_, got, err := openMessage(t, r, id, Limits{})
+			if err != nil || !bytes.Equal(got, text) {
+				t.Errorf("%v %s: %d octets, %v", c, name, len(got), err)
+			}
+		}
+	}
+}
+
+func TestEnvelopedWriterRefuses(t *testing.T) {
+	rsaID, ecID := envIdentityNamed(t, "rsa"), envIdentityNamed(t, "p256")
+	small, err := newEnvIdentity(rsaID.key, 9)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small.cert.PublicKey = &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 767), E: 65537}
+	p224Key, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p224, err := newEnvIdentity(p224Key, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	noKeyID := *rsaID.cert
+	noKeyID.SubjectKeyId = nil
+	good := rsaID.recipient(t, IssuerAndSerialNumber)
+
+	tests := []struct {
+		name string
+		o    EnvelopedDataOptions
+		want string
+	}{
+		{"no cipher", EnvelopedDataOptions{Recipients: []Recipient{good}}, "no cipher is stated"},
+		{"no recipient", EnvelopedDataOptions{Cipher: AES256CBC}, "no recipient is stated"},
+		{"no certificate", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{good, {KeyManagement: RSAPKCS1v15}}}, "recipient 2: no certificate"},
+		{"no key management", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert}}}, "recipient 1: no key management is stated"},
+		{"RSA for EC", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: ecID.cert, KeyManagement: RSAPKCS1v15}}}, "recipient 1: key management rsa-pkcs1v15 does not fit the certificate: unsupported recipient's key ECDSA"},
+		{"EC for RSA", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert, KeyManagement: ECDHStdSHA256}}}, "recipient 1: key management ecdh-sha256kdf does not fit the certificate: unsupported recipient's key RSA"},
+		{"small RSA key", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: small.cert, KeyManagement: RSAPKCS1v15}}}, "recipient 1: unsupported RSA key of 768 bits"},
+		{"P-224", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: p224.cert, KeyManagement: ECDHStdSHA256}}}, "recipient 1: unsupported recipient's key on curve P-224"},
+		{"no key identifier", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: &noKeyID, ID: SubjectKeyIdentifier, KeyManagement: RSAPKCS1v15}}}, "recipient 1: certificate has no subject key identifier"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			w, err := NewEnvelopedDataWriter(t.Context(), &out, test.o)
+			if err == nil || err.Error() != test.want {
+				t.Fatalf("error %v, want %s", err, test.want)
+			}
+			if w != nil || out.Len() > 0 {
+				t.Fatal("something was written all the same")
+			}
+		})
+	}
+}
+
+func TestDefaultKeyManagement(t *testing.T) {
+	for name, want := range map[string]KeyManagement{"rsa": RSAPKCS1v15, "p256": ECDHStdSHA256, "p384": ECDHStdSHA384, "p521": ECDHStdSHA512} {
+		if got, err := DefaultKeyManagement(envIdentityNamed(t, name).cert); got != want || err != nil {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	var unsupported *UnsupportedError
+	for _, c := range []*x509.Certificate{{}, {PublicKeyAlgorithm: x509.Ed25519, PublicKey: []byte{}}} {
+		if m, err := DefaultKeyManagement(c); m != 0 || !errors.As(err, &unsupported) {
+			t.Errorf("%v: %v, %v", c.PublicKeyAlgorithm, m, err)
+		}
+	}
+}
+
+func TestEnvelopedWriterErrors(t *testing.T) {
+	o := EnvelopedDataOptions{Cipher: AES256GCM, Recipients: []Recipient{envIdentityNamed(t, "p256").recipient(t, IssuerAndSerialNumber)}}
+	t.Run("cancelled", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		w, err := NewEnvelopedDataWriter(ctx, io.Discard, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte("before")); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if _, err := w.Write([]byte("after")); !errors.Is(err, context.Canceled) {
+			t.Fatalf("Write: %v", err)
+		}
+		if err := w.Close(); !errors.Is(err, context.Canceled) {
+			t.Fatalf("Close: %v", err)
+		}
+	})
+	t.Run("full destination", func(t *testing.T) {
+		full := errors.New("no space left")
+		w, err := NewEnvelopedDataWriter(t.Context(), failingWriter{full}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Write(make([]byte, 1<<20))
+		if !errors.Is(err, full) || !errors.Is(w.Close(), full) {
+			t.Fatalf("Write: %v", err)
+		}
+	})
+	t.Run("closed", func(t *testing.T) {
+		w, err := NewEnvelopedDataWriter(t.Context(), io.Discard, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Close(), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte{1}); err == nil {
+			t.Fatal("wrote to a closed writer")
+		}
+	})
+}
+
+type failingWriter struct{ err error }
+
+func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }

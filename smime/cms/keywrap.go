@@ -1,0 +1,69 @@
+package cms
+
+import (
+	"crypto/aes"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+)
+
+const keyWrapBlock = 8 // octets that the key wrap works on at a time
+
+// keyWrapIV is the default initial value (RFC 3394 section 2.2.3.1).
+var keyWrapIV = [keyWrapBlock]byte{0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6}
+
+// wrapKey encrypts a key under a key-encryption key of 16, 24 or 32 octets (RFC 3394 section 2.2.1). The key is at
+// least 16 octets long and a multiple of 8; the result is 8 octets longer.
+func wrapKey(kek, key []byte) ([]byte, error) {
+	if len(key) < 2*keyWrapBlock || len(key)%keyWrapBlock != 0 {
+		return nil, errors.New("AES key wrap of a key that is not a multiple of 8 octets, at least 16")
+	}
+	block, err := aes.NewCipher(kek)
+	if err != nil {
+		return nil, err
+	}
+	out := append(keyWrapIV[:len(keyWrapIV):len(keyWrapIV)], key...)
+	a, n := out[:keyWrapBlock], len(key)/keyWrapBlock
+	var b [aes.BlockSize]byte
+	for t := 1; t <= 6*n; t++ {
+		i := (t-1)%n + 1
+		r := out[i*keyWrapBlock : (i+1)*keyWrapBlock]
+		copy(b[:keyWrapBlock], a)
+		copy(b[keyWrapBlock:], r)
+		block.Encrypt(b[:], b[:])
+		binary.BigEndian.PutUint64(a, binary.BigEndian.Uint64(b[:])^uint64(t))
+		copy(r, b[keyWrapBlock:])
+	}
+	return out, nil
+}
+
+// unwrapKey reverses wrapKey (RFC 3394 section 2.2.2). A wrapped key that is too short, ragged, altered, or under
+// another key is [ErrDecrypt].
+func unwrapKey(kek, wrapped []byte) ([]byte, error) {
+	if len(wrapped) < 3*keyWrapBlock || len(wrapped)%keyWrapBlock != 0 {
+		return nil, ErrDecrypt
+	}
+	block, err := aes.NewCipher(kek)
+	if err != nil {
+		return nil, err
+	}
+	var a [keyWrapBlock]byte
+	copy(a[:], wrapped)
+	key := append([]byte(nil), wrapped[keyWrapBlock:]...)
+	n := len(key) / keyWrapBlock
+	var b [aes.BlockSize]byte
+	for t := 6 * n; t >= 1; t-- {
+		i := (t - 1) % n
+		r := key[i*keyWrapBlock : (i+1)*keyWrapBlock]
+		binary.BigEndian.PutUint64(b[:], binary.BigEndian.Uint64(a[:])^uint64(t))
+		copy(b[keyWrapBlock:], r)
+		block.Decrypt(b[:], b[:])
+		copy(a[:], b[:])
+		copy(r, b[keyWrapBlock:])
+	}
+	if subtle.ConstantTimeCompare(a[:], keyWrapIV[:]) != 1 {
+		clear(key)
+		return nil, ErrDecrypt
+	}
+	return key, nil
+}

@@ -1,0 +1,149 @@
+package cms
+
+import (
+	"encoding/asn1"
+	"fmt"
+
+	"github.com/sealmail/sealmail/smime/cms/ber"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// RecipientType is one of the ways to hand a content-encryption key to a recipient.
+type RecipientType string
+
+// The choices of RecipientInfo (RFC 5652 section 6.2), and the one of RFC 9629.
+const (
+	KeyTransport     RecipientType = "key-transport"
+	KeyAgreement     RecipientType = "key-agreement"
+	KeyEncryptionKey RecipientType = "kek"
+	Password         RecipientType = "password"
+	KeyEncapsulation RecipientType = "kem"
+	OtherRecipient   RecipientType = "other"
+)
+
+// RecipientInfo is the content-encryption key, encrypted for one recipient (RFC 5652 section 6.2): one of
+// *[KeyTransRecipientInfo], *[KeyAgreeRecipientInfo] and *[OtherRecipientInfo].
+type RecipientInfo interface {
+	// Type says how the key is handed over.
+	Type() RecipientType
+	// Recipient names the recipient's certificate. It is the zero value where the recipient is no certificate.
+	Recipient() CertificateIdentifier
+	// KeyEncryption is the algorithm that encrypts the content-encryption key.
+	KeyEncryption() AlgorithmIdentifier
+	// AlgorithmName is a short name of it, such as "rsa-pkcs1v15" or "ecdh-p256", or else its number.
+	AlgorithmName() string
+	// CEKSize is the length in octets of the content-encryption key, as the content's cipher wants it; 0 where that
+	// cipher is not implemented.
+	CEKSize() int
+
+	setCEKSize(n int)
+}
+
+// recipient is what all kinds have in common.
+type recipient struct {
+	rid       CertificateIdentifier
+	algorithm AlgorithmIdentifier
+	cekSize   int
+}
+
+func (r *recipient) Recipient() CertificateIdentifier   { return r.rid }
+func (r *recipient) KeyEncryption() AlgorithmIdentifier { return r.algorithm }
+func (r *recipient) CEKSize() int                       { return r.cekSize }
+func (r *recipient) setCEKSize(n int)                   { r.cekSize = n }
+
+// unwrappable returns an error where the key would be of no use.
+func (r *recipient) unwrappable() error {
+	if r.cekSize == 0 {
+		return &UnsupportedError{What: "content encryption algorithm"}
+	}
+	return nil
+}
+
+// recipientInfos reads RecipientInfos. A key agreement for several recipients becomes one RecipientInfo for each.
+func (s *structure) recipientInfos(max int) ([]RecipientInfo, error) {
+	var list []RecipientInfo
+	err := s.each(ber.Universal, ber.TagSet, "recipients", max, func(h ber.Header) error {
+		switch {
+		case h.Is(ber.Universal, ber.TagSequence):
+			ri, err := s.keyTransRecipientInfo()
+			list = append(list, ri)
+			return err
+		case h.Is(ber.ContextSpecific, 1):
+			infos, err := s.keyAgreeRecipientInfos(max - len(list))
+			for _, ri := range infos {
+				list = append(list, ri)
+			}
+			return err
+		case h.Class == ber.ContextSpecific:
+			ri, err := s.otherRecipientInfo(h.Number)
+			list = append(list, ri)
+			return err
+		}
+		return fmt.Errorf("%w: recipient with tag %v", ErrMalformed, h)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		// RFC 5652 section 6.1: SET SIZE (1..MAX).
+		return nil, fmt.Errorf("%w: no recipient", ErrMalformed)
+	}
+	return list, nil
+}
+
+// OtherRecipientInfo is a recipient of a kind that is not implemented: a shared key-encryption key, a password, a key
+// encapsulation, or something else.
+type OtherRecipientInfo struct {
+	recipient
+	Raw []byte // DER of the RecipientInfo
+
+	kind RecipientType
+}
+
+// Type returns KeyEncryptionKey, Password, KeyEncapsulation or OtherRecipient.
+func (ri *OtherRecipientInfo) Type() RecipientType { return ri.kind }
+
+// AlgorithmName returns the name of the key encryption algorithm, or its number, or "unknown".
+func (ri *OtherRecipientInfo) AlgorithmName() string {
+	if w, ok := keyWrapByOID(ri.algorithm.Algorithm); ok {
+		return w.name
+	}
+	return algorithmName(ri.algorithm.Algorithm)
+}
+
+// oidKEMRecipient is id-ori-kem of RFC 9629 section 2.
+var oidKEMRecipient = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 13, 3}
+
+// otherRecipientInfo keeps what it cannot use. It looks inside only to name it, and minds nothing it finds there.
+func (s *structure) otherRecipientInfo(number uint32) (*OtherRecipientInfo, error) {
+	raw, err := s.der()
+	if err != nil {
+		return nil, err
+	}
+	ri := &OtherRecipientInfo{Raw: raw, kind: OtherRecipient}
+	in := cryptobyte.String(raw)
+	var seq cryptobyte.String
+	if !in.ReadAnyASN1(&seq, new(cbasn1.Tag)) {
+		return ri, nil
+	}
+	switch number {
+	case 2: // KEKRecipientInfo, RFC 5652 section 6.2.3
+		ri.kind = KeyEncryptionKey
+		if seq.SkipASN1(cbasn1.INTEGER) && seq.SkipASN1(cbasn1.SEQUENCE) {
+			ri.algorithm, _ = readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
+		}
+	case 3: // PasswordRecipientInfo, section 6.2.4
+		ri.kind = Password
+		if seq.SkipASN1(cbasn1.INTEGER) && seq.SkipOptionalASN1(cbasn1.Tag(0).ContextSpecific().Constructed()) {
+			ri.algorithm, _ = readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
+		}
+	case 4: // OtherRecipientInfo, section 6.2.5
+		var kind asn1.ObjectIdentifier
+		if kind, _ = readOID(&seq); kind.Equal(oidKEMRecipient) {
+			ri.kind = KeyEncapsulation
+		}
+		ri.algorithm.Algorithm = kind
+	}
+	return ri, nil
+}
