@@ -1,0 +1,403 @@
+package cms_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"testing"
+
+	"github.com/sealmail/sealmail/smime/cms"
+)
+
+// readSigned reads a whole SignedData. For a detached one, detached is what is hashed.
+func readSigned(src []byte, l cms.Limits, detached []byte) (*cms.SignedData, *cms.ContentDigest, []byte, error) {
+	info, err := cms.Read(bytes.NewReader(src), l)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s, ok := info.(*cms.SignedData)
+	if !ok {
+		return nil, nil, nil, fmt.Errorf("%T instead of a SignedData", info)
+	}
+	var content bytes.Buffer
+	digest, err := s.ReadContent(context.Background(), &content)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if s.Detached() {
+		var hashes []crypto.Hash
+		for _, si := range s.SignerInfos {
+			if h, err := si.Digest(); err == nil {
+				hashes = append(hashes, h)
+			}
+		}
+		if digest, err = cms.NewContentDigest(hashes...); err != nil {
+			return nil, nil, nil, err
+		}
+		_, _ = digest.Write(detached)
+	}
+	return s, digest, content.Bytes(), nil
+}
+
+// verifyAll verifies every signer with the certificates in the message, and returns the content.
+func verifyAll(src []byte, detached []byte, o cms.VerifyOptions) (*cms.SignedData, []byte, error) {
+	s, digest, content, err := readSigned(src, cms.Limits{}, detached)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(s.SignerInfos) == 0 {
+		return nil, nil, errors.New("no signer")
+	}
+	o.ContentType = s.EContentType
+	for i, si := range s.SignerInfos {
+		raw, ok := s.Certificate(si.SID)
+		if !ok {
+			return nil, nil, fmt.Errorf("signer %d: no certificate", i)
+		}
+		cert, err := raw.Parse()
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := si.Verify(cert, digest, o); err != nil {
+			return nil, nil, fmt.Errorf("signer %d: %w", i, err)
+		}
+	}
+	return s, content, nil
+}
+
+func options(ids ...identity) cms.SignedDataOptions {
+	var o cms.SignedDataOptions
+	for _, id := range ids {
+		o.Certificates = append(o.Certificates, id.cert)
+		o.Signers = append(o.Signers, cms.Signer{Certificate: id.cert, Key: id.key, SigningTime: testTime})
+	}
+	return o
+}
+
+// stream signs content by the streaming writer.
+func stream(t testing.TB, content []byte, o cms.SignedDataOptions) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := cms.NewSignedDataWriter(t.Context(), &out, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rest := content; len(rest) > 0; {
+		n := min(len(rest), 1000)
+		if _, err := w.Write(rest[:n]); err != nil {
+			t.Fatal(err)
+		}
+		rest = rest[n:]
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func sign(t testing.TB, content []byte, o cms.SignedDataOptions) []byte {
+	t.Helper()
+	der, err := cms.Sign(t.Context(), content, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+func TestSignThenVerify(t *testing.T) {
+	identities := map[string]struct {
+		id        identity
+		digest    crypto.Hash
+		wantHash  string
+		wantNamed string
+	}{
+		"rsa":            {testRSA(), 0, "sha256", "rsa-pkcs1v15"},
+		"rsa-sha512":     {testRSA(), crypto.SHA512, "sha512", "rsa-pkcs1v15"},
+		"p256":           {testP256(), 0, "sha256", "ecdsa-p256"},
+		"p256-sha384":    {testP256(), crypto.SHA384, "sha384", "ecdsa-p256"},
+		"p384":           {testP384(), 0, "sha384", "ecdsa-p384"},
+		"p521":           {testP521(), 0, "sha512", "ecdsa-p521"},
+		"ed25519":        {testEd25519(), 0, "sha512", "ed25519"},
+		"ed25519-stated": {testEd25519(), crypto.SHA512, "sha512", "ed25519"},
+	}
+	contents := map[string][]byte{
+		"empty": nil,
+		"small": []byte("Content-Type: text/plain\r\n\r\nHello\r\n"),
+		"large": bytes.Repeat([]byte("0123456789abcde\n"), 10_000),
+	}
+	for name, tt := range identities {
+		t.Run(name, func(t *testing.T) {
+			for contentName, content := range contents {
+				for _, detached := range []bool{false, true} {
+					for _, form := range []cms.IdentifierForm{cms.IssuerAndSerialNumber, cms.SubjectKeyIdentifier} {
+						o := options(tt.id)
+						o.Detached = detached
+						o.Signers[0].SID = form
+						o.Signers[0].Digest = tt.digest
+						o.Signers[0].Capabilities = cms.OwnCapabilities()
+						for way, message := range map[string][]byte{"Sign": sign(t, content, o), "Writer": stream(t, content, o)} {
+							s, got, err := verifyAll(message, content, cms.VerifyOptions{})
+							if err != nil {
+								t.Fatalf("%s %s, detached %v, form %v: %v", contentName, way, detached, form, err)
+							}
+							if s.Detached() != detached || !detached && !bytes.Equal(got, content) {
+								t.Fatalf("%s %s: detached %v, %d octets of content", contentName, way, s.Detached(), len(got))
+							}
+							checkSignerInfo(t, s.SignerInfos[0], tt.id.cert, tt.wantHash, tt.wantNamed)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func checkSignerInfo(t *testing.T, si *cms.SignerInfo, cert *x509.Certificate, digest, named string) {
+	t.Helper()
+	if at, ok := si.SigningTime(); !ok || !at.Equal(testTime) {
+		t.Errorf("signing time is %v, %v", at, ok)
+	}
+	if h, err := si.Digest(); err != nil || cms.DigestName(h) != digest {
+		t.Errorf("digest is %v, %v; want %s", h, err, digest)
+	}
+	if got := cms.SignatureName(si, cert); got != named {
+		t.Errorf("algorithm is %q, want %q", got, named)
+	}
+	if !si.SMIMECapabilities().Supports(cms.AES256GCM) {
+		t.Error("AES-256-GCM is not among the capabilities")
+	}
+	ids, err := si.SigningCertificates()
+	if err != nil || len(ids) != 1 || ids[0].Serial.Cmp(cert.SerialNumber) != 0 {
+		t.Errorf("signing certificates: %v, %v", ids, err)
+	}
+}
+
+func TestSeveralSigners(t *testing.T) {
+	o := options(testRSA(), testP256(), testP384(), testEd25519())
+	o.Certificates = append(o.Certificates, testCA().cert, testCA().cert)
+	content := []byte("signed by four")
+	for _, message := range [][]byte{sign(t, content, o), stream(t, content, o)} {
+		s, got, err := verifyAll(message, nil, cms.VerifyOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.SignerInfos) != 4 || len(s.DigestAlgorithms) != 3 || len(s.Certificates) != 5 || !bytes.Equal(got, content) {
+			t.Errorf("%d signers, %d digest algorithms, %d certificates, content %q",
+				len(s.SignerInfos), len(s.DigestAlgorithms), len(s.Certificates), got)
+		}
+	}
+}
+
+func TestUnsignedAttributes(t *testing.T) {
+	token := []byte{0x30, 0x03, 0x02, 0x01, 0x07}
+	o := options(testP256())
+	var value []byte
+	o.Signers[0].UnsignedAttributes = func(_ context.Context, signature []byte) ([]cms.Attribute, error) {
+		value = bytes.Clone(signature)
+		return []cms.Attribute{{Type: cms.OIDAttributeTimeStampToken, Values: [][]byte{token}}}, nil
+	}
+	s, _, err := verifyAll(stream(t, []byte("content"), o), nil, cms.VerifyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	si := s.SignerInfos[0]
+	if !bytes.Equal(value, si.Signature) {
+		t.Error("the callback saw another signature value")
+	}
+	if tokens := si.TimeStampTokens(); len(tokens) != 1 || !bytes.Equal(tokens[0], token) {
+		t.Errorf("tokens: %x", tokens)
+	}
+
+	failure := errors.New("authority is down")
+	o.Signers[0].UnsignedAttributes = func(context.Context, []byte) ([]cms.Attribute, error) { return nil, failure }
+	w, err := cms.NewSignedDataWriter(t.Context(), io.Discard, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); !errors.Is(err, failure) {
+		t.Errorf("Close: %v", err)
+	}
+	if err := w.Close(); !errors.Is(err, failure) {
+		t.Errorf("second Close: %v", err)
+	}
+}
+
+func TestOtherContentType(t *testing.T) {
+	o := options(testP256())
+	o.ContentType = cms.OIDTSTInfo
+	message := sign(t, []byte("token"), o)
+	s, digest, _, err := readSigned(message, cms.Limits{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.EContentType.Equal(cms.OIDTSTInfo) || s.Version != 3 {
+		t.Errorf("type %v, version %d", s.EContentType, s.Version)
+	}
+	cert := testP256().cert
+	if err := s.SignerInfos[0].Verify(cert, digest, cms.VerifyOptions{ContentType: cms.OIDTSTInfo}); err != nil {
+		t.Error(err)
+	}
+	for _, other := range []cms.VerifyOptions{{ContentType: cms.OIDData}, {}} {
+		if err := s.SignerInfos[0].Verify(cert, digest, other); !errors.Is(err, cms.ErrContentType) {
+			t.Errorf("as %v: %v", other.ContentType, err)
+		}
+	}
+}
+
+func TestSignRefuses(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*cms.SignedDataOptions)
+		want   error // nil: any
+	}{
+		"no signer":        {func(o *cms.SignedDataOptions) { o.Signers = nil }, nil},
+		"no key":           {func(o *cms.SignedDataOptions) { o.Signers[0].Key = nil }, nil},
+		"another's key":    {func(o *cms.SignedDataOptions) { o.Signers[0].Key = testP384().key }, nil},
+		"nil certificate":  {func(o *cms.SignedDataOptions) { o.Certificates[0] = nil }, nil},
+		"unknown SID form": {func(o *cms.SignedDataOptions) { o.Signers[0].SID = 7 }, nil},
+		"SHA-1":            {func(o *cms.SignedDataOptions) { o.Signers[0].Digest = crypto.SHA1 }, new(cms.WeakError)},
+		"MD5":              {func(o *cms.SignedDataOptions) { o.Signers[0].Digest = crypto.MD5 }, new(cms.WeakError)},
+		"weak RSA":         {func(o *cms.SignedDataOptions) { *o = options(testRSAWeak()) }, new(cms.WeakError)},
+		"Ed25519 with SHA-256": {func(o *cms.SignedDataOptions) {
+			*o = options(testEd25519())
+			o.Signers[0].Digest = crypto.SHA256
+		}, cms.ErrAlgorithmMismatch},
+		"attribute of its own twice": {func(o *cms.SignedDataOptions) {
+			o.Signers[0].SignedAttributes = []cms.Attribute{{Type: cms.OIDAttributeMessageDigest, Values: [][]byte{{4, 0}}}}
+		}, cms.ErrDuplicateAttribute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(testP256())
+			tt.change(&o)
+			der, err := cms.Sign(t.Context(), []byte("content"), o)
+			if err == nil || der != nil {
+				t.Fatal("was signed")
+			}
+			var weak *cms.WeakError
+			if _, ok := tt.want.(*cms.WeakError); ok {
+				if !errors.As(err, &weak) {
+					t.Errorf("error is %v", err)
+				}
+			} else if tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+func TestWriterStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	w, err := cms.NewSignedDataWriter(ctx, io.Discard, options(testP256()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if _, err := w.Write([]byte("x")); !errors.Is(err, context.Canceled) {
+		t.Errorf("Write: %v", err)
+	}
+	if err := w.Close(); !errors.Is(err, context.Canceled) {
+		t.Errorf("Close: %v", err)
+	}
+	if _, err := w.Write([]byte("x")); err == nil {
+		t.Error("Write after Close succeeded")
+	}
+
+	full := errors.New("disk full")
+	if w, err = cms.NewSignedDataWriter(t.Context(), failingWriter{full}, options(testP256())); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.Write(make([]byte, 1<<20))
+	if err := w.Close(); !errors.Is(err, full) {
+		t.Errorf("Close with a full disk: %v", err)
+	}
+	if _, err := cms.Sign(ctx, nil, options(testP256())); !errors.Is(err, context.Canceled) {
+		t.Errorf("Sign: %v", err)
+	}
+}
+
+type failingWriter struct{ err error }
+
+func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
+
+func TestReadStops(t *testing.T) {
+	message := stream(t, make([]byte, 100_000), options(testP256()))
+	open := func(l cms.Limits) *cms.SignedData {
+		info, err := cms.Read(bytes.NewReader(message), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.(*cms.SignedData)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := open(cms.Limits{}).ReadContent(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	full := errors.New("disk full")
+	if _, err := open(cms.Limits{}).ReadContent(t.Context(), failingWriter{full}); !errors.Is(err, full) {
+		t.Errorf("full disk: %v", err)
+	}
+	if _, err := open(cms.Limits{Content: 99_999}).ReadContent(t.Context(), nil); !errors.Is(err, cms.ErrTooLarge) {
+		t.Errorf("limit on content: %v", err)
+	}
+	s := open(cms.Limits{Content: 100_000})
+	if _, err := s.ReadContent(t.Context(), nil); err != nil {
+		t.Errorf("content just at the limit: %v", err)
+	}
+	if _, err := s.ReadContent(t.Context(), nil); err == nil {
+		t.Error("content was read twice")
+	}
+}
+
+// zeros is a content of some length that takes no memory.
+type zeros struct{ left int64 }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.left == 0 {
+		return 0, io.EOF
+	}
+	n := int(min(int64(len(p)), z.left))
+	clear(p[:n])
+	z.left -= int64(n)
+	return n, nil
+}
+
+func TestConstantMemory(t *testing.T) {
+	const size = 64 << 20
+	r, w := io.Pipe()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	go func() {
+		sw, err := cms.NewSignedDataWriter(t.Context(), w, options(testP256()))
+		if err == nil {
+			_, err = io.Copy(sw, &zeros{size})
+		}
+		if err == nil {
+			err = sw.Close()
+		}
+		w.CloseWithError(err)
+	}()
+	info, err := cms.Read(r, cms.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := info.(*cms.SignedData)
+	digest, err := s.ReadContent(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SignerInfos[0].Verify(testP256().cert, digest, cms.VerifyOptions{ContentType: cms.OIDData}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if digest.Size() != size {
+		t.Errorf("%d octets of content", digest.Size())
+	}
+	if total := after.TotalAlloc - before.TotalAlloc; total > 4<<20 {
+		t.Errorf("signing and reading %d octets allocated %d", size, total)
+	}
+}
