@@ -1,0 +1,80 @@
+package certstore
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	pkcs12 "software.sslmate.com/src/go-pkcs12"
+)
+
+// Errors of PKCS#12 files.
+var (
+	// ErrPassword says that the password of a PKCS#12 file is wrong.
+	ErrPassword = errors.New("wrong password")
+	// ErrUnsupportedPKCS12 says that a PKCS#12 file is well formed and uses something that is not supported.
+	ErrUnsupportedPKCS12 = errors.New("unsupported PKCS#12 file")
+)
+
+// encodeIterations is the cost of trying a password on a file that we wrote: half a second for 100,000 tries per
+// second of a year-old machine is little, but other programs have to read it too.
+const encodeIterations = 100_000
+
+// DecodePKCS12 reads the keys and certificates in a PKCS#12 file (RFC 7292), whose integrity is checked with the
+// password first. The error wraps [ErrPassword] where the password does not fit, [ErrUnsupportedPKCS12] where the file
+// needs something that is missing here, and [ErrMalformed] where it is damaged or no PKCS#12 file at all.
+func DecodePKCS12(data []byte, password string) (Bundle, error) {
+	if len(data) > maxFileSize {
+		return Bundle{}, fmt.Errorf("PKCS#12: %w: %d octets", ErrTooLarge, len(data))
+	}
+	pfx, err := parsePFX(data)
+	if err != nil {
+		return Bundle{}, fmt.Errorf("PKCS#12: %w", err)
+	}
+	bundle, err := decodeByLibrary(data, password)
+	if err == nil {
+		return bundle, nil
+	}
+	// The library opens DER with a single key, and nothing else. What it says of a password is true all the same.
+	if errors.Is(err, pkcs12.ErrIncorrectPassword) {
+		return Bundle{}, fmt.Errorf("PKCS#12: %w", ErrPassword)
+	}
+	bundle, err = pfx.open(password)
+	if err != nil {
+		return Bundle{}, fmt.Errorf("PKCS#12: %w", err)
+	}
+	return bundle, nil
+}
+
+func decodeByLibrary(data []byte, password string) (Bundle, error) {
+	key, leaf, issuers, err := pkcs12.DecodeChain(data, password)
+	if err != nil {
+		return Bundle{}, err
+	}
+	bundle := Bundle{Certificates: append([]*x509.Certificate{leaf}, issuers...)}
+	if publicKey(key) == nil {
+		return Bundle{}, ErrUnsupportedKey
+	}
+	bundle.Keys = append(bundle.Keys, key)
+	return bundle, nil
+}
+
+// EncodePKCS12 writes a key with its chain as a PKCS#12 file, encrypted with AES-256-CBC under PBKDF2 (PBES2), with an
+// HMAC-SHA-256 over it: what OpenSSL 1.1.1, Windows Server 2019 and Thunderbird can read.
+func EncodePKCS12(pair KeyPair, password string) ([]byte, error) {
+	if len(pair.Chain) == 0 {
+		return nil, ErrNoCertificate
+	}
+	if !matchesKey(pair.Chain[0], pair.Key) {
+		return nil, ErrKeyMismatch
+	}
+	if password == "" {
+		return nil, fmt.Errorf("PKCS#12: %w", errors.New("an empty password would protect nothing"))
+	}
+	data, err := pkcs12.Modern2023.WithIterations(encodeIterations).Encode(pair.Key, pair.Chain[0], pair.Chain[1:], password)
+	if err != nil {
+		return nil, fmt.Errorf("PKCS#12: %s", strings.TrimPrefix(err.Error(), "pkcs12: "))
+	}
+	return data, nil
+}
