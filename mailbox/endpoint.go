@@ -1,0 +1,103 @@
+package mailbox
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// Scheme says which protocol is spoken to a server, and when TLS begins.
+type Scheme string
+
+// The schemes of an Endpoint. All four mean TLS: from the first octet, or by STARTTLS before anything else.
+const (
+	SchemeIMAPS       Scheme = "imaps"       // IMAP, TLS from the first octet (RFC 8314 section 3.2)
+	SchemeIMAP        Scheme = "imap"        // IMAP, STARTTLS required
+	SchemeSubmissions Scheme = "submissions" // message submission, TLS from the first octet (RFC 8314 section 3.3)
+	SchemeSubmission  Scheme = "submission"  // message submission, STARTTLS required
+)
+
+// defaultPort is the registered port of a scheme, and 0 for a scheme that there is not.
+func (s Scheme) defaultPort() uint16 {
+	switch s {
+	case SchemeIMAPS:
+		return 993
+	case SchemeIMAP:
+		return 143
+	case SchemeSubmissions:
+		return 465
+	case SchemeSubmission:
+		return 587
+	}
+	return 0
+}
+
+// implicitTLS reports whether TLS begins with the first octet.
+func (s Scheme) implicitTLS() bool { return s == SchemeIMAPS || s == SchemeSubmissions }
+
+// Endpoint is where a server is and how it is spoken to.
+type Endpoint struct {
+	Scheme Scheme
+	// Host is a DNS name in its ASCII form, or an IP address without brackets.
+	Host string
+	Port uint16
+}
+
+// ErrEndpoint says that a server's address could not be understood; it is wrapped with the reason.
+var ErrEndpoint = errors.New("not a server address")
+
+// ParseEndpoint reads the address of a server: imaps://HOST[:PORT], imap://, submissions:// or submission://. Without a
+// port it is the registered one. User, path and query are not taken: an address holds no secret.
+func ParseEndpoint(s string) (Endpoint, error) {
+	bad := func(format string, args ...any) (Endpoint, error) {
+		return Endpoint{}, fmt.Errorf("%w: %s", ErrEndpoint, fmt.Sprintf(format, args...))
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		// The text of a parse error repeats its input, which might hold a password.
+		return bad("it must have the form scheme://host:port")
+	}
+	scheme := Scheme(strings.ToLower(u.Scheme))
+	switch {
+	case scheme == "smtp" || scheme == "smtps":
+		return bad("for %s write submissions:// (TLS) or submission:// (STARTTLS)", scheme)
+	case u.Scheme == "" || u.Opaque != "" || u.Host == "":
+		return bad("it must have the form scheme://host:port")
+	case scheme.defaultPort() == 0:
+		return bad("unknown scheme %q (imaps, imap, submissions, submission)", cleanText(u.Scheme))
+	case u.User != nil:
+		return bad("user and password have no place in it")
+	case u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return bad("nothing may follow the port")
+	}
+	e := Endpoint{Scheme: scheme, Host: u.Hostname(), Port: scheme.defaultPort()}
+	if e.Host == "" {
+		return bad("the host is missing")
+	}
+	if net.ParseIP(e.Host) == nil {
+		if e.Host, err = idna.Lookup.ToASCII(e.Host); err != nil {
+			return bad("%q is no host name", cleanText(u.Hostname()))
+		}
+	}
+	if p := u.Port(); p != "" {
+		n, err := strconv.ParseUint(p, 10, 16)
+		if err != nil || n == 0 {
+			return bad("the port must be between 1 and 65535")
+		}
+		e.Port = uint16(n)
+	}
+	return e, nil
+}
+
+// Address returns host:port, as net.Dial takes it.
+func (e Endpoint) Address() string {
+	return net.JoinHostPort(e.Host, strconv.Itoa(int(e.Port)))
+}
+
+// String returns the form that ParseEndpoint reads.
+func (e Endpoint) String() string { return string(e.Scheme) + "://" + e.Address() }

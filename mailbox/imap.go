@@ -1,0 +1,256 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/emersion/go-imap/v2"
+	"github.com/emersion/go-imap/v2/imapclient"
+	"github.com/emersion/go-sasl"
+)
+
+// IMAP is a Store on an IMAP server (RFC 9051, RFC 3501). A connection that was lost is made again by the next call;
+// the call during which it was lost fails.
+type IMAP struct {
+	options Options
+	lock    chan struct{} // holds one token: calls wait for each other, and for no longer than their context
+	session *imapSession  // nil: not connected
+	closed  bool
+	// validity is the UIDVALIDITY that UIDs of a folder belong to, over all connections.
+	validity map[string]uint32
+}
+
+var _ Store = (*IMAP)(nil)
+
+// imapSession is one connection, logged in.
+type imapSession struct {
+	endpoint Endpoint
+	conn     *conn
+	client   *imapclient.Client
+	caps     imap.CapSet
+	selected string // folder, "" if none
+	writable bool   // selected for changes
+	known    map[string]bool
+}
+
+// DialIMAP connects to an IMAP server and logs in. Errors are a ConnectError, an AuthError, or one that wraps
+// ErrEndpoint.
+func DialIMAP(ctx context.Context, o Options) (*IMAP, error) {
+	o, err := o.withDefaults(SchemeIMAPS, SchemeIMAP)
+	if err != nil {
+		return nil, err
+	}
+	s := &IMAP{options: o, lock: make(chan struct{}, 1), validity: make(map[string]uint32)}
+	if s.session, err = dialSession(ctx, o); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// dialSession connects and logs in.
+func dialSession(ctx context.Context, o Options) (*imapSession, error) {
+	l, err := dial(ctx, o, "* OK after STARTTLS\r\n", imapStartTLS)
+	if err != nil {
+		return nil, err
+	}
+	s := &imapSession{endpoint: o.Endpoint, conn: l.conn, known: make(map[string]bool)}
+	if err := s.start(ctx, l.wire, o.Credentials); err != nil {
+		l.conn.fail(err)
+		return nil, err
+	}
+	return s, nil
+}
+
+// start reads the greeting and logs in.
+func (s *imapSession) start(ctx context.Context, wire net.Conn, c Credentials) error {
+	err := s.do(ctx, "greeting", answerBudget, func() error {
+		s.client = imapclient.New(wire, nil)
+		if err := s.client.WaitGreeting(); err != nil {
+			return err
+		}
+		return s.learn()
+	})
+	if err != nil {
+		return err
+	}
+	if s.client.State() == imap.ConnStateAuthenticated { // PREAUTH, inside TLS
+		return nil
+	}
+	err = s.do(ctx, "log in", answerBudget, func() error { return s.logIn(c) })
+	var refused *ServerError
+	if errors.As(err, &refused) {
+		return &AuthError{Endpoint: s.endpoint, User: c.User, Text: refused.Text,
+			Temporary: refused.Code == string(imap.ResponseCodeUnavailable)} // RFC 5530 section 3
+	}
+	if err != nil {
+		return err
+	}
+	// What a server can do may differ once one is logged in (RFC 9051 section 6.2).
+	return s.do(ctx, "log in", answerBudget, s.learn)
+}
+
+// learn notes what the server can do.
+func (s *imapSession) learn() error {
+	if s.caps = s.client.Caps(); s.caps == nil {
+		return reasonError{ReasonProtocol, "the server does not tell its capabilities"}
+	}
+	return nil
+}
+
+// logIn presents the credentials by the first way that the server knows.
+func (s *imapSession) logIn(c Credentials) error {
+	switch {
+	case c == Credentials{}:
+		return &AuthError{Endpoint: s.endpoint, Text: "no user name and password were given"}
+	case s.caps.Has(imap.AuthCap(sasl.Plain)):
+		return s.client.Authenticate(sasl.NewPlainClient("", c.User, string(c.Password)))
+	case !s.caps.Has(imap.CapLoginDisabled): // RFC 9051 section 6.2.3
+		return s.client.Login(c.User, string(c.Password)).Wait()
+	case s.caps.Has(imap.AuthCap(sasl.Login)):
+		return s.client.Authenticate(sasl.NewLoginClient(c.User, string(c.Password)))
+	}
+	return &AuthError{Endpoint: s.endpoint, User: c.User, Text: "the server knows neither PLAIN nor LOGIN"}
+}
+
+// do runs one step: f, in bounded time, with an answer of at most budget octets. An answer of NO or BAD leaves the
+// session as it is; an error of ours passes; anything else ends the session.
+func (s *imapSession) do(ctx context.Context, name string, budget int64, f func() error) error {
+	end := s.conn.begin(ctx, budget)
+	defer end()
+	err := f()
+	var (
+		answer *imap.Error
+		auth   *AuthError
+		local  *localError
+	)
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &local):
+		return local.err
+	case errors.As(err, &auth):
+		return err
+	case errors.As(err, &answer) && answer.Type == imap.StatusResponseTypeBye:
+		err = reasonError{ReasonUnavailable, cleanText(answer.Text)}
+	case errors.As(err, &answer):
+		return s.refusal(name, answer)
+	}
+	if cause := s.conn.failure(); cause != nil && !errors.Is(cause, net.ErrClosed) {
+		err = cause // of which err is a consequence; ErrClosed is the library's own giving up
+	}
+	s.conn.fail(err)
+	return connectError(s.endpoint, name, err)
+}
+
+// ended reports whether the session is of no more use.
+func (s *imapSession) ended() bool {
+	select {
+	case <-s.client.Closed():
+		return true
+	default:
+		return s.conn.failure() != nil || s.client.State() == imap.ConnStateLogout
+	}
+}
+
+// refusal gives an answer of NO or BAD the type that speaks for it.
+func (s *imapSession) refusal(step string, e *imap.Error) error {
+	switch e.Code {
+	case imap.ResponseCodeNonExistent, imap.ResponseCodeTryCreate:
+		return ErrNoFolder
+	case "EXPUNGEISSUED": // RFC 5530 section 3
+		return ErrNotFound
+	}
+	return &ServerError{Endpoint: s.endpoint, Step: step, Status: string(e.Type), Code: cleanText(string(e.Code)), Text: cleanText(e.Text)}
+}
+
+// localError is an error of this side, which says nothing of the connection.
+type localError struct{ err error }
+
+func (e *localError) Error() string { return e.err.Error() }
+
+// acquire waits for its turn and returns a session, connecting anew if there is none.
+func (s *IMAP) acquire(ctx context.Context) (*imapSession, error) {
+	select {
+	case s.lock <- struct{}{}:
+	case <-ctx.Done():
+		return nil, connectError(s.options.Endpoint, "wait", ctx.Err())
+	}
+	if s.closed {
+		s.release()
+		return nil, fmt.Errorf("%s: %w", s.options.Endpoint, ErrClosed)
+	}
+	if s.session != nil && s.session.ended() {
+		s.session.conn.fail(net.ErrClosed)
+		s.session = nil
+	}
+	if s.session == nil {
+		session, err := dialSession(ctx, s.options)
+		if err != nil {
+			s.release()
+			return nil, err
+		}
+		s.session = session
+	}
+	return s.session, nil
+}
+
+func (s *IMAP) release() { <-s.lock }
+
+// Close logs out, in bounded time, and ends the connection.
+func (s *IMAP) Close() error {
+	s.lock <- struct{}{}
+	defer s.release()
+	s.closed = true
+	session := s.session
+	if s.session = nil; session == nil || session.ended() {
+		return nil
+	}
+	// An answer to LOGOUT is a courtesy that changes nothing.
+	_ = session.do(context.Background(), "log out", answerBudget, func() error { return session.client.Logout().Wait() })
+	session.conn.fail(net.ErrClosed)
+	return nil
+}
+
+// choose selects a folder, for changes or for reading only; anew, if its present state is asked for. The state is nil
+// if the folder was selected already.
+func (s *IMAP) choose(ctx context.Context, session *imapSession, folder string, write, anew bool) (*imap.SelectData, error) {
+	if session.selected == folder && (session.writable || !write) && !anew {
+		return nil, nil
+	}
+	session.selected = ""
+	var data *imap.SelectData
+	err := session.do(ctx, "open folder", answerBudget, func() (err error) {
+		data, err = session.client.Select(folder, &imap.SelectOptions{ReadOnly: !write}).Wait()
+		return err
+	})
+	if err != nil {
+		return nil, inFolder(folder, session.explain(ctx, folder, err))
+	}
+	if v, ok := s.validity[folder]; ok && v != data.UIDValidity {
+		return nil, inFolder(folder, ErrRenumbered)
+	}
+	s.validity[folder] = data.UIDValidity
+	session.selected, session.writable, session.known[folder] = folder, write, true
+	return data, nil
+}
+
+// folderName gives a name the form in which it is compared, and refuses one that no folder can have.
+func folderName(name string) (string, error) {
+	if strings.EqualFold(name, "INBOX") { // RFC 9051 section 5.1
+		return "INBOX", nil
+	}
+	if name == "" || !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl) {
+		return "", inFolder(name, ErrNoFolder)
+	}
+	return name, nil
+}
+
+// inFolder says which folder an error is about, where its text does not.
+func inFolder(folder string, err error) error {
+	return fmt.Errorf("folder %q: %w", cleanText(folder), err)
+}
