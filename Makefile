@@ -1,0 +1,40 @@
+# Targets: build test race bench lint fuzz peers. Nothing here is needed to use the module: go build and go test do.
+
+GO       ?= go
+FUZZTIME ?= 30s
+
+# The programs that tests compare with, and the Debian packages that hold them.
+PEERS         = openssl gpgsm cmsutil dovecot postfix
+PEER_PACKAGES = openssl gpgsm libnss3-tools dovecot-imapd dovecot-lmtpd postfix time
+
+# The packages in which goroutines meet, or on which everything else stands.
+CORE = ./smime/... ./tsa/... ./certstore/... ./mailbox/... ./internal/safeio/...
+
+.PHONY: build test race bench lint fuzz peers
+
+build:
+	$(GO) build -o bin/ ./cmd/...
+
+# go test swallows what passing packages print, so the absent peers are named here once more for all packages.
+test:
+	$(GO) test ./...
+	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; absent=; \
+	for p in $(PEERS); do command -v $$p >/dev/null || absent="$$absent $$p"; done; \
+	[ "$$(id -u)" = 0 ] || absent="$$absent root(for-dovecot-and-postfix)"; \
+	[ -z "$$absent" ] || echo "peers absent, tests skipped:$$absent"
+
+race:
+	$(GO) test -race $(CORE)
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+lint:
+	scripts/lint.sh
+
+fuzz:
+	FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
+
+# Postfix is installed without a configuration: the tests start their own, and the system's is not to run.
+peers:
+	scripts/peers.sh $(PEER_PACKAGES)

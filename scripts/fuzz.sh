@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Runs every fuzz target of the tree in turn, each for $FUZZTIME (default 30s). Ends at the first failure, whose input
+# go test has written to the package's testdata/fuzz.
+set -eu
+cd "$(dirname "$0")/.."
+time=${FUZZTIME:-30s}
+count=0
+
+# Sorted, so that two runs are alike: "folder/file_test.go:func FuzzName(f *testing.F) {".
+while IFS= read -r line; do
+	file=${line%%:*}
+	name=${line#*:func }
+	name=${name%%(*}
+	echo "--- ./$(dirname "$file") $name ($time)"
+	# Minimizing may otherwise take a minute for one input that is merely interesting.
+	go test -run '^$' -fuzz "^$name\$" -fuzztime "$time" -fuzzminimizetime 5s "./$(dirname "$file")"
+	count=$((count + 1))
+done < <(git grep --untracked -E '^func Fuzz[A-Za-z0-9_]*\(' -- '*_test.go' | LC_ALL=C sort)
+
+echo "$count fuzz targets, $time each"
