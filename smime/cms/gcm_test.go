@@ -72,15 +72,14 @@ func checkGCM(t testing.TB, key, nonce, text, additional []byte, cut func() int)
 }
 
 func TestGCMEqualsOneShot(t *testing.T) {
-	r := rand.New(rand.NewChaCha8([32]byte{1}))
+	seed := rand.NewChaCha8([32]byte{1})
+	r := rand.New(seed)
 	random := func(n int) []byte {
 		b := make([]byte, n)
-		for i := range b {
-			b[i] = byte(r.Uint32())
-		}
+		_, _ = seed.Read(b) // never fails
 		return b
 	}
-	textSizes := []int{0, 1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 127, 128, 129, 255, 256, 1000, 4096, 16<<10 + 5, 200_001}
+	textSizes := []int{0, 1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 63, 64, 65, 127, 128, 129, 255, 256, 1000, 4096, 16<<10 + 5}
 	additionalSizes := []int{0, 1, 15, 16, 17, 31, 32, 33, 48, 100, 5000}
 	for _, keySize := range []int{16, 24, 32} {
 		for _, nonceSize := range []int{12, 1, 8, 11, 13, 16, 17, 32, 60, 129} {
@@ -88,13 +87,14 @@ func TestGCMEqualsOneShot(t *testing.T) {
 				key, nonce := random(keySize), random(nonceSize)
 				for _, size := range textSizes {
 					text, additional := random(size), random(additionalSizes[r.IntN(len(additionalSizes))])
-					for _, most := range []int{1, 2, 7, 4096} {
+					for _, most := range []int{1, 7, 4096} {
 						checkGCM(t, key, nonce, text, additional, func() int { return 1 + r.IntN(most) })
 					}
 				}
 				for _, size := range additionalSizes {
 					checkGCM(t, key, nonce, random(50), random(size), func() int { return 1 })
 				}
+				checkGCM(t, key, nonce, random(3*gcmBufferSize+1), random(7), func() int { return gcmBufferSize / 16 })
 			})
 		}
 	}
