@@ -8,6 +8,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -53,7 +54,7 @@ func matchesKey(c *x509.Certificate, key crypto.PrivateKey) bool {
 }
 
 // orderChain returns the leaf and its issuers as far as pool has them. Each link is confirmed by its signature where
-// the algorithm is known; two issuers of one name are told apart that way.
+// that can be checked; two issuers of one name are told apart that way.
 func orderChain(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certificate {
 	chain := []*x509.Certificate{leaf}
 	for current := leaf; !selfIssued(current) && len(chain) <= maxExplainDepth; {
@@ -67,13 +68,22 @@ func orderChain(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certif
 	return chain
 }
 
-func issuerIn(c *x509.Certificate, pool []*x509.Certificate) *x509.Certificate {
+func issuerIn(c *x509.Certificate, pool []*x509.Certificate) (issuer *x509.Certificate) {
 	for _, candidate := range pool {
-		if bytes.Equal(candidate.RawSubject, c.RawIssuer) && c.CheckSignatureFrom(candidate) == nil {
+		if !bytes.Equal(candidate.RawSubject, c.RawIssuer) {
+			continue
+		}
+		err := c.CheckSignatureFrom(candidate)
+		if err == nil {
 			return candidate
 		}
+		// Where the algorithm is too old or too new to be checked, the name must do.
+		var insecure x509.InsecureAlgorithmError
+		if issuer == nil && (errors.As(err, &insecure) || errors.Is(err, x509.ErrUnsupportedAlgorithm)) {
+			issuer = candidate
+		}
 	}
-	return nil
+	return issuer
 }
 
 // What a DER file may hold.

@@ -21,6 +21,9 @@ func (p *pfx) open(password string) (Bundle, error) {
 	o := opener{secret: secret, budget: maxIterations}
 	for _, s := range p.safes {
 		if err := o.openSafe(s); err != nil {
+			if o.odd != nil {
+				err = fmt.Errorf("%w; %w", o.odd, err)
+			}
 			return Bundle{}, err
 		}
 	}

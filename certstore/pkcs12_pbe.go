@@ -99,13 +99,17 @@ func parseScheme(a algorithm) (*passwordScheme, error) {
 			!body.ReadASN1Integer(&scheme.iterations) {
 			return nil, fmt.Errorf("%w: parameters of the encryption", ErrMalformed)
 		}
+		keyLength, newCipher := 24, des.NewTripleDESCipher
+		switch {
+		case a.id.Equal(oidPBERC240):
+			keyLength, newCipher = 5, newRC2
+		case a.id.Equal(oidPBERC2128):
+			keyLength, newCipher = 16, newRC2
+		}
 		scheme.decrypt = func(secret passwordForms, data []byte) ([]byte, error) {
-			if !a.id.Equal(oidPBE3DES) {
-				return nil, fmt.Errorf("%w: encrypted with RC2", ErrUnsupportedPKCS12)
-			}
-			key := pkcs12KDF(sha1.New, kdfKey, secret.bmp, salt, scheme.iterations, 24)
-			iv := pkcs12KDF(sha1.New, kdfIV, secret.bmp, salt, scheme.iterations, des.BlockSize)
-			return decryptCBC(des.NewTripleDESCipher, key, iv, data)
+			key := pkcs12KDF(sha1.New, kdfKey, secret.bmp, salt, scheme.iterations, keyLength)
+			iv := pkcs12KDF(sha1.New, kdfIV, secret.bmp, salt, scheme.iterations, des.BlockSize) // as RC2's
+			return decryptCBC(newCipher, key, iv, data)
 		}
 		return scheme, nil
 	}

@@ -1,0 +1,250 @@
+package ca
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime/cms"
+)
+
+// Purpose is what a certificate is issued for.
+type Purpose string
+
+// The purposes.
+const (
+	Mail    Purpose = "mail"    // signing and encryption with one key
+	Sign    Purpose = "sign"    // signing only
+	Encrypt Purpose = "encrypt" // encryption only
+	TSA     Purpose = "tsa"     // a time stamp authority (RFC 3161)
+	Archive Purpose = "archive" // signatures over archives and documents (RFC 9336)
+	TLS     Purpose = "tls"     // a server
+)
+
+// ParsePurpose returns the purpose of this name.
+func ParsePurpose(name string) (Purpose, error) {
+	if p := Purpose(name); slices.Contains([]Purpose{Mail, Sign, Encrypt, TSA, Archive, TLS}, p) {
+		return p, nil
+	}
+	return "", fmt.Errorf("%w: purpose %q is not one of mail, sign, encrypt, tsa, archive, tls", ErrProfile, name)
+}
+
+// Profile is what a certificate is to be. Of Key and CSR one is given.
+type Profile struct {
+	Purpose      Purpose
+	Key          KeyType                  // makes a key of this kind
+	CSR          *x509.CertificateRequest // certifies the requester's key
+	Emails       []string                 // mail addresses; where none are given, those of the request
+	DNS          []string                 // host names and IP addresses; likewise
+	Name         string                   // common name; else the request's, else the first address or host
+	Organization string                   // never taken from the request, which only claims it
+	NotBefore    time.Time                // zero: now
+	NotAfter     time.Time                // zero: by Days
+	Days         int                      // 0: by purpose
+	Now          time.Time
+}
+
+// Issued is a certificate fresh from the authority.
+type Issued struct {
+	Chain []*x509.Certificate // leaf, issuing authority, root
+	Key   crypto.PrivateKey   // nil where the key is the requester's
+}
+
+// Certificate returns the leaf.
+func (i *Issued) Certificate() *x509.Certificate { return i.Chain[0] }
+
+// KeyPair returns key and chain, as for certstore.EncodePKCS12. Key is nil where it is the requester's.
+func (i *Issued) KeyPair() certstore.KeyPair {
+	return certstore.KeyPair{Key: i.Key, Chain: i.Chain}
+}
+
+// PEM returns the chain and, where it was made here, the private key, which is not encrypted.
+func (i *Issued) PEM() ([]byte, error) {
+	out := certstore.EncodeCertificates(i.Chain...)
+	if i.Key == nil {
+		return out, nil
+	}
+	key, err := certstore.EncodePrivateKey(i.Key)
+	return append(out, key...), err
+}
+
+// Issue certifies a key, files the certificate, and returns it when it is on the disk.
+func (a *Authority) Issue(ctx context.Context, p Profile) (*Issued, error) {
+	if p.Now.IsZero() {
+		return nil, fmt.Errorf("%w: no time was given", ErrProfile)
+	}
+	issuingKey, err := a.issuingKey()
+	if err != nil {
+		return nil, err
+	}
+	issued := &Issued{}
+	public, err := p.subjectKey(issued)
+	if err != nil {
+		return nil, err
+	}
+	template, err := a.template(p, public)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := sign(template, a.issuing, public, issuingKey)
+	if err != nil {
+		return nil, err
+	}
+	issued.Chain = []*x509.Certificate{leaf, a.issuing, a.root}
+	return issued, a.file(ctx, leaf, p)
+}
+
+// subjectKey makes the key or takes it from the request.
+func (p *Profile) subjectKey(issued *Issued) (crypto.PublicKey, error) {
+	switch {
+	case (p.CSR == nil) == (p.Key == ""):
+		return nil, fmt.Errorf("%w: either a kind of key or a request must be given", ErrProfile)
+	case p.CSR != nil:
+		// Proof that the requester has the private key.
+		if err := p.CSR.CheckSignature(); err != nil {
+			return nil, fmt.Errorf("%w: the signature of the request is not valid", ErrProfile)
+		}
+		return p.CSR.PublicKey, checkPublicKey(p.CSR.PublicKey)
+	}
+	key, err := p.Key.generate()
+	if err != nil {
+		return nil, err
+	}
+	issued.Key = key
+	return key.Public(), nil
+}
+
+func (a *Authority) template(p Profile, public crypto.PublicKey) (*x509.Certificate, error) {
+	t := &x509.Certificate{SerialNumber: newSerial(), BasicConstraintsValid: true}
+	var err error
+	if t.SubjectKeyId, err = subjectKeyID(public); err != nil {
+		return nil, err
+	}
+	if err := setUsages(t, p, public); err != nil {
+		return nil, err
+	}
+	if err := setNames(t, p); err != nil {
+		return nil, err
+	}
+	if err := a.setValidity(t, p); err != nil {
+		return nil, err
+	}
+	a.addURLs(t, "issuing")
+	// RFC 4262: whoever encrypts to this certificate may know what can be opened, if the key is ours to know about.
+	if p.CSR == nil && (p.Purpose == Mail || p.Purpose == Encrypt) {
+		der, err := cms.OwnCapabilities().Marshal()
+		if err != nil {
+			return nil, err
+		}
+		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: cms.OIDAttributeSMIMECapabilities, Value: der})
+	}
+	return t, nil
+}
+
+var (
+	oidExtKeyUsage     = asn1.ObjectIdentifier{2, 5, 29, 37}
+	oidTimeStamping    = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8}
+	oidDocumentSigning = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36} // RFC 9336
+)
+
+// setUsages sets key usage and extended key usage by purpose and kind of key (RFC 8550 section 4.4, RFC 5480 section 3,
+// RFC 8410 section 5).
+func setUsages(t *x509.Certificate, p Profile, public crypto.PublicKey) error {
+	encryption := x509.KeyUsageKeyEncipherment
+	switch public.(type) {
+	case *ecdsa.PublicKey:
+		encryption = x509.KeyUsageKeyAgreement
+	case ed25519.PublicKey:
+		encryption = 0
+	}
+	signature := x509.KeyUsageDigitalSignature
+	if encryption == 0 && (p.Purpose == Mail || p.Purpose == Encrypt) {
+		return fmt.Errorf("%w: nothing can be encrypted to an Ed25519 key; use it for purpose sign", ErrProfile)
+	}
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
+	switch p.Purpose {
+	case Mail:
+		t.KeyUsage = signature | encryption
+	case Sign:
+		t.KeyUsage = signature | x509.KeyUsageContentCommitment
+	case Encrypt:
+		t.KeyUsage = encryption
+	case TSA:
+		t.KeyUsage = signature
+		t.ExtKeyUsage = nil
+		// RFC 3161 section 2.3: this usage alone, and critical, which the standard library does not write by itself.
+		der, err := asn1.Marshal([]asn1.ObjectIdentifier{oidTimeStamping})
+		if err != nil {
+			return err
+		}
+		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: oidExtKeyUsage, Critical: true, Value: der})
+	case Archive:
+		t.KeyUsage = signature | x509.KeyUsageContentCommitment
+		t.ExtKeyUsage, t.UnknownExtKeyUsage = nil, []asn1.ObjectIdentifier{oidDocumentSigning}
+	case TLS:
+		t.KeyUsage = signature
+		if encryption == x509.KeyUsageKeyEncipherment {
+			t.KeyUsage |= encryption
+		}
+		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	default:
+		_, err := ParsePurpose(string(p.Purpose))
+		return err
+	}
+	return nil
+}
+
+// days is how long a certificate is valid where nobody says. Two years is near what the S/MIME baseline allows, 397
+// days what TLS programs accept; a time stamp authority's key should outlive many mails.
+func (p Purpose) days() int {
+	switch p {
+	case TSA:
+		return 3650
+	case TLS:
+		return 397
+	}
+	return 730
+}
+
+// setValidity honours what was asked for, within the issuer's validity: beyond that no path is valid anyway. A time
+// that has passed before the issuer began is left as it is, for who needs a certificate that is expired.
+func (a *Authority) setValidity(t *x509.Certificate, p Profile) error {
+	from, until := p.NotBefore, p.NotAfter
+	if from.IsZero() {
+		from = p.Now.Add(-backdate)
+		if !until.IsZero() && !until.After(from) {
+			from = until.Add(-24 * time.Hour)
+		}
+	}
+	if until.IsZero() {
+		days := p.Days
+		if days == 0 {
+			days = p.Purpose.days()
+		}
+		if days < 1 {
+			return fmt.Errorf("%w: validity of %d days", ErrProfile, days)
+		}
+		until = from.AddDate(0, 0, days)
+	}
+	if until.After(a.issuing.NotAfter) {
+		until = a.issuing.NotAfter
+	}
+	if from.Before(a.issuing.NotBefore) && until.After(a.issuing.NotBefore) {
+		from = a.issuing.NotBefore
+	}
+	// Certificates count whole seconds, and years of four digits (RFC 5280 section 4.1.2.5).
+	t.NotBefore, t.NotAfter = from.UTC().Truncate(time.Second), until.UTC().Truncate(time.Second)
+	if !t.NotBefore.Before(t.NotAfter) {
+		return fmt.Errorf("%w: its validity would end (%s) before it begins (%s)", ErrProfile,
+			t.NotAfter.Format(time.RFC3339), t.NotBefore.Format(time.RFC3339))
+	}
+	return nil
+}

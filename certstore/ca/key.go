@@ -1,0 +1,102 @@
+package ca
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/asn1"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// KeyType is a kind of key that the authority makes.
+type KeyType string
+
+// The kinds of keys. An authority's own are of the kinds P256, P384 and RSA3072.
+const (
+	P256    KeyType = "p256"
+	P384    KeyType = "p384"
+	RSA2048 KeyType = "rsa2048"
+	RSA3072 KeyType = "rsa3072"
+	Ed25519 KeyType = "ed25519"
+)
+
+// ParseKeyType returns the kind of this name.
+func ParseKeyType(name string) (KeyType, error) {
+	if t := KeyType(name); slices.Contains([]KeyType{P256, P384, RSA2048, RSA3072, Ed25519}, t) {
+		return t, nil
+	}
+	return "", fmt.Errorf("%w: key type %q is not one of p256, p384, rsa2048, rsa3072, ed25519", ErrProfile, name)
+}
+
+func (t KeyType) generate() (crypto.Signer, error) {
+	switch t {
+	case P256:
+		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case P384:
+		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case RSA2048:
+		return rsa.GenerateKey(rand.Reader, 2048)
+	case RSA3072:
+		return rsa.GenerateKey(rand.Reader, 3072)
+	case Ed25519:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	}
+	return nil, fmt.Errorf("%w: key type %q", ErrProfile, string(t))
+}
+
+// checkPublicKey refuses keys that are too weak, or that mail programs do not know (RFC 8550 section 4.3).
+func checkPublicKey(key crypto.PublicKey) error {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		if bits := key.N.BitLen(); bits < 2048 || bits > 8192 {
+			return fmt.Errorf("%w: RSA key of %d bits; 2048 to 8192 are allowed", ErrProfile, bits)
+		}
+		return nil
+	case *ecdsa.PublicKey:
+		if key.Curve == elliptic.P256() || key.Curve == elliptic.P384() || key.Curve == elliptic.P521() {
+			return nil
+		}
+	case ed25519.PublicKey:
+		return nil
+	}
+	return fmt.Errorf("%w: keys of type %T are not certified", ErrProfile, key)
+}
+
+// subjectKeyID is method 1 of RFC 7093: the leftmost 160 bits of the SHA-256 of the key.
+func subjectKeyID(key crypto.PublicKey) ([]byte, error) {
+	spki, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil, err
+	}
+	input := cryptobyte.String(spki)
+	var body, algorithm cryptobyte.String
+	var bits asn1.BitString
+	if !input.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadASN1(&algorithm, cryptobyteasn1.SEQUENCE) || !body.ReadASN1BitString(&bits) {
+		return nil, fmt.Errorf("%w: key", ErrProfile)
+	}
+	sum := sha256.Sum256(bits.Bytes)
+	return sum[:20], nil
+}
+
+// newSerial returns 128 random bits: RFC 5280 section 4.1.2.2 wants a positive number of at most 20 octets, and nobody
+// should be able to guess the next.
+func newSerial() *big.Int {
+	for {
+		raw := make([]byte, 16)
+		_, _ = rand.Read(raw) // does not fail
+		if serial := new(big.Int).SetBytes(raw); serial.BitLen() > 64 {
+			return serial
+		}
+	}
+}

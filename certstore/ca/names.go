@@ -1,0 +1,184 @@
+package ca
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"fmt"
+	"net/netip"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
+	"golang.org/x/net/idna"
+
+	"github.com/sealmail/sealmail/certstore"
+)
+
+var (
+	oidSubjectAltName  = asn1.ObjectIdentifier{2, 5, 29, 17}
+	oidSmtpUTF8Mailbox = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 9} // RFC 9598
+)
+
+// maxNames bounds the names in one certificate.
+const maxNames = 100
+
+// setNames sets subject and subjectAltName. What was stated wins over what the request asks for.
+func setNames(t *x509.Certificate, p Profile) error {
+	emails, hosts, name := p.Emails, p.DNS, p.Name
+	if p.CSR != nil {
+		if len(emails) == 0 {
+			emails = p.CSR.EmailAddresses
+		}
+		if len(hosts) == 0 && p.Purpose == TLS {
+			hosts = requestedHosts(p.CSR)
+		}
+		if name == "" {
+			name = p.CSR.Subject.CommonName
+		}
+	}
+	if err := p.checkNames(emails, hosts); err != nil {
+		return err
+	}
+	san, err := subjectAltName(emails, hosts)
+	if err != nil {
+		return err
+	}
+	for _, fallback := range [][]string{emails, hosts} {
+		if name == "" && len(fallback) > 0 {
+			name = fallback[0]
+		}
+	}
+	if name = strings.TrimSpace(name); name == "" {
+		return fmt.Errorf("%w: it names nobody", ErrProfile)
+	}
+	// RFC 5280 appendix A.1, ub-common-name and ub-organization-name.
+	if err := checkText("name", name); err != nil {
+		return err
+	}
+	t.Subject = pkix.Name{CommonName: name}
+	if p.Organization != "" {
+		if err := checkText("organization", p.Organization); err != nil {
+			return err
+		}
+		t.Subject.Organization = []string{p.Organization}
+	}
+	if san != nil {
+		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: oidSubjectAltName, Value: san})
+	}
+	return nil
+}
+
+// checkText refuses names that are too long, or that hold what could make them look like others.
+func checkText(what, text string) error {
+	if utf8.RuneCountInString(text) > 64 {
+		return fmt.Errorf("%w: its %s has more than 64 characters", ErrProfile, what)
+	}
+	for _, r := range text {
+		if r == utf8.RuneError || r < ' ' || r >= 0x7f && r < 0xa0 {
+			return fmt.Errorf("%w: its %s has control characters", ErrProfile, what)
+		}
+	}
+	return nil
+}
+
+func (p *Profile) checkNames(emails, hosts []string) error {
+	switch p.Purpose {
+	case Mail, Sign, Encrypt:
+		if len(emails) == 0 {
+			return fmt.Errorf("%w: a certificate for mail needs an address", ErrProfile)
+		}
+	case TLS:
+		if len(hosts) == 0 {
+			return fmt.Errorf("%w: a certificate for a server needs a host name or address", ErrProfile)
+		}
+	}
+	if len(emails)+len(hosts) > maxNames {
+		return fmt.Errorf("%w: more than %d names", ErrProfile, maxNames)
+	}
+	return nil
+}
+
+func requestedHosts(csr *x509.CertificateRequest) []string {
+	hosts := append([]string(nil), csr.DNSNames...)
+	for _, ip := range csr.IPAddresses {
+		hosts = append(hosts, ip.String())
+	}
+	return hosts
+}
+
+// subjectAltName returns the DER of GeneralNames (RFC 5280 section 4.2.1.6), or nil where there are no names. Addresses
+// beyond ASCII become SmtpUTF8Mailbox names (RFC 9598), which the standard library cannot write.
+func subjectAltName(emails, hosts []string) ([]byte, error) {
+	if len(emails)+len(hosts) == 0 {
+		return nil, nil
+	}
+	var b cryptobyte.Builder
+	var failure error
+	b.AddASN1(cryptobyteasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		for _, email := range emails {
+			if err := addEmail(b, email); err != nil && failure == nil {
+				failure = err
+			}
+		}
+		for _, host := range hosts {
+			if err := addHost(b, host); err != nil && failure == nil {
+				failure = err
+			}
+		}
+	})
+	if failure != nil {
+		return nil, failure
+	}
+	return b.Bytes()
+}
+
+func addEmail(b *cryptobyte.Builder, email string) error {
+	if _, ok := certstore.NormalizeAddress(email); !ok {
+		return fmt.Errorf("%w: %q is not a mail address", ErrProfile, email)
+	}
+	local, domain, _ := strings.Cut(email, "@")
+	domain, err := idna.Lookup.ToASCII(domain)
+	if err != nil {
+		return fmt.Errorf("%w: %q is not a mail address", ErrProfile, email)
+	}
+	address := []byte(local + "@" + domain)
+	if isASCII(local) {
+		b.AddASN1(cryptobyteasn1.Tag(1).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(address) })
+		return nil
+	}
+	b.AddASN1(cryptobyteasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(oidSmtpUTF8Mailbox)
+		b.AddASN1(cryptobyteasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+			b.AddASN1(cryptobyteasn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes(address) })
+		})
+	})
+	return nil
+}
+
+func addHost(b *cryptobyte.Builder, host string) error {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		b.AddASN1(cryptobyteasn1.Tag(7).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(ip.Unmap().AsSlice()) })
+		return nil
+	}
+	wildcard := ""
+	if rest, ok := strings.CutPrefix(host, "*."); ok {
+		wildcard, host = "*.", rest
+	}
+	ascii, err := idna.Lookup.ToASCII(host)
+	if err != nil || ascii == "" || strings.ContainsAny(ascii, " @*/:") {
+		return fmt.Errorf("%w: %q is not a host name", ErrProfile, host)
+	}
+	b.AddASN1(cryptobyteasn1.Tag(2).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes([]byte(wildcard + ascii)) })
+	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
