@@ -45,9 +45,10 @@ var rooms = []room{
 	{dir: "internal/archcheck", why: "it looks at the source, not at the packages"},
 
 	{dir: "smime", project: nil,
-		modules: []string{"github.com/emersion/go-message/charset", "golang.org/x/net/idna", "golang.org/x/text", crypto},
-		never:   slices.Concat(files, networks),
-		why:     "a message library works on readers and writers; files, sockets and trust are its callers'"},
+		modules: []string{"github.com/emersion/go-message/charset", "github.com/k3a/html2text", "golang.org/x/net/html",
+			"golang.org/x/net/idna", "golang.org/x/text", crypto},
+		never: slices.Concat(files, networks),
+		why:   "a message library works on readers and writers; files, sockets and trust are its callers'"},
 	{dir: "smime/spool", never: networks, why: "the quarantine knows octets, and is the one place under smime with files"},
 	{dir: "smime/verdict", project: []string{"smime"}, never: slices.Concat(files, networks),
 		why: "a verdict is a pure function of what was found"},
