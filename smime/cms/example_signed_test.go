@@ -1,0 +1,121 @@
+package cms_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"strings"
+
+	"github.com/sealmail/sealmail/smime/cms"
+)
+
+// Sign a content as it comes in, in constant memory, and send the certificate along.
+func ExampleNewSignedDataWriter() {
+	alice := testP256() // a certificate and its key
+	content := strings.NewReader("Content-Type: text/plain\r\n\r\nHello\r\n")
+
+	var message bytes.Buffer
+	w, err := cms.NewSignedDataWriter(context.Background(), &message, cms.SignedDataOptions{
+		Certificates: []*x509.Certificate{alice.cert},
+		Signers: []cms.Signer{{
+			Certificate:  alice.cert,
+			Key:          alice.key,
+			SigningTime:  testTime,
+			Capabilities: cms.OwnCapabilities(),
+		}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := io.Copy(w, content); err != nil {
+		log.Fatal(err)
+	}
+	if err := w.Close(); err != nil { // signs
+		log.Fatal(err)
+	}
+
+	fmt.Println(verify(&message))
+	// Output:
+	// signed 2026-11-21 10:02:11 +0000 UTC with ecdsa-p256: "Content-Type: text/plain\r\n\r\nHello\r\n"
+	// <nil>
+}
+
+// Read a message, and release its content only after every signature was verified. Whether the certificates are to be
+// trusted is another question.
+func verify(message io.Reader) error {
+	info, err := cms.Read(message, cms.Limits{})
+	if err != nil {
+		return err
+	}
+	signed, ok := info.(*cms.SignedData)
+	if !ok || signed.Detached() {
+		return errors.New("not a signed message with its content")
+	}
+	var quarantine bytes.Buffer
+	digest, err := signed.ReadContent(context.Background(), &quarantine)
+	if err != nil {
+		return err
+	}
+	if len(signed.SignerInfos) == 0 {
+		return errors.New("nobody signed")
+	}
+	for _, si := range signed.SignerInfos {
+		raw, found := signed.Certificate(si.SID)
+		if !found {
+			return errors.New("the signer's certificate is not in the message")
+		}
+		cert, err := raw.Parse()
+		if err != nil {
+			return err
+		}
+		if err := si.Verify(cert, digest, cms.VerifyOptions{ContentType: signed.EContentType}); err != nil {
+			return err
+		}
+		at, _ := si.SigningTime()
+		fmt.Printf("signed %v with %s: %q\n", at, cms.SignatureName(si, cert), quarantine.String())
+	}
+	return nil
+}
+
+// A detached signature is verified over a content that is elsewhere.
+func ExampleSignerInfo_Verify() {
+	alice := testP256()
+	content := []byte("Content-Type: text/plain\r\n\r\nHello\r\n")
+	der, err := cms.Sign(context.Background(), content, cms.SignedDataOptions{
+		Detached:     true,
+		Certificates: []*x509.Certificate{alice.cert},
+		Signers:      []cms.Signer{{Certificate: alice.cert, Key: alice.key}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	info, err := cms.Read(bytes.NewReader(der), cms.Limits{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	signed := info.(*cms.SignedData)
+	if _, err := signed.ReadContent(context.Background(), nil); err != nil {
+		log.Fatal(err)
+	}
+	si := signed.SignerInfos[0]
+	hash, err := si.Digest()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, content := range []string{string(content), "Content-Type: text/plain\r\n\r\nGoodbye\r\n"} {
+		digest, err := cms.NewContentDigest(hash)
+		if err != nil {
+			log.Fatal(err)
+		}
+		_, _ = io.WriteString(digest, content) // never fails
+		fmt.Println(si.Verify(alice.cert, digest, cms.VerifyOptions{ContentType: signed.EContentType}))
+	}
+	// Output:
+	// <nil>
+	// message digest does not match the content
+}

@@ -1,0 +1,432 @@
+package cms_test
+
+import (
+	"bytes"
+	"crypto"
+	"encoding/asn1"
+	"errors"
+	"testing"
+
+	"github.com/sealmail/sealmail/smime/cms"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// TestVerify says which error each way of being wrong has.
+func TestVerify(t *testing.T) {
+	ecdsa := func(hash asn1.ObjectIdentifier) cms.AlgorithmIdentifier {
+		return cms.AlgorithmIdentifier{Algorithm: hash}
+	}
+	p256 := testP256().cert
+	sha1OfCert, sha256OfCert := hashOf(crypto.SHA1, p256.Raw), hashOf(crypto.SHA256, p256.Raw)
+	utcTime := []byte("\x17\x0d261121100211Z")
+	for name, tt := range map[string]struct {
+		change func(*draft)
+		want   error // nil: verifies
+	}{
+		"good":                   {func(*draft) {}, nil},
+		"good, by key id":        {func(d *draft) { d.keyID = true }, nil},
+		"attributes unsorted":    {func(d *draft) { d.add(cms.OIDAttributeSigningTime, utcTime); d.unsorted = true }, nil},
+		"no attributes":          {func(d *draft) { d.attributes = nil }, nil},
+		"unknown attribute":      {func(d *draft) { d.add(oidUnknown, []byte{5, 0}, []byte{5, 0}) }, nil},
+		"unknown announced":      {func(d *draft) { d.announced = append(d.announced, oidUnknown, oidMD5) }, nil},
+		"white space behind":     {func(d *draft) { d.trailing = []byte("\r\n \x00\x00") }, nil},
+		"id-ecPublicKey":         {func(d *draft) { d.signature = ecdsa(oidECPublicKey) }, nil},
+		"digest parameters NULL": {func(d *draft) { d.digest.Parameters = []byte{5, 0} }, nil},
+
+		"content changed":        {func(d *draft) { d.content = []byte("Pay 99 euros.") }, cms.ErrMessageDigest},
+		"content changed, plain": {func(d *draft) { d.attributes = nil; d.signed = []byte("other") }, cms.ErrSignature},
+		"attributes changed":     {func(d *draft) { d.signed = d.set(); d.add(cms.OIDAttributeSigningTime, utcTime) }, cms.ErrSignature},
+		"attributes dropped":     {func(d *draft) { d.signed = d.set(); d.attributes = nil }, cms.ErrSignature},
+		"attributes as content": {func(d *draft) {
+			set := d.set()
+			d.signed, d.content, d.attributes = set, set, nil
+		}, cms.ErrAttributesAsContent},
+		"attributes as content of another type": {func(d *draft) {
+			set := d.set()
+			d.signed, d.content, d.attributes, d.contentType = set, set, nil, cms.OIDTSTInfo
+		}, cms.ErrAttributesAsContent},
+		"signature empty":     {func(d *draft) { d.value = []byte{} }, cms.ErrSignature},
+		"signature too long":  {func(d *draft) { d.value = append(d.sign(t), 0) }, cms.ErrSignature},
+		"signature of zeroes": {func(d *draft) { d.value = []byte{0x30, 6, 2, 1, 0, 2, 1, 0} }, cms.ErrSignature},
+
+		"no attributes, other type": {func(d *draft) { d.attributes = nil; d.contentType = cms.OIDTSTInfo }, cms.ErrMissingAttribute},
+		"empty attributes":          {func(d *draft) { d.attributes = []cms.Attribute{} }, cms.ErrMissingAttribute},
+		"no content-type":           {func(d *draft) { d.attributes = d.attributes[1:] }, cms.ErrMissingAttribute},
+		"no message-digest":         {func(d *draft) { d.attributes = d.attributes[:1] }, cms.ErrMissingAttribute},
+		"another content-type":      {func(d *draft) { d.contentType = cms.OIDTSTInfo }, cms.ErrContentType},
+		"content-type no identifier": {func(d *draft) {
+			d.attributes[0].Values = [][]byte{{5, 0}}
+		}, cms.ErrAttributes},
+		"content-type beyond int": {func(d *draft) {
+			d.attributes[0].Values = [][]byte{append([]byte{6, 20}, bytes.Repeat([]byte{0xff}, 19)...)}
+			d.attributes[0].Values[0] = append(d.attributes[0].Values[0], 1)
+		}, cms.ErrContentType},
+		"content-type twice":         {func(d *draft) { d.attributes = append(d.attributes, d.attributes[0]) }, cms.ErrDuplicateAttribute},
+		"message-digest twice":       {func(d *draft) { d.attributes = append(d.attributes, d.attributes[1]) }, cms.ErrDuplicateAttribute},
+		"unknown attribute twice":    {func(d *draft) { d.add(oidUnknown); d.add(oidUnknown) }, cms.ErrDuplicateAttribute},
+		"content-type of two values": {func(d *draft) { two(&d.attributes[0]) }, cms.ErrMultiValued},
+		"message-digest of two":      {func(d *draft) { two(&d.attributes[1]) }, cms.ErrMultiValued},
+		"message-digest of none":     {func(d *draft) { d.attributes[1].Values = nil }, cms.ErrMultiValued},
+		"message-digest no octets":   {func(d *draft) { d.attributes[1].Values = [][]byte{{5, 0}} }, cms.ErrAttributes},
+		"signing time of two":        {func(d *draft) { d.add(cms.OIDAttributeSigningTime, utcTime, utcTime) }, cms.ErrMultiValued},
+		"signing time twice": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningTime, utcTime)
+			d.add(cms.OIDAttributeSigningTime, utcTime)
+		}, cms.ErrDuplicateAttribute},
+		"signing time malformed":      {func(d *draft) { d.add(cms.OIDAttributeSigningTime, []byte("\x17\x0b2611211002Z")) }, cms.ErrAttributes},
+		"signing time another type":   {func(d *draft) { d.add(cms.OIDAttributeSigningTime, []byte{5, 0}) }, cms.ErrAttributes},
+		"capabilities of two":         {func(d *draft) { d.add(cms.OIDAttributeSMIMECapabilities, []byte{0x30, 0}, []byte{0x30, 0}) }, cms.ErrMultiValued},
+		"signing-certificate of two":  {func(d *draft) { d.add(cms.OIDAttributeSigningCertificateV2, []byte{0x30, 0}, []byte{0x30, 0}) }, cms.ErrMultiValued},
+		"algorithm protection of two": {func(d *draft) { d.add(cms.OIDAttributeAlgorithmProtection, []byte{0x30, 0}, []byte{0x30, 0}) }, cms.ErrMultiValued},
+
+		"digest not announced":       {func(d *draft) { d.announced = []asn1.ObjectIdentifier{oidSHA384} }, cms.ErrNotHashed},
+		"digest unknown":             {func(d *draft) { d.digest.Algorithm = oidUnknown }, wantUnsupported},
+		"signature unknown":          {func(d *draft) { d.signature.Algorithm = oidUnknown }, wantUnsupported},
+		"DSA":                        {func(d *draft) { d.signature.Algorithm = oidDSAWithSHA256 }, wantUnsupported},
+		"signature parameters":       {func(d *draft) { d.signature.Parameters = []byte{0x30, 0} }, wantUnsupported},
+		"signature of RSA":           {func(d *draft) { d.signature.Algorithm = oidRSA }, cms.ErrAlgorithmMismatch},
+		"digest and signature":       {func(d *draft) { d.signature = ecdsa(oidECDSAWithSHA384) }, cms.ErrAlgorithmMismatch},
+		"MD5":                        {func(d *draft) { d.digest.Algorithm = oidMD5 }, cms.ErrBrokenDigest},
+		"MD5 in the signature":       {func(d *draft) { d.signature.Algorithm = oidMD5WithRSA }, cms.ErrBrokenDigest},
+		"SHA-1":                      {weakenToSHA1, wantWeak},
+		"SHA-1, and content changed": {func(d *draft) { weakenToSHA1(d); d.content = []byte("x") }, cms.ErrMessageDigest},
+
+		"algorithm protection": {func(d *draft) {
+			d.add(cms.OIDAttributeAlgorithmProtection, algorithmProtection(1, d.digest, d.signature))
+		}, nil},
+		"algorithm protection with NULL": {func(d *draft) {
+			digest := d.digest
+			digest.Parameters = []byte{5, 0}
+			d.add(cms.OIDAttributeAlgorithmProtection, algorithmProtection(1, digest, d.signature))
+		}, nil},
+		"another digest protected": {func(d *draft) {
+			d.add(cms.OIDAttributeAlgorithmProtection, algorithmProtection(1, ecdsa(oidSHA384), d.signature))
+		}, cms.ErrAlgorithmProtection},
+		"another signature protected": {func(d *draft) {
+			d.add(cms.OIDAttributeAlgorithmProtection, algorithmProtection(1, d.digest, ecdsa(oidECPublicKey)))
+		}, cms.ErrAlgorithmProtection},
+		"MAC protected": {func(d *draft) {
+			d.add(cms.OIDAttributeAlgorithmProtection, algorithmProtection(2, d.digest, d.signature))
+		}, cms.ErrAlgorithmProtection},
+		"protection malformed": {func(d *draft) { d.add(cms.OIDAttributeAlgorithmProtection, []byte{5, 0}) }, cms.ErrAlgorithmProtection},
+
+		"signing-certificate v2": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(nil, sha256OfCert, issuerSerial(p256.RawIssuer, 2)))
+		}, nil},
+		"signing-certificate v2, SHA-384": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(oidSHA384, hashOf(crypto.SHA384, p256.Raw), nil))
+		}, nil},
+		"signing-certificate v1": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificate, signingCertificate(nil, sha1OfCert, issuerSerial(p256.RawIssuer, 2)))
+		}, nil},
+		"signing-certificate v1, wrong hash": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificate, signingCertificate(nil, sha256OfCert[:20], nil))
+		}, cms.ErrSigningCertificate},
+		"signing-certificate v2, wrong hash": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(nil, hashOf(crypto.SHA256, nil), nil))
+		}, cms.ErrSigningCertificate},
+		"v1 right, v2 wrong": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificate, signingCertificate(nil, sha1OfCert, nil))
+			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(nil, hashOf(crypto.SHA256, nil), nil))
+		}, cms.ErrSigningCertificate},
+		"v2 right, v1 wrong": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificate, signingCertificate(nil, sha256OfCert[:20], nil))
+			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(nil, sha256OfCert, nil))
+		}, cms.ErrSigningCertificate},
+		"signing-certificate, wrong serial": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(nil, sha256OfCert, issuerSerial(p256.RawIssuer, 3)))
+		}, cms.ErrSigningCertificate},
+		"signing-certificate, wrong issuer": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(nil, sha256OfCert, issuerSerial(p256.RawSubject, 2)))
+		}, cms.ErrSigningCertificate},
+		"signing-certificate, MD5": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(oidMD5, sha256OfCert[:16], nil))
+		}, cms.ErrBrokenDigest},
+		"signing-certificate, unknown hash": {func(d *draft) {
+			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(oidUnknown, sha256OfCert, nil))
+		}, wantUnsupported},
+		"signing-certificate malformed": {func(d *draft) { d.add(cms.OIDAttributeSigningCertificateV2, []byte{0x30, 0}) }, cms.ErrSigningCertificate},
+		"signing-certificate of nobody": {func(d *draft) { d.add(cms.OIDAttributeSigningCertificateV2, []byte{0x30, 2, 0x30, 0}) }, cms.ErrSigningCertificate},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDraft(testP256())
+			tt.change(d)
+			s, digest, _, err := readSigned(d.marshal(t), cms.Limits{}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			// The type is that of the message, but where the test is about its being another.
+			o := cms.VerifyOptions{ContentType: s.EContentType}
+			err = s.SignerInfos[0].Verify(p256, digest, o)
+			if tt.want == nil {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			checkOnly(t, err, tt.want)
+			if tt.want == wantWeak {
+				o.AllowWeak = true
+				if err := s.SignerInfos[0].Verify(p256, digest, o); err != nil {
+					t.Errorf("weak and allowed: %v", err)
+				}
+			} else if o.AllowWeak = true; s.SignerInfos[0].Verify(p256, digest, o) == nil {
+				t.Error("AllowWeak lets it pass")
+			}
+		})
+	}
+}
+
+// two gives an attribute its value twice.
+func two(a *cms.Attribute) { a.Values = append(a.Values, a.Values[0]) }
+
+func weakenToSHA1(d *draft) {
+	d.hash = crypto.SHA1
+	d.announced = []asn1.ObjectIdentifier{oidSHA1}
+	d.digest.Algorithm = oidSHA1
+	d.signature.Algorithm = oidECDSAWithSHA1
+	d.resetAttributes()
+}
+
+func TestVerifyRSA(t *testing.T) {
+	null := []byte{5, 0}
+	for name, tt := range map[string]struct {
+		id        identity
+		signature cms.AlgorithmIdentifier
+		want      error
+	}{
+		"rsaEncryption":                {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidRSA, Parameters: null}, nil},
+		"rsaEncryption, no parameters": {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidRSA}, nil},
+		"sha256WithRSAEncryption":      {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA256WithRSA, Parameters: null}, nil},
+		"sha384WithRSAEncryption":      {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA384WithRSA, Parameters: null}, cms.ErrAlgorithmMismatch},
+		"sha1WithRSAEncryption":        {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA1WithRSA, Parameters: null}, cms.ErrAlgorithmMismatch},
+		"ecdsa-with-SHA256":            {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidECDSAWithSHA256}, cms.ErrAlgorithmMismatch},
+		"other parameters":             {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidRSA, Parameters: []byte{0x30, 0}}, wantUnsupported},
+		"1024 bits":                    {testRSAWeak(), cms.AlgorithmIdentifier{Algorithm: oidRSA}, wantWeak},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDraft(tt.id)
+			d.signature = tt.signature
+			_, _, err := verifyAll(d.marshal(t), nil, cms.VerifyOptions{})
+			if tt.want == nil && err != nil {
+				t.Error(err)
+			}
+			if tt.want != nil {
+				checkOnly(t, err, tt.want)
+			}
+			if tt.want == wantWeak {
+				if _, _, err := verifyAll(d.marshal(t), nil, cms.VerifyOptions{AllowWeak: true}); err != nil {
+					t.Errorf("weak and allowed: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestVerifyEd25519(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*draft)
+		want   error
+	}{
+		"good":          {func(*draft) {}, nil},
+		"parameters":    {func(d *draft) { d.signature.Parameters = []byte{0x30, 0} }, wantUnsupported},
+		"with SHA-256":  {func(d *draft) { *d = *newDraft(d.signer); d.signature.Algorithm = oidEd25519 }, cms.ErrAlgorithmMismatch},
+		"no attributes": {func(d *draft) { d.attributes = nil }, wantUnsupported},
+		"as ECDSA":      {func(d *draft) { d.signature.Algorithm = oidECPublicKey }, cms.ErrAlgorithmMismatch},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDraft(testEd25519())
+			d.hash = crypto.SHA512
+			d.digest.Algorithm = oidSHA512
+			d.announced = []asn1.ObjectIdentifier{oidSHA512}
+			d.signature.Algorithm = oidEd25519
+			d.resetAttributes()
+			tt.change(d)
+			var err error
+			if d.value, err = d.signer.key.Sign(nil, d.set(), crypto.Hash(0)); err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = verifyAll(d.marshal(t), nil, cms.VerifyOptions{})
+			if tt.want != nil {
+				checkOnly(t, err, tt.want)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestVerifyOtherCertificate(t *testing.T) {
+	d := newDraft(testP256())
+	s, digest, _, err := readSigned(d.marshal(t), cms.Limits{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := cms.VerifyOptions{ContentType: cms.OIDData}
+	checkOnly(t, s.SignerInfos[0].Verify(otherP256().cert, digest, o), cms.ErrSignerIdentifier)
+	// Another key under the same name is no better.
+	checkOnly(t, s.SignerInfos[0].Verify(issue(2, otherP256().key).cert, digest, o), cms.ErrSignature)
+	if s.SignerInfos[0].Verify(nil, digest, o) == nil || s.SignerInfos[0].Verify(testP256().cert, nil, o) == nil {
+		t.Error("verifies without certificate or content")
+	}
+	// A certificate without a key identifier has none that could match.
+	d.keyID = true
+	if s, digest, _, err = readSigned(d.marshal(t), cms.Limits{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	cert := *testP256().cert
+	cert.SubjectKeyId = nil
+	checkOnly(t, s.SignerInfos[0].Verify(&cert, digest, o), cms.ErrSignerIdentifier)
+}
+
+// TestTamper changes every bit of what is signed, and of the signature itself.
+func TestTamper(t *testing.T) {
+	for name, id := range map[string]identity{"p256": testP256(), "ed25519": testEd25519(), "rsa": testRSA()} {
+		t.Run(name, func(t *testing.T) {
+			content := []byte("Pay 10.")
+			message := sign(t, content, options(id))
+			s, _, err := verifyAll(message, nil, cms.VerifyOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			signature := s.SignerInfos[0].Signature
+			regions := map[string][2]int{
+				"content":    region(t, message, append([]byte{4, byte(len(content))}, content...)),
+				"attributes": attributesRegion(t, message),
+				"signature":  region(t, message, signature),
+			}
+			for part, r := range regions {
+				for i := r[0]; i < r[1]; i++ {
+					for bit := range 8 {
+						forged := bytes.Clone(message)
+						forged[i] ^= 1 << bit
+						if _, _, err := verifyAll(forged, nil, cms.VerifyOptions{AllowWeak: true}); err == nil {
+							t.Errorf("%s: verifies with bit %d of octet %d flipped", part, bit, i-r[0])
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func region(t *testing.T, message, part []byte) [2]int {
+	t.Helper()
+	if bytes.Count(message, part) != 1 {
+		t.Fatalf("%x is in the message %d times", part, bytes.Count(message, part))
+	}
+	start := bytes.Index(message, part)
+	return [2]int{start, start + len(part)}
+}
+
+// attributesRegion finds the signed attributes: the last element with the tag [0] that starts with a SEQUENCE of the
+// content-type attribute.
+func attributesRegion(t *testing.T, message []byte) [2]int {
+	t.Helper()
+	contentType := marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(cms.OIDAttributeContentType)
+			b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddASN1ObjectIdentifier(cms.OIDData) })
+		})
+	})
+	at := bytes.Index(message, contentType)
+	for start := at - 1; start > 0; start-- {
+		in := cryptobyte.String(message[start:])
+		var set cryptobyte.String
+		if in.ReadASN1Element(&set, cbasn1.Tag(0).Constructed().ContextSpecific()) && len(set) > len(contentType) {
+			return [2]int{start, start + len(set)}
+		}
+	}
+	t.Fatal("no signed attributes")
+	return [2]int{}
+}
+
+// TestTamperNoAttributes does the same where the signature stands over the content itself.
+func TestTamperNoAttributes(t *testing.T) {
+	d := newDraft(testP256())
+	d.attributes = nil
+	message := d.marshal(t)
+	r := region(t, message, d.content)
+	for i := r[0]; i < r[1]; i++ {
+		forged := bytes.Clone(message)
+		forged[i] ^= 0x20
+		_, _, err := verifyAll(forged, nil, cms.VerifyOptions{})
+		checkOnly(t, err, cms.ErrSignature)
+	}
+}
+
+func TestVerifySmallRSA(t *testing.T) {
+	// crypto/rsa refuses to make or use such a key: the certificate is changed to claim one.
+	cert := *testRSA().cert
+	d := newDraft(testRSA())
+	d.signature.Algorithm = oidRSA
+	s, digest, _, err := readSigned(d.marshal(t), cms.Limits{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bits, want := range map[int]error{512: wantWeak, 20_000: wantUnsupported} {
+		cert.PublicKey = rsaPublicKeyOfSize(bits)
+		err := s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData, AllowWeak: true})
+		checkOnly(t, err, want)
+	}
+	cert.PublicKey = nil
+	cert.RawSubjectPublicKeyInfo = nil
+	err = s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
+	checkOnly(t, err, wantUnsupported)
+	cert.RawSubjectPublicKeyInfo = pssOnly(t, testRSA().cert, nil)
+	err = s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
+	checkOnly(t, err, cms.ErrAlgorithmMismatch)
+}
+
+func TestReadMalformed(t *testing.T) {
+	good := newDraft(testP256()).marshal(t)
+	if _, _, _, err := readSigned(good, cms.Limits{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for n := range good {
+		if _, _, _, err := readSigned(good[:n], cms.Limits{}, nil); !errors.Is(err, cms.ErrMalformed) {
+			t.Fatalf("cut at %d: %v", n, err)
+		}
+	}
+	for name, trailing := range map[string][]byte{"text": []byte("\r\nx"), "another message": good} {
+		_, _, _, err := readSigned(append(bytes.Clone(good), trailing...), cms.Limits{}, nil)
+		if !errors.Is(err, cms.ErrTrailing) || !errors.Is(err, cms.ErrMalformed) {
+			t.Errorf("%s behind: %v", name, err)
+		}
+	}
+	for name, l := range map[string]cms.Limits{
+		"depth":        {Depth: 3},
+		"structure":    {Structure: 500},
+		"certificates": {Certificates: 1},
+		"signers":      {Signers: 1},
+	} {
+		message := sign(t, nil, options(testP256(), testP384()))
+		want := map[string]error{"depth": cms.ErrTooDeep, "structure": cms.ErrTooLarge}[name]
+		if want == nil {
+			want = cms.ErrTooMany
+		}
+		if _, _, _, err := readSigned(message, l, nil); !errors.Is(err, want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestOddCertificates reads a message with members of the CertificateSet that are no X.509 certificates, or broken.
+func TestOddCertificates(t *testing.T) {
+	d := newDraft(testP256())
+	d.extra = bytes.Join([][]byte{
+		{0xa0, 2, 5, 0}, {0xa1, 2, 5, 0}, {0xa2, 0x80, 5, 0, 0, 0}, {0xa3, 2, 5, 0}, // other choices
+		{0x30, 2, 5, 0}, // no certificate at all
+	}, nil)
+	s, _, err := verifyAll(d.marshal(t), nil, cms.VerifyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Certificates) != 2 {
+		t.Errorf("%d certificates", len(s.Certificates))
+	}
+	if _, err := s.Certificates[0].Parse(); err == nil {
+		t.Error("what is no certificate was parsed")
+	}
+}
