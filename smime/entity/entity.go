@@ -103,3 +103,12 @@ func (e *Entity) Message() bool {
 
 // identity reports whether the transfer encoding is none (RFC 2045 section 6.2), or unknown.
 func (e *Entity) identity() bool { return e.Encoding != "base64" && e.Encoding != "quoted-printable" }
+
+// New returns an entity without header whose body is a range of src, as if fields with this type and transfer encoding
+// stood before it.
+func New(src Source, body Range, mediaType, encoding string) *Entity {
+	return &Entity{
+		Type: MediaType{Type: mediaType}, Encoding: encoding,
+		Start: body.Start, Body: body.Start, End: body.End, source: src,
+	}
+}

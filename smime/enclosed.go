@@ -1,0 +1,74 @@
+package smime
+
+import (
+	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/entity"
+)
+
+// enclosedSignatures verifies signed parts inside the content. Their text belongs to them and not to the message; what
+// is encrypted in there stays shut, because opening it would turn the reader into a decryption oracle.
+func (op *opener) enclosedSignatures() error {
+	for i, n := range op.m.nodes {
+		if n.Parent < 0 || insideSigned(op.m.nodes, i) {
+			continue
+		}
+		if len(op.m.Enclosed) == op.o.Limits.Enclosed {
+			return nil
+		}
+		layer, err := op.enclosedSignature(n.Entity)
+		if err != nil {
+			return err
+		}
+		if layer == nil {
+			continue
+		}
+		layer.Covers = CoversPart
+		for at := n.Parent; at >= 0; at = op.m.nodes[at].Parent {
+			if op.m.nodes[at].Message() {
+				layer.Covers = CoversEnclosed
+			}
+		}
+		op.m.Enclosed = append(op.m.Enclosed, Enclosed{Layer: *layer, Part: op.m.firstPart(i)})
+		if len(layer.Signed.Signatures) > 0 {
+			op.m.markSigned(i)
+		}
+	}
+	return nil
+}
+
+func (op *opener) enclosedSignature(e *entity.Entity) (*Layer, error) {
+	switch kind := kindOf(e); kind {
+	case kindMultipart:
+		_, layer, err := op.multipartSigned(e)
+		return layer, err
+	case kindCMS, kindMaybeCMS:
+		return op.enclosedCMS(e)
+	}
+	return nil, nil
+}
+
+func (op *opener) enclosedCMS(e *entity.Entity) (*Layer, error) {
+	info, err := cms.Read(e.Decode(), op.o.Limits.CMS)
+	if isFormError(err) {
+		return nil, nil // not known to be signed
+	}
+	if err != nil {
+		return nil, err
+	}
+	sd, ok := info.(*cms.SignedData)
+	if !ok {
+		return nil, nil
+	}
+	_, layer, err := op.opaque(sd, false)
+	return layer, err
+}
+
+// insideSigned reports whether a part lies in a multipart/signed below the content: that one speaks for it.
+func insideSigned(nodes []entity.Node, i int) bool {
+	for at := nodes[i].Parent; at > 0; at = nodes[at].Parent {
+		if kindOf(nodes[at].Entity) == kindMultipart {
+			return true
+		}
+	}
+	return false
+}

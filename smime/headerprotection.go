@@ -1,0 +1,140 @@
+package smime
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/sealmail/sealmail/smime/entity"
+)
+
+// HPScheme is how the header fields of a message are protected.
+type HPScheme string
+
+// The values of the Content-Type parameter hp (RFC 9788 section 2.1.1).
+const (
+	HPNone   HPScheme = ""
+	HPClear  HPScheme = "hp-clear"  // signed only
+	HPCipher HPScheme = "hp-cipher" // encrypted, perhaps signed too
+)
+
+// parameter returns the value of hp.
+func (s HPScheme) parameter() string { return strings.TrimPrefix(string(s), "hp-") }
+
+// maxOwnHeader bounds the header that ProtectHeaders holds in memory.
+const maxOwnHeader = 1 << 20
+
+// ProtectHeaders returns the MIME entity e with the fields of the message put inside it, to be signed or encrypted, and
+// the fields to be put outside (RFC 9788 section 5.2). Under HPCipher the outside follows hcp_baseline (section 3.2.1):
+// Subject becomes "[...]", Comments and Keywords are removed, everything else stays; inside, HP-Outer says so. Under
+// HPClear inside and outside are the same.
+//
+// Bcc goes nowhere: whoever shall know of a blind copy is told otherwise. MIME-Version and Content-* among the fields
+// belong to an entity and not to the message, and are left out.
+func ProtectHeaders(e io.Reader, fields entity.Header, scheme HPScheme) (payload io.Reader, outer entity.Header, err error) {
+	if scheme != HPClear && scheme != HPCipher {
+		return nil, nil, fmt.Errorf("unknown scheme of header protection %q", scheme)
+	}
+	body := bufio.NewReaderSize(e, 32<<10)
+	own, _, _, err := entity.ReadHeader(body, maxOwnHeader)
+	if err != nil {
+		return nil, nil, err
+	}
+	var inside entity.Header
+	for _, f := range fields {
+		if f.Name != "" && !f.Structural() && !f.Is("Bcc") && !f.Is("HP-Outer") {
+			inside = append(inside, f)
+		}
+	}
+	outer = inside
+	if scheme == HPCipher {
+		if outer, err = baseline(inside); err != nil {
+			return nil, nil, err
+		}
+		for _, f := range outer {
+			// Section 2.2: a copy of every field that is deliberately exposed.
+			hpOuter, err := entity.NewField("HP-Outer", f.Name+": "+f.Value())
+			if err != nil {
+				return nil, nil, err
+			}
+			inside = append(inside, hpOuter)
+		}
+	}
+	structural, err := withHP(own, scheme)
+	if err != nil {
+		return nil, nil, err
+	}
+	var head bytes.Buffer
+	if err := append(inside, structural...).Write(&head); err != nil {
+		return nil, nil, err
+	}
+	head.WriteString("\r\n")
+	return io.MultiReader(&head, body), outer, nil
+}
+
+// baseline is hcp_baseline (RFC 9788 section 3.2.1).
+func baseline(fields entity.Header) (entity.Header, error) {
+	var outer entity.Header
+	for _, f := range fields {
+		switch {
+		case f.Is("Comments"), f.Is("Keywords"):
+			continue
+		case f.Is("Subject"):
+			var err error
+			if f, err = entity.NewField(f.Name, "[...]"); err != nil {
+				return nil, err
+			}
+		}
+		outer = append(outer, f)
+	}
+	return outer, nil
+}
+
+// withHP returns the structural fields of an entity, with the parameter hp in Content-Type.
+func withHP(own entity.Header, scheme HPScheme) (entity.Header, error) {
+	var list entity.Header
+	found := false
+	parameter := fmt.Sprintf("; hp=\"%s\"", scheme.parameter())
+	for _, f := range own {
+		if !f.Structural() {
+			continue
+		}
+		if f.Is("Content-Type") && !found {
+			found = true
+			value := f.Value()
+			if _, have := entity.ParseMediaType(value).Params["hp"]; have {
+				return nil, ErrProtected
+			}
+			var err error
+			if f, err = entity.NewField(f.Name, strings.TrimRight(value, "; \t")+parameter); err != nil {
+				return nil, err
+			}
+		}
+		list = append(list, f)
+	}
+	if !found {
+		f, err := entity.NewField("Content-Type", "text/plain; charset=us-ascii"+parameter)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, f)
+	}
+	return list, nil
+}
+
+// WriteOuterHeader writes the header fields of a message and MIME-Version to dst. What [Sign] or [Encrypt] writes next
+// completes the message.
+func WriteOuterHeader(dst io.Writer, fields entity.Header) error {
+	for _, f := range fields {
+		if f.Structural() {
+			return fmt.Errorf("%w: %s is not for the outer header", entity.ErrField, f.Name)
+		}
+	}
+	if err := fields.Write(dst); err != nil {
+		return err
+	}
+	_, err := io.WriteString(dst, "MIME-Version: 1.0\r\n")
+	return err
+}

@@ -1,0 +1,187 @@
+package smime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/cms/ber"
+	"github.com/sealmail/sealmail/smime/entity"
+	"github.com/sealmail/sealmail/smime/spool"
+)
+
+// Open reads a message (RFC 5322), a MIME entity, or bare CMS in DER, PEM or base64, and opens its layers of protection
+// from the outside in: encrypted, signed, encrypted again, and so on until something else is met, which is the content.
+// Only these layers protect the message; signatures further inside are listed as Enclosed, and encrypted parts further
+// inside stay shut.
+//
+// A layer that does not hold is no error of Open: its Status or Err says so. Text that failed to decrypt is not there;
+// signed content is there also under a signature that is wrong. The error of Open says that the source cannot be read,
+// that the context ended, or that a limit was exceeded.
+func Open(ctx context.Context, src Source, o OpenOptions) (*Message, error) {
+	o.Limits = o.Limits.withDefaults()
+	op := &opener{ctx: ctx, o: o, m: new(Message)}
+	if err := op.open(src); err != nil {
+		return nil, errors.Join(err, op.m.Close())
+	}
+	return op.m, nil
+}
+
+type opener struct {
+	ctx context.Context
+	o   OpenOptions
+	m   *Message
+}
+
+func (op *opener) open(src Source) error {
+	at, bare, err := rootOf(src, op.o.Limits.Entity)
+	if err != nil {
+		return err
+	}
+	op.m.Header = at.Header
+	for depth := 0; ; depth++ {
+		inside, layer, err := op.peel(at, bare && depth == 0)
+		if err != nil {
+			return err
+		}
+		op.note(at)
+		if layer == nil { // what is not a layer is content
+			break
+		}
+		if depth >= op.o.Limits.Layers {
+			return fmt.Errorf("%w: limit is %d", ErrTooManyLayers, op.o.Limits.Layers)
+		}
+		layer.Covers = CoversWhole
+		op.m.Layers = append(op.m.Layers, *layer)
+		if inside == nil {
+			return nil // there is nothing to display
+		}
+		if inside == at { // a layer that is none: its signature is not built as it should be
+			break
+		}
+		at = inside
+	}
+	op.m.root, op.m.Content = at, at.Section()
+	return op.readContent()
+}
+
+func (op *opener) note(e *entity.Entity) {
+	for _, n := range e.Notes {
+		op.addNote(n)
+	}
+}
+
+func (op *opener) addNote(n entity.Note) {
+	for _, have := range op.m.Notes {
+		if have == n {
+			return
+		}
+	}
+	op.m.Notes = append(op.m.Notes, n)
+}
+
+// peel opens the layer that e is. The layer is nil if e is none. inside is what was found in it, nil if nothing may be
+// shown.
+func (op *opener) peel(e *entity.Entity, bare bool) (inside *entity.Entity, layer *Layer, err error) {
+	switch kind := kindOf(e); kind {
+	case kindMultipart:
+		return op.multipartSigned(e)
+	case kindCMS, kindMaybeCMS:
+		return op.cms(e, kind == kindMaybeCMS, bare)
+	}
+	return nil, nil, nil
+}
+
+// cms opens a CMS message.
+func (op *opener) cms(e *entity.Entity, maybe, bare bool) (*entity.Entity, *Layer, error) {
+	body := e.Decode()
+	info, err := cms.Read(body, op.o.Limits.CMS)
+	var unsupported *cms.UnsupportedError
+	switch {
+	case errors.As(err, &unsupported):
+		op.addNote(entity.Note{Code: "unsupported-cms", Text: err.Error()})
+		return nil, nil, nil
+	case isFormError(err):
+		if maybe {
+			return nil, nil, nil
+		}
+		return nil, unreadable(e, err), nil
+	case err != nil:
+		return nil, nil, err
+	}
+	var inside *entity.Entity
+	var layer *Layer
+	switch info := info.(type) {
+	case *cms.EnvelopedData:
+		inside, layer, err = op.encrypted(e, info)
+	case *cms.SignedData:
+		inside, layer, err = op.opaque(info, bare)
+	}
+	if !bare { // the end of PEM is no liberty
+		for _, n := range body.Notes() {
+			op.addNote(n)
+		}
+	}
+	return inside, layer, err
+}
+
+// unreadable is the layer for CMS that cannot be read. Which kind it was meant to be is known from smime-type only.
+func unreadable(e *entity.Entity, err error) *Layer {
+	switch strings.ToLower(e.Type.Params["smime-type"]) {
+	case "signed-data", "certs-only":
+		return &Layer{Signed: &Signed{Form: Opaque, Err: err}}
+	}
+	return &Layer{Encrypted: &Encrypted{Status: StatusFailed, Err: fmt.Errorf("%w: %w", ErrDamaged, err)}}
+}
+
+// isFormError tells an error that the message is to blame for from one of the source, the spool or the context.
+func isFormError(err error) bool {
+	var unsupported *cms.UnsupportedError
+	for _, form := range []error{cms.ErrMalformed, cms.ErrTooMany, cms.ErrTooLarge, cms.ErrTooDeep, ber.ErrSyntax, ber.ErrTag} {
+		if errors.Is(err, form) {
+			return true
+		}
+	}
+	return errors.As(err, &unsupported)
+}
+
+// newSpool returns a spool that is closed with the message.
+func (op *opener) newSpool() *spool.Spool {
+	s := spool.New(op.o.Spool)
+	op.m.spools = append(op.m.spools, s)
+	return s
+}
+
+// discard closes a spool whose text is released to nobody.
+func (op *opener) discard(s *spool.Spool) error {
+	for i, have := range op.m.spools {
+		if have == s {
+			op.m.spools = append(op.m.spools[:i], op.m.spools[i+1:]...)
+		}
+	}
+	return s.Close()
+}
+
+// readContent looks into the content: protected header fields, enclosed signatures, parts.
+func (op *opener) readContent() error {
+	opened, decrypted := false, false
+	for _, l := range op.m.Layers {
+		opened = opened || l.Encrypted != nil || l.Signed.Content != nil
+		decrypted = decrypted || l.Encrypted != nil
+	}
+	if opened {
+		op.m.Protection = readProtection(op.m.Header, op.m.root, decrypted)
+	}
+	nodes, err := entity.Walk(op.m.root, op.o.Limits.Entity)
+	if err != nil {
+		return err
+	}
+	op.m.nodes = nodes
+	for _, n := range nodes {
+		op.note(n.Entity)
+	}
+	op.m.listParts()
+	return op.enclosedSignatures()
+}

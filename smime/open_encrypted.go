@@ -1,0 +1,173 @@
+package smime
+
+import (
+	"bytes"
+	"crypto/x509"
+	"errors"
+	"io"
+
+	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/entity"
+	"github.com/sealmail/sealmail/smime/spool"
+)
+
+// Bounds on what one message can make the keys do.
+const (
+	maxUnwraps = 64 // private-key operations
+	maxKeys    = 8  // different content-encryption keys, each costing a pass over the message
+)
+
+// candidate is a content-encryption key that may be the right one.
+type candidate struct {
+	cek []byte
+	key *x509.Certificate
+}
+
+// encrypted opens an EnvelopedData or AuthEnvelopedData.
+func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.Entity, *Layer, error) {
+	layer := &Encrypted{Form: "enveloped-data", Cipher: ed.ContentEncryption.Algorithm.String()}
+	if ed.Authenticated {
+		layer.Form = "auth-enveloped-data"
+	}
+	if ed.Cipher != 0 {
+		layer.Cipher = ed.Cipher.String()
+	}
+	layer.Authenticated = ed.Authenticated && ed.Cipher.Authenticated()
+	candidates, err := op.unwrap(ed.Recipients, layer)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		for _, c := range candidates {
+			clear(c.cek)
+		}
+	}()
+	if len(candidates) == 0 {
+		layer.Status = StatusUndecryptable
+		if layer.Err == nil {
+			layer.Err = ErrNoKey
+		}
+		return nil, &Layer{Encrypted: layer}, nil
+	}
+	layer.Status, layer.Err = StatusFailed, cms.ErrDecrypt
+	if !ed.EContentType.Equal(cms.OIDData) {
+		layer.Err = &cms.UnsupportedError{What: "content of an encrypted message", Algorithm: ed.EContentType}
+		return nil, &Layer{Encrypted: layer}, nil
+	}
+	for _, c := range candidates {
+		inside, err := op.decrypt(e, c.cek)
+		switch {
+		case errors.Is(err, cms.ErrDecrypt), isFormError(err):
+			layer.Err = err
+			continue
+		case err != nil:
+			return nil, nil, err
+		}
+		layer.Status, layer.Err, layer.Key = StatusDecrypted, nil, c.key
+		return inside, &Layer{Encrypted: layer}, nil
+	}
+	return nil, &Layer{Encrypted: layer}, nil
+}
+
+// unwrap tries every key on every recipient that it may be for.
+func (op *opener) unwrap(recipients []cms.RecipientInfo, layer *Encrypted) ([]candidate, error) {
+	var candidates []candidate
+	unwraps := 0
+	for _, info := range recipients {
+		r := Recipient{Info: info}
+		for _, d := range op.o.Decrypters {
+			if err := op.ctx.Err(); err != nil {
+				return nil, err
+			}
+			r.Mine = r.Mine || info.Recipient().Matches(d.Certificate())
+			if unwraps >= maxUnwraps || len(candidates) >= maxKeys {
+				continue
+			}
+			cek, err := d.Unwrap(op.ctx, info)
+			if errors.Is(err, ErrNotRecipient) {
+				continue
+			}
+			unwraps++
+			if err != nil {
+				r.Err, layer.Err = err, err
+				continue
+			}
+			if !known(candidates, cek) {
+				candidates = append(candidates, candidate{cek, d.Certificate()})
+			}
+		}
+		layer.Recipients = append(layer.Recipients, r)
+	}
+	return candidates, nil
+}
+
+func known(candidates []candidate, cek []byte) bool {
+	for _, c := range candidates {
+		if bytes.Equal(c.cek, cek) {
+			return true
+		}
+	}
+	return false
+}
+
+// decrypt reads the message anew under one key. Text leaves the quarantine only if all of it is in order.
+func (op *opener) decrypt(e *entity.Entity, cek []byte) (*entity.Entity, error) {
+	info, err := cms.Read(e.Decode(), op.o.Limits.CMS)
+	if err != nil {
+		return nil, err
+	}
+	ed, ok := info.(*cms.EnvelopedData)
+	if !ok {
+		return nil, ErrDamaged // the source changed between two passes
+	}
+	quarantine := op.newSpool()
+	inside, err := func() (*entity.Entity, error) {
+		if err := ed.Decrypt(op.ctx, quarantine, cek); err != nil {
+			return nil, err
+		}
+		inside, err := entity.Parse(quarantine, op.o.Limits.Entity)
+		if ed.Cipher.Authenticated() {
+			return inside, err
+		}
+		if errors.Is(err, entity.ErrHeaderTooLarge) {
+			return nil, cms.ErrDecrypt
+		}
+		if err != nil {
+			return nil, err
+		}
+		if ok, err := plausible(inside, quarantine); err != nil || !ok {
+			return nil, errors.Join(err, cms.ErrDecrypt)
+		}
+		return inside, nil
+	}()
+	if err != nil {
+		return nil, errors.Join(err, op.discard(quarantine))
+	}
+	return inside, nil
+}
+
+// plausibleText is how much text without a header is looked at.
+const plausibleText = 4096
+
+// plausible decides whether text that no tag vouches for is what was encrypted, and not what a wrong key makes of it:
+// padding alone lets one wrong key in 256 pass. S/MIME encrypts MIME entities (RFC 8551 section 3.1), so there must be a
+// header of header fields; some programs encrypt bare text, which then has no control characters.
+func plausible(inside *entity.Entity, text *spool.Spool) (bool, error) {
+	head := make([]byte, min(plausibleText, text.Size()))
+	if _, err := text.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	if len(inside.Header) > 0 {
+		head = head[:min(int64(len(head)), inside.Body)]
+	}
+	for _, c := range head {
+		switch c {
+		case '\t', '\n', '\r', '\f', 0x1b: // ISO 2022 needs ESC
+		default:
+			if c < ' ' || c == 0x7f {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,268 @@
+package smime
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/entity"
+)
+
+// opaque opens a SignedData that carries its content.
+func (op *opener) opaque(sd *cms.SignedData, bare bool) (*entity.Entity, *Layer, error) {
+	layer := &Signed{Form: Opaque}
+	if sd.Detached() {
+		return op.alone(sd, layer, bare)
+	}
+	content := op.newSpool()
+	digest, err := sd.ReadContent(op.ctx, content)
+	if err != nil && !isFormError(err) {
+		return nil, nil, err
+	}
+	if err != nil {
+		// Signed text is no secret: what there is of it is shown, under a signature that failed.
+		layer.Err = err
+	} else if digest, err = op.rehash(sd, digest, content.Section()); err != nil {
+		return nil, nil, err
+	} else {
+		op.verify(sd, digest, layer)
+	}
+	layer.Content = content.Section()
+	inside, err := entity.Parse(content, op.o.Limits.Entity)
+	return inside, &Layer{Signed: layer}, err
+}
+
+// alone handles a SignedData without content outside multipart/signed: a bag of certificates, or a signature whose
+// content is elsewhere.
+func (op *opener) alone(sd *cms.SignedData, layer *Signed, bare bool) (*entity.Entity, *Layer, error) {
+	if _, err := sd.ReadContent(op.ctx, nil); isFormError(err) {
+		layer.Err = err
+		return nil, &Layer{Signed: layer}, nil
+	} else if err != nil {
+		return nil, nil, err
+	}
+	layer.Certificates, layer.CRLs = sd.Certificates, sd.CRLs
+	if len(sd.SignerInfos) == 0 {
+		// RFC 8551 section 3.8: certs-only signs nothing, and so protects nothing.
+		return nil, nil, nil
+	}
+	layer.Form = Detached
+	if !bare || op.o.Detached == nil {
+		layer.Err = ErrNoContent
+		op.verify(sd, nil, layer)
+		return nil, &Layer{Signed: layer}, nil
+	}
+	content := io.NewSectionReader(op.o.Detached, 0, op.o.Detached.Size())
+	inside, err := op.detached(sd, layer, content)
+	return inside, &Layer{Signed: layer}, err
+}
+
+// multipartSigned opens multipart/signed (RFC 1847 section 2.1): the first part is what was signed, the second the
+// signature, and there is no third.
+func (op *opener) multipartSigned(e *entity.Entity) (*entity.Entity, *Layer, error) {
+	parts, err := e.Children(entity.Limits{HeaderBytes: op.o.Limits.Entity.HeaderBytes, Parts: 3})
+	if err != nil {
+		return nil, nil, err
+	}
+	isSMIME := len(parts) > 1 && isSignature(parts[1])
+	if e.Type.Params["protocol"] == "" && !isSMIME {
+		return nil, nil, nil
+	}
+	layer := &Signed{Form: Detached}
+	broken := func(why string) (*entity.Entity, *Layer, error) {
+		layer.Err = fmt.Errorf("%w: %s", ErrStructure, why)
+		return e, &Layer{Signed: layer}, nil
+	}
+	switch {
+	case len(parts) != 2:
+		return broken(fmt.Sprintf("multipart/signed has %d parts instead of 2", len(parts)))
+	case !isSMIME:
+		return broken("the second part is not a signature")
+	}
+	op.note(parts[1])
+	content := parts[0].Section()
+	signature := parts[1].Decode()
+	info, err := cms.Read(signature, op.o.Limits.CMS)
+	if err != nil && !isFormError(err) {
+		return nil, nil, err
+	}
+	sd, isSigned := info.(*cms.SignedData)
+	switch {
+	case err != nil:
+		layer.Err = err
+	case !isSigned:
+		layer.Err = fmt.Errorf("%w: the signature is a CMS message of another type", ErrStructure)
+	default:
+		// The p7s is bounded and comes first: it says which digests are needed. What micalg says is not relied on.
+		if _, err = sd.ReadContent(op.ctx, nil); err != nil && !isFormError(err) {
+			return nil, nil, err
+		}
+		layer.Err = err
+		if err == nil && !sd.Detached() {
+			layer.Err = ErrTwoContents
+		}
+		for _, n := range signature.Notes() {
+			op.addNote(n)
+		}
+	}
+	if layer.Err != nil {
+		layer.Content = content
+		if errors.Is(layer.Err, ErrTwoContents) { // the signers are known, and all of them fail
+			op.verify(sd, nil, layer)
+		}
+		return parts[0], &Layer{Signed: layer}, nil
+	}
+	inside, err := op.detached(sd, layer, content)
+	return inside, &Layer{Signed: layer}, err
+}
+
+// detached verifies a detached signature over content, and returns the entity that was verified.
+//
+// What is hashed first are the octets as they are. Where they contain bare line feeds, because mail was stored with the
+// line ends of the machine, a signature that does not fit may have been made over the canonical form (RFC 8551 section
+// 3.1.1: text is converted before it is signed, so a verifier must convert what storing converted back). Then that form
+// is also what comes out as the content: what is verified is what is shown.
+func (op *opener) detached(sd *cms.SignedData, layer *Signed, content *io.SectionReader) (*entity.Entity, error) {
+	digest, err := cms.NewContentDigest(signersHashes(sd)...)
+	if err != nil {
+		return nil, err
+	}
+	// Beside hashing, look for bare line feeds.
+	lineEnds := entity.NewCanonicalWriter(io.Discard)
+	if err := copyContext(op.ctx, io.MultiWriter(digest, lineEnds), section(content)); err != nil {
+		return nil, err
+	}
+	layer.Content = content
+	op.verify(sd, digest, layer)
+	mismatches := countMismatches(layer.Signatures)
+	if lineEnds.Changed() && mismatches > 0 {
+		canonical := op.newSpool()
+		digest, err := cms.NewContentDigest(signersHashes(sd)...)
+		if err != nil {
+			return nil, err
+		}
+		if err := copyContext(op.ctx, entity.NewCanonicalWriter(io.MultiWriter(digest, canonical)), section(content)); err != nil {
+			return nil, err
+		}
+		second := &Signed{Form: Detached, Content: canonical.Section(), Canonical: true}
+		op.verify(sd, digest, second)
+		if countMismatches(second.Signatures) < mismatches {
+			*layer = *second
+			return entity.Parse(canonical, op.o.Limits.Entity)
+		}
+		if err := op.discard(canonical); err != nil {
+			return nil, err
+		}
+	}
+	return entity.Parse(section(content), op.o.Limits.Entity)
+}
+
+// section returns a reader of its own over the same octets.
+func section(r *io.SectionReader) *io.SectionReader { return io.NewSectionReader(r, 0, r.Size()) }
+
+// signersHashes returns the digest algorithms that the signers need. One that is not implemented fails its signature,
+// and nothing else.
+func signersHashes(sd *cms.SignedData) []crypto.Hash {
+	var hashes []crypto.Hash
+	for _, si := range sd.SignerInfos {
+		if h, err := si.Digest(); err == nil {
+			hashes = append(hashes, h)
+		}
+	}
+	return hashes
+}
+
+func countMismatches(signatures []Signature) int {
+	n := 0
+	for _, s := range signatures {
+		// Without signed attributes there is no digest to compare: the signature value itself is wrong then.
+		if errors.Is(s.Err, cms.ErrMessageDigest) || errors.Is(s.Err, cms.ErrSignature) && s.SignerInfo.SignedAttributes == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// rehash reads opaque content again where a signer uses a digest that the message does not announce up front.
+func (op *opener) rehash(sd *cms.SignedData, digest *cms.ContentDigest, content *io.SectionReader) (*cms.ContentDigest, error) {
+	hashes := signersHashes(sd)
+	complete := true
+	for _, h := range hashes {
+		_, ok := digest.Sum(h)
+		complete = complete && ok
+	}
+	if complete {
+		return digest, nil
+	}
+	digest, err := cms.NewContentDigest(hashes...)
+	if err != nil {
+		return nil, err
+	}
+	return digest, copyContext(op.ctx, digest, content)
+}
+
+// verify fills in the signatures. Without a digest there is a layer.Err, which all of them get.
+func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *Signed) {
+	layer.Certificates, layer.CRLs = sd.Certificates, sd.CRLs
+	var bag []*x509.Certificate
+	for _, raw := range sd.Certificates {
+		if c, err := raw.Parse(); err == nil {
+			bag = append(bag, c)
+		}
+	}
+	layer.Signatures = nil
+	for _, si := range sd.SignerInfos {
+		s := Signature{SignerInfo: si, Bag: bag, Value: si.Signature, Tokens: si.TimeStampTokens()}
+		s.SigningTime, _ = si.SigningTime()
+		if h, err := si.Digest(); err == nil {
+			s.Digest = cms.DigestName(h)
+		}
+		s.Signer, s.Err = op.verifyOne(sd, si, digest, bag)
+		s.Algorithm = cms.SignatureName(si, s.Signer)
+		if layer.Err != nil {
+			s.Err = layer.Err
+		}
+		layer.Signatures = append(layer.Signatures, s)
+	}
+}
+
+// maxSigners bounds the certificates that are tried for one signature: several may bear the same key identifier.
+const maxSigners = 4
+
+func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest, bag []*x509.Certificate) (signer *x509.Certificate, err error) {
+	err = ErrNoCertificate
+	if raw, ok := sd.Certificate(si.SID); ok {
+		if _, parseErr := raw.Parse(); parseErr != nil {
+			err = &cms.UnsupportedError{What: "signer's certificate: " + parseErr.Error()}
+		}
+	}
+	tried := 0
+	for _, list := range [][]*x509.Certificate{bag, op.o.Certificates} {
+		for _, c := range list {
+			if !si.SID.Matches(c) || tried == maxSigners {
+				continue
+			}
+			tried++
+			var verifyErr error
+			if digest == nil {
+				verifyErr = ErrNoContent
+			} else {
+				verifyErr = si.Verify(c, digest, cms.VerifyOptions{ContentType: sd.EContentType, AllowWeak: op.o.AllowWeak})
+			}
+			// S/MIME signs MIME entities: another type is something else that the signer signed (RFC 8551 section 2.4.2).
+			if verifyErr == nil && !sd.EContentType.Equal(cms.OIDData) {
+				verifyErr = fmt.Errorf("%w: %v is not a message", cms.ErrContentType, sd.EContentType)
+			}
+			if verifyErr == nil {
+				return c, nil
+			}
+			if signer == nil {
+				signer, err = c, verifyErr
+			}
+		}
+	}
+	return signer, err
+}

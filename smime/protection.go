@@ -1,0 +1,137 @@
+package smime
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sealmail/sealmail/smime/entity"
+)
+
+// HeaderProtection is what a message says of its header fields under its signature or encryption (RFC 9788 section 4).
+type HeaderProtection struct {
+	Scheme HPScheme
+	Fields entity.Header // the protected fields: these are displayed, searched and replied to
+	// Outer is what the composer put outside, by its HP-Outer fields. It is there only under HPCipher in a message
+	// that was encrypted.
+	Outer entity.Header
+	// Differences are the fields that read otherwise outside.
+	Differences []HeaderDifference
+	// FromMismatch says that the address of From differs outside (section 4.4.1.1). Without a signature that is valid
+	// and bound to the protected address, the user is to be warned and shown the outer one: see Message.From.
+	FromMismatch bool
+}
+
+// HeaderDifference is a field that differs inside and outside.
+type HeaderDifference struct {
+	Name      string   // as it is written where it is found
+	Protected []string // values inside; none if it is only outside
+	Outer     []string // values outside; none if it is only inside
+	Explained bool     // the composer says that it put these values outside
+}
+
+// Confidential reports whether the composer kept this protected field from the outside (section 4.3.1), so that a reply
+// must not expose it.
+func (p *HeaderProtection) Confidential(f entity.Field) bool {
+	if p.Scheme != HPCipher || p.Outer == nil {
+		return false
+	}
+	return !slices.Contains(values(p.Outer.All(f.Name)), normalize(f))
+}
+
+// userFacing are fields that a reader acts upon, so that one that is only outside deserves mention. Others, such as
+// Received, are added on the way by right.
+var userFacing = []string{
+	"From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Subject", "Date", "Comments", "Keywords", "Message-ID",
+	"In-Reply-To", "References", "Followup-To", "Mail-Followup-To", "Mail-Reply-To",
+}
+
+// readProtection reads the protected fields from the root of the cryptographic payload (sections 4.1 and 4.2.1).
+// Nowhere else does hp count.
+func readProtection(outside entity.Header, root *entity.Entity, encrypted bool) HeaderProtection {
+	var p HeaderProtection
+	switch root.Type.Params["hp"] {
+	case "clear":
+		p.Scheme = HPClear
+	case "cipher":
+		p.Scheme = HPCipher
+	default:
+		return p
+	}
+	confidential := p.Scheme == HPCipher && encrypted // section 2.2: elsewhere HP-Outer is ignored
+	if confidential {
+		p.Outer = entity.Header{}
+	}
+	for _, f := range root.Header {
+		switch {
+		case f.Name == "" || f.Structural():
+		case f.Is("HP-Outer"):
+			if name, value, ok := strings.Cut(f.Value(), ":"); ok && confidential {
+				if field, err := entity.NewField(strings.TrimSpace(name), value); err == nil {
+					p.Outer = append(p.Outer, field)
+				}
+			}
+		default:
+			p.Fields = append(p.Fields, f)
+		}
+	}
+	p.compare(outside)
+	return p
+}
+
+// compare finds the differences between inside and outside.
+func (p *HeaderProtection) compare(outside entity.Header) {
+	if !slices.ContainsFunc(outside, func(f entity.Field) bool { return f.Name != "" && !f.Structural() }) {
+		return // an entity by itself, and not a message: there is no outside
+	}
+	var names []string
+	collect := func(h entity.Header) {
+		for _, f := range h {
+			if f.Name != "" && !slices.ContainsFunc(names, func(have string) bool { return strings.EqualFold(have, f.Name) }) {
+				names = append(names, f.Name)
+			}
+		}
+	}
+	collect(p.Fields)
+	protected := len(names)
+	for _, name := range userFacing {
+		if f, ok := outside.Get(name); ok {
+			collect(entity.Header{f})
+		}
+	}
+	for i, name := range names {
+		inside, actual := values(p.Fields.All(name)), values(outside.All(name))
+		if slices.Equal(inside, actual) {
+			continue
+		}
+		d := HeaderDifference{Name: name, Protected: inside, Outer: actual}
+		d.Explained = i < protected && p.Outer != nil && slices.Equal(values(p.Outer.All(name)), actual)
+		p.Differences = append(p.Differences, d)
+	}
+	p.FromMismatch = fromMismatch(p.Fields.All("From"), outside.All("From"))
+}
+
+// fromMismatch compares the addresses of From (section 4.4.1.1), which is the actual outer field and not HP-Outer.
+func fromMismatch(inside, outside []entity.Field) bool {
+	in, inOK := addressesOf(inside)
+	out, outOK := addressesOf(outside)
+	if !inOK || !outOK || len(in) != len(out) {
+		return true
+	}
+	for i := range in {
+		if !SameAddress(in[i].Address, out[i].Address) {
+			return true
+		}
+	}
+	return false
+}
+
+func values(fields []entity.Field) []string {
+	var list []string
+	for _, f := range fields {
+		list = append(list, normalize(f))
+	}
+	return list
+}
+
+// normalize returns the value with runs of white space made one space: relays refold.
+func normalize(f entity.Field) string { return strings.Join(strings.Fields(f.Value()), " ") }

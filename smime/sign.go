@@ -1,0 +1,229 @@
+package smime
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/entity"
+)
+
+// Form is one of the two forms of a signed message.
+type Form int
+
+const (
+	// Detached is multipart/signed: readable also where S/MIME is unknown (RFC 8551 section 3.5.3).
+	Detached Form = iota
+	// Opaque is application/pkcs7-mime with smime-type=signed-data: immune to relays that touch text (section 3.5.2).
+	Opaque
+)
+
+func (f Form) String() string {
+	switch f {
+	case Detached:
+		return "detached"
+	case Opaque:
+		return "opaque"
+	}
+	return "unknown"
+}
+
+// Signer is who signs.
+type Signer struct {
+	Key   crypto.Signer
+	Chain []*x509.Certificate // the signer's own first; intermediates are sent along, a root at the end is not
+}
+
+// SignOptions says how to sign. The zero value makes a detached signature that claims no time.
+type SignOptions struct {
+	Form         Form
+	SigningTime  time.Time        // claimed; zero: not claimed
+	Digest       crypto.Hash      // 0: SHA-256, or what the strength of the key asks for
+	Capabilities cms.Capabilities // announced to the recipients; nil: not announced
+	// Timestamp, if set, is called with the signature value and returns an RFC 3161 token over it in DER, which goes
+	// into the message as id-aa-timeStampToken (RFC 3161 appendix A). Its error ends the signing.
+	Timestamp func(ctx context.Context, signature []byte) (token []byte, err error)
+}
+
+// Sign reads a MIME entity (header fields and body) from e and writes to dst the entity that carries it signed, with
+// CRLF line ends and starting with its Content-Type; MIME-Version and the fields of the message go before it, see
+// [WriteOuterHeader]. After an error what was written is useless.
+//
+// Line ends are brought into their canonical form (RFC 8551 section 3.1.1), and that form is what the signature covers
+// and what is written. The caller chooses transfer encodings that survive the way: relays may re-encode 8-bit text, and
+// a carriage return without line feed is refused with [entity.ErrBareCR].
+func Sign(ctx context.Context, dst io.Writer, e io.Reader, s Signer, o SignOptions) error {
+	if len(s.Chain) == 0 {
+		return errors.New("signer without certificate")
+	}
+	if o.Digest == 0 {
+		o.Digest = digestFor(s.Chain[0].PublicKey)
+	}
+	options := cms.SignedDataOptions{
+		Detached:     o.Form == Detached,
+		Certificates: withoutRoot(s.Chain),
+		Signers: []cms.Signer{{
+			Certificate: s.Chain[0], Key: s.Key, Digest: o.Digest,
+			SigningTime: o.SigningTime, Capabilities: o.Capabilities, UnsignedAttributes: tokenAttribute(o.Timestamp),
+		}},
+	}
+	out := bufio.NewWriterSize(dst, 32<<10)
+	var err error
+	switch o.Form {
+	case Detached:
+		err = signDetached(ctx, out, e, options)
+	case Opaque:
+		err = signOpaque(ctx, out, e, options)
+	default:
+		err = fmt.Errorf("unknown form of signed message %d", o.Form)
+	}
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+func signDetached(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.SignedDataOptions) error {
+	micalg, ok := micalgs[o.Signers[0].Digest]
+	if !ok {
+		return &cms.UnsupportedError{What: "digest algorithm " + o.Signers[0].Digest.String()}
+	}
+	boundary, err := newBoundary()
+	if err != nil {
+		return err
+	}
+	var signature bytes.Buffer // grows with certificates and token, not with the message
+	signed, err := cms.NewSignedDataWriter(ctx, &signature, o)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(dst, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
+		" micalg=%s;\r\n boundary=\"%s\"\r\n\r\n--%s\r\n", micalg, boundary, boundary)
+	if err := copyCanonical(ctx, io.MultiWriter(signed, dst), e); err != nil {
+		return err
+	}
+	if err := signed.Close(); err != nil {
+		return err
+	}
+	fmt.Fprintf(dst, "\r\n--%s\r\n"+
+		"Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
+		"Content-Transfer-Encoding: base64\r\n"+
+		"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n"+
+		"Content-Description: S/MIME signature\r\n\r\n", boundary)
+	lines := newLineWriter(dst)
+	if _, err := lines.Write(signature.Bytes()); err != nil {
+		return err
+	}
+	if err := lines.Close(); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(dst, "--%s--\r\n", boundary)
+	return err
+}
+
+func signOpaque(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.SignedDataOptions) error {
+	writeCMSHeader(dst, "signed-data", "S/MIME signed message")
+	lines := newLineWriter(dst)
+	signed, err := cms.NewSignedDataWriter(ctx, lines, o)
+	if err != nil {
+		return err
+	}
+	if err := copyCanonical(ctx, signed, e); err != nil {
+		return err
+	}
+	if err := signed.Close(); err != nil {
+		return err
+	}
+	return lines.Close()
+}
+
+// writeCMSHeader writes the header of an entity of type application/pkcs7-mime (RFC 8551 section 3.2). Its errors stay
+// in dst, and come out with the next write.
+func writeCMSHeader(dst *bufio.Writer, smimeType, description string) {
+	fmt.Fprintf(dst, "Content-Type: application/pkcs7-mime; smime-type=%s;\r\n name=\"smime.p7m\"\r\n"+
+		"Content-Transfer-Encoding: base64\r\n"+
+		"Content-Disposition: attachment; filename=\"smime.p7m\"\r\n"+
+		"Content-Description: %s\r\n\r\n", smimeType, description)
+}
+
+// copyCanonical copies e to dst with canonical line ends.
+func copyCanonical(ctx context.Context, dst io.Writer, e io.Reader) error {
+	buffered := bufio.NewWriterSize(dst, 32<<10) // bare line feeds make many small writes
+	canonical := entity.NewCanonicalWriter(buffered)
+	if err := copyContext(ctx, canonical, e); err != nil {
+		return err
+	}
+	if canonical.BareCR() {
+		return entity.ErrBareCR
+	}
+	return buffered.Flush()
+}
+
+// micalgs is the table of RFC 8551 section 3.5.3.2.
+var micalgs = map[crypto.Hash]string{
+	crypto.SHA256: "sha-256",
+	crypto.SHA384: "sha-384",
+	crypto.SHA512: "sha-512",
+}
+
+// digestFor returns the hash of the strength of the key (RFC 5480 section 4, RFC 8419 section 3.1).
+func digestFor(key crypto.PublicKey) crypto.Hash {
+	switch key := key.(type) {
+	case *ecdsa.PublicKey:
+		switch bits := key.Params().BitSize; {
+		case bits > 384:
+			return crypto.SHA512
+		case bits > 256:
+			return crypto.SHA384
+		}
+	case ed25519.PublicKey:
+		return crypto.SHA512
+	}
+	return crypto.SHA256
+}
+
+// withoutRoot leaves out self-signed certificates behind the signer's own: a reader has the root already, or has no
+// reason to believe it (RFC 8550 section 2.3).
+func withoutRoot(chain []*x509.Certificate) []*x509.Certificate {
+	var list []*x509.Certificate
+	for i, c := range chain {
+		if i == 0 || !bytes.Equal(c.RawIssuer, c.RawSubject) || c.CheckSignatureFrom(c) != nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+func tokenAttribute(stamp func(context.Context, []byte) ([]byte, error)) func(context.Context, []byte) ([]cms.Attribute, error) {
+	if stamp == nil {
+		return nil
+	}
+	return func(ctx context.Context, signature []byte) ([]cms.Attribute, error) {
+		token, err := stamp(ctx, signature)
+		if err != nil {
+			return nil, fmt.Errorf("time stamp: %w", err)
+		}
+		return []cms.Attribute{{Type: cms.OIDAttributeTimeStampToken, Values: [][]byte{token}}}, nil
+	}
+}
+
+// newBoundary returns a boundary that no text contains: nobody can know it before it is chosen. "=_" occurs in neither
+// base64 nor quoted-printable (RFC 2045 section 6.7).
+func newBoundary() (string, error) {
+	random := make([]byte, 24)
+	if _, err := rand.Read(random); err != nil {
+		return "", fmt.Errorf("boundary: %w", err)
+	}
+	return "=_" + hex.EncodeToString(random), nil
+}
