@@ -93,15 +93,16 @@ func (e *EnvelopedData) readEncryptedContentInfo() error {
 	// An authenticated cipher has no place for its tag in EnvelopedData, and AuthEnvelopedData needs one.
 	if c, ok := CipherByOID(e.ContentEncryption.Algorithm); ok && c.Authenticated() == e.Authenticated {
 		e.Cipher = c
-		for _, ri := range e.Recipients {
-			ri.setCEKSize(c.KeySize())
-		}
+	}
+	for _, ri := range e.Recipients {
+		ri.setContent(e.Cipher.KeySize(), e.Supported())
 	}
 	return nil
 }
 
-// supported returns an *[UnsupportedError] where the content cannot be decrypted whatever the key.
-func (e *EnvelopedData) supported() error {
+// Supported returns an *[UnsupportedError] where the content cannot be decrypted whatever the key. Decrypt, and Unwrap of
+// the recipients, return the same.
+func (e *EnvelopedData) Supported() error {
 	if e.Cipher == 0 {
 		what := "content encryption algorithm"
 		if c, ok := CipherByOID(e.ContentEncryption.Algorithm); ok {
@@ -132,7 +133,7 @@ func (e *EnvelopedData) Decrypt(ctx context.Context, quarantine io.Writer, cek [
 	if e.done {
 		return errors.New("content was read already")
 	}
-	if err := e.supported(); err != nil {
+	if err := e.Supported(); err != nil {
 		return err
 	}
 	if len(cek) != e.Cipher.KeySize() {

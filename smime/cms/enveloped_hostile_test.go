@@ -431,8 +431,8 @@ func TestUnwrapUnsupported(t *testing.T) {
 		ri   RecipientInfo
 		want string
 	}{
-		{"content cipher", &KeyTransRecipientInfo{}, "content encryption algorithm"},
-		{"content cipher, agreement", &KeyAgreeRecipientInfo{}, "content encryption algorithm"},
+		{"content", &KeyTransRecipientInfo{recipient: recipient{unsupported: &UnsupportedError{What: "content"}}}, "content"},
+		{"content, agreement", &KeyAgreeRecipientInfo{recipient: recipient{unsupported: &UnsupportedError{What: "content"}}}, "content"},
 		{"key transport algorithm", &KeyTransRecipientInfo{recipient: recipient{cekSize: 16}}, "key transport algorithm"},
 		{"key agreement algorithm", &KeyAgreeRecipientInfo{recipient: recipient{cekSize: 16}}, "key agreement algorithm"},
 		{"OAEP hash", &KeyTransRecipientInfo{recipient: recipient{cekSize: 16, algorithm: AlgorithmIdentifier{oidRSAESOAEP, element(0x30, element(0xa0, element(0x30, oidElement(t, oidMD5))))}}}, "hash of RSA-OAEP"},

@@ -37,7 +37,7 @@ type RecipientInfo interface {
 	// cipher is not implemented.
 	CEKSize() int
 
-	setCEKSize(n int)
+	setContent(cekSize int, unsupported error)
 }
 
 // recipient is what all kinds have in common.
@@ -45,19 +45,16 @@ type recipient struct {
 	rid       CertificateIdentifier
 	algorithm AlgorithmIdentifier
 	cekSize   int
+	// unsupported says why the content-encryption key would be of no use; nil where it is of use.
+	unsupported error
 }
 
 func (r *recipient) Recipient() CertificateIdentifier   { return r.rid }
 func (r *recipient) KeyEncryption() AlgorithmIdentifier { return r.algorithm }
 func (r *recipient) CEKSize() int                       { return r.cekSize }
-func (r *recipient) setCEKSize(n int)                   { r.cekSize = n }
 
-// unwrappable returns an error where the key would be of no use.
-func (r *recipient) unwrappable() error {
-	if r.cekSize == 0 {
-		return &UnsupportedError{What: "content encryption algorithm"}
-	}
-	return nil
+func (r *recipient) setContent(cekSize int, unsupported error) {
+	r.cekSize, r.unsupported = cekSize, unsupported
 }
 
 // recipientInfos reads RecipientInfos. A key agreement for several recipients becomes one RecipientInfo for each.

@@ -254,8 +254,8 @@ func (s *structure) recipientKeyIdentifier() (id CertificateIdentifier, err erro
 // A key that does not unwrap is [ErrDecrypt]; an algorithm, or an originator named by certificate, is an
 // *[UnsupportedError].
 func (ri *KeyAgreeRecipientInfo) Unwrap(key ECDH) (cek []byte, err error) {
-	if err := ri.unwrappable(); err != nil {
-		return nil, err
+	if ri.unsupported != nil {
+		return nil, ri.unsupported
 	}
 	hash, ok := keyAgreementByOID(ri.algorithm.Algorithm)
 	if !ok {

@@ -66,8 +66,8 @@ func (s *structure) keyTransRecipientInfo() (*KeyTransRecipientInfo, error) {
 // learns whether the padding was right (RFC 3218 section 2.3.2); [EnvelopedData.Decrypt] fails then. With OAEP it is
 // [ErrDecrypt]. A key or an algorithm that cannot be used is an *[UnsupportedError].
 func (ri *KeyTransRecipientInfo) Unwrap(key crypto.Decrypter) (cek []byte, err error) {
-	if err := ri.unwrappable(); err != nil {
-		return nil, err
+	if ri.unsupported != nil {
+		return nil, ri.unsupported
 	}
 	public, ok := key.Public().(*rsa.PublicKey)
 	if !ok {
