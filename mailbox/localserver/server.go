@@ -22,6 +22,7 @@ import (
 	"github.com/gofrs/flock"
 
 	"github.com/sealmail/sealmail/internal/safeio"
+	"github.com/sealmail/sealmail/mailbox"
 )
 
 const (
@@ -37,15 +38,6 @@ const (
 // ErrInUse says that another server works in the same folder.
 var ErrInUse = errors.New("another server is using the folder")
 
-// Password is a user's password. It does not print itself.
-type Password string
-
-// String returns a placeholder.
-func (Password) String() string { return "(secret)" }
-
-// GoString returns a placeholder.
-func (Password) GoString() string { return "(secret)" }
-
 // Options say what a server serves.
 type Options struct {
 	// Dir holds the mail. It is made if it is missing, and kept when the server ends.
@@ -54,7 +46,7 @@ type Options struct {
 	TLS *tls.Config
 	// Users are the mail addresses that the server delivers to, which are also the names to log in with. Letter case
 	// does not count in them.
-	Users map[string]Password
+	Users map[string]mailbox.Password
 	// Quotas bound what users may store, in octets; a user without one has no bound.
 	Quotas map[string]int64
 	// MaxMessageBytes bounds a single message; zero is DefaultMaxMessageBytes.
