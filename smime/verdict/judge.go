@@ -1,0 +1,224 @@
+package verdict
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sealmail/sealmail/smime"
+)
+
+// maxClockDifference is how far the claimed time of signing may lie from the proven one before it is worth a warning.
+const maxClockDifference = 5 * time.Minute
+
+// Judge gives the verdict on a message. evidence[i][j] is about signature j of layer i; what is not there is unknown.
+//
+// Judged is the innermost signature layer that covers the whole message, in full, and of the signature layers outside
+// it integrity and chain. Every signature of these counts, and the worst decides: nobody may add a good signer beside a
+// bad one. Signatures over a part make a message at most indeterminate; those inside an attached message leave it
+// unsigned.
+func Judge(s Subject, evidence [][]Evidence, p Policy) Verdict {
+	j := judge{subject: s, evidence: evidence, policy: p, innermost: -1}
+	for i, l := range s.Layers {
+		if l.Signed != nil && l.Covers == smime.CoversWhole {
+			j.innermost = i
+		}
+	}
+	v := Verdict{Status: Unsigned}
+	for i, l := range s.Layers {
+		if l.Signed == nil {
+			continue
+		}
+		for _, sv := range j.layer(i, l) {
+			if sv.Judged {
+				v.Status = worst(v.Status, sv.Status)
+			}
+			v.Signatures = append(v.Signatures, sv)
+		}
+	}
+	v.Warnings = j.warnings
+	if j.innermost < 0 && v.Status == Passed {
+		// What is good is good for a part only.
+		v.Status = Indeterminate
+		v.warn("partly-signed", "a signature covers only a part of the message")
+	}
+	if v.Status == Passed && !s.Opened {
+		v.Status = Indeterminate
+		v.warn("not-opened", "what was signed is encrypted and was not opened")
+	}
+	j.structure(&v)
+	return v
+}
+
+type judge struct {
+	subject   Subject
+	evidence  [][]Evidence
+	policy    Policy
+	innermost int // index of the layer that is judged in full, or -1
+	warnings  []Warning
+}
+
+func (v *Verdict) warn(code, format string, args ...any) {
+	w := Warning{code, fmt.Sprintf(format, args...)}
+	if !slices.Contains(v.Warnings, w) {
+		v.Warnings = append(v.Warnings, w)
+	}
+}
+
+func (j *judge) warn(code, format string, args ...any) {
+	j.warnings = append(j.warnings, Warning{code, fmt.Sprintf(format, args...)})
+}
+
+func (j *judge) evidenceOf(layer, signature int) Evidence {
+	if layer < len(j.evidence) && signature < len(j.evidence[layer]) {
+		return j.evidence[layer][signature]
+	}
+	return Evidence{}
+}
+
+// layer judges the signatures of one layer.
+func (j *judge) layer(i int, l Layer) []SignatureVerdict {
+	whole := l.Covers == smime.CoversWhole
+	// Parts count where no signature covers the whole.
+	judged := whole || j.innermost < 0 && l.Covers == smime.CoversPart
+	if len(l.Signed.Signatures) == 0 {
+		skipped := Check{Status: Skipped, Code: "no-signer", Reason: "there is no signer"}
+		none := Check{Status: Failed, Code: "no-signer", Reason: "the signed message has no signer", Err: l.Signed.Err}
+		if l.Signed.Err != nil {
+			none = integrity(l.Signed.Err, j.policy)
+			none.Status = Failed // nothing was verified, whatever the reason
+		}
+		return []SignatureVerdict{{
+			Layer: i, Signature: -1, Covers: l.Covers, Judged: judged, Status: Failed,
+			Integrity: none, Chain: skipped, Revocation: skipped, Address: skipped, Time: skipped,
+		}}
+	}
+	var list []SignatureVerdict
+	for n, s := range l.Signed.Signatures {
+		e := j.evidenceOf(i, n)
+		sv := SignatureVerdict{
+			Layer: i, Signature: n, Covers: l.Covers, Judged: judged,
+			Integrity: integrity(s.Err, j.policy),
+			Chain:     chain(e.Chain),
+			Time:      proof(e.Time),
+		}
+		if whole && i != j.innermost {
+			outer := Check{Status: Skipped, Code: "outer-layer", Reason: "asked of the innermost signature only"}
+			sv.Revocation, sv.Address = outer, outer
+		} else {
+			sv.Revocation = revocation(e.Revocation, e.Time, j.policy)
+			sv.Address = address(e.Address)
+		}
+		sv.Status = j.combine(sv)
+		if judged {
+			j.remark(sv, s, e)
+		}
+		list = append(list, sv)
+	}
+	return list
+}
+
+// combine makes the status of a signature out of its checks. Time is not among them: it has done its part in choosing
+// the time that counts.
+func (j *judge) combine(sv SignatureVerdict) Status {
+	status := Passed
+	for _, c := range []Check{sv.Integrity, sv.Chain, sv.Address} {
+		if c.Status != Skipped {
+			status = worst(status, c.Status)
+		}
+	}
+	switch {
+	case sv.Revocation.Status == Skipped:
+	case sv.Revocation.Status == Indeterminate && j.policy.Revocation != RevocationHard:
+	default:
+		status = worst(status, sv.Revocation.Status)
+	}
+	return status
+}
+
+// remark warns of what does not decide.
+func (j *judge) remark(sv SignatureVerdict, s Signature, e Evidence) {
+	if sv.Integrity.Status == Passed && sv.Integrity.Code != "" {
+		j.warn(sv.Integrity.Code, "%s", sv.Integrity.Reason)
+	}
+	if sv.Time.Status == Failed || sv.Time.Status == Indeterminate && e.Time.Token {
+		j.warn("time-"+orUnknown(sv.Time.Code), "the time stamp proves nothing: %s", orUnknown(sv.Time.Reason))
+	}
+	if e.Time.proves() && !s.SigningTime.IsZero() {
+		if d := s.SigningTime.Sub(e.Time.Proven).Abs(); d > maxClockDifference {
+			j.warn("signing-time", "the claimed time of signing differs from the proven one by %s", d.Round(time.Second))
+		}
+	}
+	switch {
+	case sv.Revocation.Code == "revoked-later":
+		j.warn("revoked-later", "the certificate was revoked after the message was signed")
+	case sv.Revocation.Status == Indeterminate && j.policy.Revocation != RevocationHard:
+		j.warn("revocation-unknown", "%s", sv.Revocation.Reason)
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// structure warns of what the layers and header fields are.
+func (j *judge) structure(v *Verdict) {
+	s := j.subject
+	signedInside := false
+	for i := len(s.Layers) - 1; i >= 0; i-- {
+		l := s.Layers[i]
+		if l.Covers != smime.CoversWhole {
+			continue
+		}
+		switch {
+		case l.Signed != nil && i == j.innermost:
+			signedInside = true
+		case l.Encrypted != nil && !l.Encrypted.Authenticated && l.Encrypted.Decrypted && v.Status != Passed:
+			v.warn("not-authenticated", "the encryption does not notice alterations, and no good signature does")
+		}
+		if l.Encrypted != nil && !signedInside && j.innermost >= 0 {
+			// RFC 8551 section 3.7: whoever signs a ciphertext may not know what is in it.
+			v.warn("signed-outside", "the signature is around the encryption: the signer may not know the content")
+		}
+	}
+	if s.FromMismatch {
+		if v.Bound() {
+			v.warn("from-differs", "From is another outside the protection")
+		} else {
+			// RFC 9788 section 4.4.2: comparable to a warning of phishing.
+			v.warn("from-mismatch", "From is another outside the protection, and no valid signature is bound to the protected one")
+		}
+	}
+	for _, o := range s.Outer {
+		switch {
+		case s.FromMismatch && strings.EqualFold(o.Name, "From"): // said above
+		case o.Value == "":
+			v.warn("header-differs", "%s is missing outside the protection", o.Name)
+		default:
+			v.warn("header-differs", "%s is another outside the protection: %s", o.Name, o.Value)
+		}
+	}
+	if j.innermost >= 0 && s.Protected && len(j.policy.Own) > 0 && !anyOwn(s.To, j.policy.Own) && !anyOwn(s.From, j.policy.Own) {
+		v.warn("not-addressed-to-you", "this mail was not addressed to you")
+	}
+}
+
+func anyOwn(addresses, own []string) bool {
+	return slices.ContainsFunc(addresses, func(a string) bool {
+		return slices.ContainsFunc(own, func(mine string) bool { return smime.SameAddress(a, mine) })
+	})
+}
+
+// worst returns the worse of two: failed, indeterminate, passed. Unsigned is no opinion.
+func worst(a, b Status) Status {
+	for _, s := range []Status{Failed, Indeterminate, Passed} {
+		if a == s || b == s {
+			return s
+		}
+	}
+	return Unsigned
+}

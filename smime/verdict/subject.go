@@ -1,0 +1,111 @@
+package verdict
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sealmail/sealmail/smime"
+)
+
+// Covers says how much of a message a signature speaks for.
+type Covers = smime.Covers
+
+// Subject is what was found in a message, as far as a verdict depends on it.
+type Subject struct {
+	// Layers are those of the message from the outside in, and behind them those that are enclosed in the content.
+	Layers []Layer
+	// Opened says that the content is there to be displayed.
+	Opened bool
+	// Protected says that the header fields are protected by the layers (RFC 9788).
+	Protected bool
+	From      []string // protected addresses
+	To        []string // protected addresses of To and Cc
+	Outer     []OuterField
+	// FromMismatch says that the address in From differs from the protected one.
+	FromMismatch bool
+}
+
+// OuterField is a header field that reads otherwise outside than inside, and is not explained by what its composer says.
+type OuterField struct {
+	Name  string
+	Value string
+}
+
+// Layer is one layer of protection.
+type Layer struct {
+	Covers    Covers
+	Encrypted *Encrypted // exactly one of the two is set
+	Signed    *Signed
+}
+
+// Encrypted is a layer of encryption.
+type Encrypted struct {
+	Decrypted     bool
+	Authenticated bool
+}
+
+// Signed is a layer of signatures.
+type Signed struct {
+	Err        error
+	Signatures []Signature
+}
+
+// Signature is what cryptography says of one signature.
+type Signature struct {
+	Err         error
+	SigningTime time.Time // claimed; zero if it is not
+}
+
+// SubjectOf takes from an opened message what a verdict depends on.
+func SubjectOf(m *smime.Message) Subject {
+	s := Subject{
+		Opened:       m.Content != nil,
+		Protected:    m.Protection.Scheme != smime.HPNone,
+		FromMismatch: m.Protection.FromMismatch,
+	}
+	for _, l := range m.Layers {
+		s.Layers = append(s.Layers, layerOf(l))
+	}
+	for _, e := range m.Enclosed {
+		s.Layers = append(s.Layers, layerOf(e.Layer))
+	}
+	if !s.Protected {
+		return s
+	}
+	s.From = addresses(m, "From")
+	s.To = slices.Concat(addresses(m, "To"), addresses(m, "Cc"))
+	for _, d := range m.Protection.Differences {
+		if d.Explained {
+			continue
+		}
+		o := OuterField{Name: d.Name}
+		if len(d.Outer) > 0 {
+			o.Value = d.Outer[0]
+		}
+		s.Outer = append(s.Outer, o)
+	}
+	return s
+}
+
+func layerOf(l smime.Layer) Layer {
+	layer := Layer{Covers: l.Covers}
+	if e := l.Encrypted; e != nil {
+		layer.Encrypted = &Encrypted{Decrypted: e.Status == smime.StatusDecrypted, Authenticated: e.Authenticated}
+	}
+	if signed := l.Signed; signed != nil {
+		layer.Signed = &Signed{Err: signed.Err}
+		for _, s := range signed.Signatures {
+			layer.Signed.Signatures = append(layer.Signed.Signatures, Signature{Err: s.Err, SigningTime: s.SigningTime})
+		}
+	}
+	return layer
+}
+
+func addresses(m *smime.Message, name string) []string {
+	var list []string
+	found, _ := m.Addresses(name)
+	for _, a := range found {
+		list = append(list, a.Address)
+	}
+	return list
+}
