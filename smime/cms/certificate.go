@@ -128,10 +128,12 @@ func (c RawCertificate) names() (issuer []byte, serial *big.Int, keyID []byte, o
 	}
 	var list, extensions cryptobyte.String
 	var present bool
-	if !tbs.SkipASN1(cbasn1.SEQUENCE) || // validity
-		!tbs.SkipASN1(cbasn1.SEQUENCE) || // subject
-		!tbs.SkipASN1(cbasn1.SEQUENCE) || // subjectPublicKeyInfo
-		!tbs.SkipOptionalASN1(cbasn1.Tag(1).ContextSpecific()) || // issuerUniqueID
+	for range 3 { // validity, subject, subjectPublicKeyInfo
+		if !tbs.SkipASN1(cbasn1.SEQUENCE) {
+			return name, serial, nil, true
+		}
+	}
+	if !tbs.SkipOptionalASN1(cbasn1.Tag(1).ContextSpecific()) || // issuerUniqueID
 		!tbs.SkipOptionalASN1(cbasn1.Tag(2).ContextSpecific()) || // subjectUniqueID
 		!tbs.ReadOptionalASN1(&list, &present, cbasn1.Tag(3).Constructed().ContextSpecific()) ||
 		!present || !list.ReadASN1(&extensions, cbasn1.SEQUENCE) {

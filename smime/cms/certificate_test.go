@@ -23,7 +23,7 @@ func TestCertificateIdentifier(t *testing.T) {
 					t.Errorf("%s matches %s unparsed: %v", name, other, got)
 				}
 			}
-			for n := range id.cert.Raw {
+			for n := 0; n < len(id.cert.Raw); n += 7 {
 				if identifier.MatchesRaw(id.cert.Raw[:n]) {
 					t.Errorf("%s matches %d octets of its certificate", name, n)
 				}

@@ -239,17 +239,17 @@ func issuerSerial(issuer []byte, serial int64) []byte {
 	})
 }
 
-// wantWeak and wantUnsupported stand for the typed errors in tables.
+// errWantWeak and errWantUnsupported stand for the typed errors in tables.
 var (
-	wantWeak        = errors.New("a WeakError")
-	wantUnsupported = errors.New("an UnsupportedError")
+	errWantWeak        = errors.New("a WeakError")
+	errWantUnsupported = errors.New("an UnsupportedError")
 )
 
 func isError(err, want error) bool {
 	switch want {
-	case wantWeak:
+	case errWantWeak:
 		return errors.As(err, new(*cms.WeakError))
-	case wantUnsupported:
+	case errWantUnsupported:
 		return errors.As(err, new(*cms.UnsupportedError))
 	}
 	return errors.Is(err, want)
@@ -260,7 +260,7 @@ var sentinels = []error{
 	cms.ErrSignature, cms.ErrMessageDigest, cms.ErrNotHashed, cms.ErrContentType, cms.ErrMissingAttribute,
 	cms.ErrDuplicateAttribute, cms.ErrMultiValued, cms.ErrAttributesAsContent, cms.ErrSigningCertificate,
 	cms.ErrAlgorithmProtection, cms.ErrAlgorithmMismatch, cms.ErrSignerIdentifier, cms.ErrBrokenDigest,
-	wantWeak, wantUnsupported,
+	errWantWeak, errWantUnsupported,
 }
 
 // checkOnly fails the test unless err is want, and none of the other errors.

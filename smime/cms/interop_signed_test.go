@@ -93,10 +93,10 @@ func TestOpenSSLSigns(t *testing.T) {
 		"CAdES SHA-1 of ESS": {id: testRSA(), args: "-nodetach -cades -md sha384"},
 		"PSS":                {id: testRSA(), args: "-nodetach -keyopt rsa_padding_mode:pss", named: "rsa-pss"},
 		"PSS, short salt":    {id: testRSA(), args: "-nodetach -md sha384 -keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:20"},
-		"SHA-1":              {id: testP256(), args: "-nodetach -md sha1", want: wantWeak},
-		"SHA-1 no attribute": {id: testRSA(), args: "-nodetach -noattr -md sha1", want: wantWeak},
+		"SHA-1":              {id: testP256(), args: "-nodetach -md sha1", want: errWantWeak},
+		"SHA-1 no attribute": {id: testRSA(), args: "-nodetach -noattr -md sha1", want: errWantWeak},
 		"MD5":                {id: testRSA(), args: "-nodetach -md md5", want: cms.ErrBrokenDigest},
-		"RSA 1024":           {id: testRSAWeak(), args: "-nodetach", want: wantWeak},
+		"RSA 1024":           {id: testRSAWeak(), args: "-nodetach", want: errWantWeak},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := tt.id.writeFiles(t)

@@ -128,7 +128,7 @@ func TestSignThenVerify(t *testing.T) {
 	contents := map[string][]byte{
 		"empty": nil,
 		"small": []byte("Content-Type: text/plain\r\n\r\nHello\r\n"),
-		"large": bytes.Repeat([]byte("0123456789abcde\n"), 10_000),
+		"large": bytes.Repeat([]byte("0123456789abcde\n"), 2_500),
 	}
 	for name, tt := range identities {
 		t.Run(name, func(t *testing.T) {

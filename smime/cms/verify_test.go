@@ -81,15 +81,15 @@ func TestVerify(t *testing.T) {
 		"algorithm protection of two": {func(d *draft) { d.add(cms.OIDAttributeAlgorithmProtection, []byte{0x30, 0}, []byte{0x30, 0}) }, cms.ErrMultiValued},
 
 		"digest not announced":       {func(d *draft) { d.announced = []asn1.ObjectIdentifier{oidSHA384} }, cms.ErrNotHashed},
-		"digest unknown":             {func(d *draft) { d.digest.Algorithm = oidUnknown }, wantUnsupported},
-		"signature unknown":          {func(d *draft) { d.signature.Algorithm = oidUnknown }, wantUnsupported},
-		"DSA":                        {func(d *draft) { d.signature.Algorithm = oidDSAWithSHA256 }, wantUnsupported},
-		"signature parameters":       {func(d *draft) { d.signature.Parameters = []byte{0x30, 0} }, wantUnsupported},
+		"digest unknown":             {func(d *draft) { d.digest.Algorithm = oidUnknown }, errWantUnsupported},
+		"signature unknown":          {func(d *draft) { d.signature.Algorithm = oidUnknown }, errWantUnsupported},
+		"DSA":                        {func(d *draft) { d.signature.Algorithm = oidDSAWithSHA256 }, errWantUnsupported},
+		"signature parameters":       {func(d *draft) { d.signature.Parameters = []byte{0x30, 0} }, errWantUnsupported},
 		"signature of RSA":           {func(d *draft) { d.signature.Algorithm = oidRSA }, cms.ErrAlgorithmMismatch},
 		"digest and signature":       {func(d *draft) { d.signature = ecdsa(oidECDSAWithSHA384) }, cms.ErrAlgorithmMismatch},
 		"MD5":                        {func(d *draft) { d.digest.Algorithm = oidMD5 }, cms.ErrBrokenDigest},
 		"MD5 in the signature":       {func(d *draft) { d.signature.Algorithm = oidMD5WithRSA }, cms.ErrBrokenDigest},
-		"SHA-1":                      {weakenToSHA1, wantWeak},
+		"SHA-1":                      {weakenToSHA1, errWantWeak},
 		"SHA-1, and content changed": {func(d *draft) { weakenToSHA1(d); d.content = []byte("x") }, cms.ErrMessageDigest},
 
 		"algorithm protection": {func(d *draft) {
@@ -145,7 +145,7 @@ func TestVerify(t *testing.T) {
 		}, cms.ErrBrokenDigest},
 		"signing-certificate, unknown hash": {func(d *draft) {
 			d.add(cms.OIDAttributeSigningCertificateV2, signingCertificate(oidUnknown, sha256OfCert, nil))
-		}, wantUnsupported},
+		}, errWantUnsupported},
 		"signing-certificate malformed": {func(d *draft) { d.add(cms.OIDAttributeSigningCertificateV2, []byte{0x30, 0}) }, cms.ErrSigningCertificate},
 		"signing-certificate of nobody": {func(d *draft) { d.add(cms.OIDAttributeSigningCertificateV2, []byte{0x30, 2, 0x30, 0}) }, cms.ErrSigningCertificate},
 	} {
@@ -166,7 +166,7 @@ func TestVerify(t *testing.T) {
 				return
 			}
 			checkOnly(t, err, tt.want)
-			if tt.want == wantWeak {
+			if tt.want == errWantWeak {
 				o.AllowWeak = true
 				if err := s.SignerInfos[0].Verify(p256, digest, o); err != nil {
 					t.Errorf("weak and allowed: %v", err)
@@ -202,8 +202,8 @@ func TestVerifyRSA(t *testing.T) {
 		"sha384WithRSAEncryption":      {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA384WithRSA, Parameters: null}, cms.ErrAlgorithmMismatch},
 		"sha1WithRSAEncryption":        {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA1WithRSA, Parameters: null}, cms.ErrAlgorithmMismatch},
 		"ecdsa-with-SHA256":            {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidECDSAWithSHA256}, cms.ErrAlgorithmMismatch},
-		"other parameters":             {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidRSA, Parameters: []byte{0x30, 0}}, wantUnsupported},
-		"1024 bits":                    {testRSAWeak(), cms.AlgorithmIdentifier{Algorithm: oidRSA}, wantWeak},
+		"other parameters":             {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidRSA, Parameters: []byte{0x30, 0}}, errWantUnsupported},
+		"1024 bits":                    {testRSAWeak(), cms.AlgorithmIdentifier{Algorithm: oidRSA}, errWantWeak},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDraft(tt.id)
@@ -215,7 +215,7 @@ func TestVerifyRSA(t *testing.T) {
 			if tt.want != nil {
 				checkOnly(t, err, tt.want)
 			}
-			if tt.want == wantWeak {
+			if tt.want == errWantWeak {
 				if _, _, err := verifyAll(d.marshal(t), nil, cms.VerifyOptions{AllowWeak: true}); err != nil {
 					t.Errorf("weak and allowed: %v", err)
 				}
@@ -230,9 +230,9 @@ func TestVerifyEd25519(t *testing.T) {
 		want   error
 	}{
 		"good":          {func(*draft) {}, nil},
-		"parameters":    {func(d *draft) { d.signature.Parameters = []byte{0x30, 0} }, wantUnsupported},
+		"parameters":    {func(d *draft) { d.signature.Parameters = []byte{0x30, 0} }, errWantUnsupported},
 		"with SHA-256":  {func(d *draft) { *d = *newDraft(d.signer); d.signature.Algorithm = oidEd25519 }, cms.ErrAlgorithmMismatch},
-		"no attributes": {func(d *draft) { d.attributes = nil }, wantUnsupported},
+		"no attributes": {func(d *draft) { d.attributes = nil }, errWantUnsupported},
 		"as ECDSA":      {func(d *draft) { d.signature.Algorithm = oidECPublicKey }, cms.ErrAlgorithmMismatch},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -280,7 +280,7 @@ func TestVerifyOtherCertificate(t *testing.T) {
 	checkOnly(t, s.SignerInfos[0].Verify(&cert, digest, o), cms.ErrSignerIdentifier)
 }
 
-// TestTamper changes every bit of what is signed, and of the signature itself.
+// TestTamper changes every octet of what is signed, and of the signature itself.
 func TestTamper(t *testing.T) {
 	for name, id := range map[string]identity{"p256": testP256(), "ed25519": testEd25519(), "rsa": testRSA()} {
 		t.Run(name, func(t *testing.T) {
@@ -299,6 +299,9 @@ func TestTamper(t *testing.T) {
 			for part, r := range regions {
 				for i := r[0]; i < r[1]; i++ {
 					for bit := range 8 {
+						if name != "p256" && bit != i%8 {
+							continue // one bit of each octet
+						}
 						forged := bytes.Clone(message)
 						forged[i] ^= 1 << bit
 						if _, _, err := verifyAll(forged, nil, cms.VerifyOptions{AllowWeak: true}); err == nil {
@@ -365,7 +368,7 @@ func TestVerifySmallRSA(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for bits, want := range map[int]error{512: wantWeak, 20_000: wantUnsupported} {
+	for bits, want := range map[int]error{512: errWantWeak, 20_000: errWantUnsupported} {
 		cert.PublicKey = rsaPublicKeyOfSize(bits)
 		err := s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData, AllowWeak: true})
 		checkOnly(t, err, want)
@@ -373,7 +376,7 @@ func TestVerifySmallRSA(t *testing.T) {
 	cert.PublicKey = nil
 	cert.RawSubjectPublicKeyInfo = nil
 	err = s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
-	checkOnly(t, err, wantUnsupported)
+	checkOnly(t, err, errWantUnsupported)
 	cert.RawSubjectPublicKeyInfo = pssOnly(t, testRSA().cert, nil)
 	err = s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
 	checkOnly(t, err, cms.ErrAlgorithmMismatch)
