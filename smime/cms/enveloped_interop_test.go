@@ -153,3 +153,28 @@ func TestEncryptForOpenSSL(t *testing.T) {
 		}
 	})
 }
+
+// TestEncryptForNSS has NSS, which Thunderbird stands on, open what is encrypted here. Its cmsutil knows no
+// AuthEnvelopedData; versions before 3.97 know no ECDH either.
+func TestEncryptForNSS(t *testing.T) {
+	for _, name := range []string{"openssl", "certutil", "pk12util", "cmsutil"} {
+		peertest.Command(t, name)
+	}
+	dir := t.TempDir()
+	id := envIdentityNamed(t, "rsa")
+	certFile, keyFile := writeIdentity(t, dir, "rsa", id)
+	p12, db := filepath.Join(dir, "rsa.p12"), "sql:"+dir
+	peertest.Run(t, "openssl", "pkcs12", "-export", "-in", certFile, "-inkey", keyFile, "-out", p12, "-passout", "pass:secret", "-name", "rsa")
+	peertest.Run(t, "certutil", "-N", "-d", db, "--empty-password")
+	peertest.Run(t, "pk12util", "-i", p12, "-d", db, "-W", "secret")
+	text := interopText()
+	for _, c := range []Cipher{AES128CBC, AES192CBC, AES256CBC} {
+		for _, form := range []IdentifierForm{IssuerAndSerialNumber, SubjectKeyIdentifier} {
+			message := encryptMessage(t, text, EnvelopedDataOptions{Cipher: c, Recipients: []Recipient{id.recipient(t, form)}})
+			got := peertest.Run(t, "cmsutil", "-D", "-d", db, "-i", writeTestFile(t, "message", message))
+			if !bytes.Equal(got, text) {
+				t.Errorf("%v, form %d: cmsutil reads %d octets of %d", c, form, len(got), len(text))
+			}
+		}
+	}
+}
