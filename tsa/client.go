@@ -45,8 +45,8 @@ type Client struct {
 	Hash    crypto.Hash           // SHA-256, SHA-384 or SHA-512; 0: SHA-256
 	Policy  asn1.ObjectIdentifier // under which the token is to be issued; nil: the authority's choice
 
-	// Verify, if set, is what a token must pass before it is returned; Nonce and Policies are set from the request.
-	// Without it, all is checked but that the authority is trusted.
+	// Verify, if set, is what a token must pass before it is returned, with the Nonce of the request, and its policy if
+	// it names one. Without it, all is checked but that the authority is trusted.
 	Verify *VerifyOptions
 }
 

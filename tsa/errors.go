@@ -67,8 +67,11 @@ type TokenError struct {
 }
 
 func (e *TokenError) Error() string {
-	if e.Err == nil {
+	switch {
+	case e.Err == nil:
 		return e.Rule.Error()
+	case errors.Is(e.Err, e.Rule):
+		return e.Err.Error() // says so already
 	}
 	return e.Rule.Error() + ": " + e.Err.Error()
 }

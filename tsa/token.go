@@ -68,6 +68,9 @@ func ParseToken(raw []byte) (*Token, error) {
 		return nil, broken(ErrSigners, "it has %d", len(signed.SignerInfos))
 	}
 	tst, err := ParseTSTInfo(content.Bytes())
+	if errors.Is(err, ErrVersion) {
+		return nil, &TokenError{CodeBroken, ErrVersion, err}
+	}
 	if err != nil {
 		return nil, &TokenError{CodeBroken, ErrMalformed, err}
 	}

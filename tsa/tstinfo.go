@@ -120,7 +120,7 @@ func parseGenTime(s string) (time.Time, error) {
 	if found && len(digits) >= len(whole) && len(digits) <= len(whole)+len(".999999999") {
 		// time.Parse takes a fraction behind the seconds although the layout names none.
 		t, err := time.Parse(whole, digits)
-		if err == nil && t.Format(genTimeFormat) == s {
+		if err == nil && t.Year() >= 1 && t.Format(genTimeFormat) == s {
 			return t, nil
 		}
 	}

@@ -136,6 +136,7 @@ func TestGenTime(t *testing.T) {
 		{"20261121240000Z", time.Time{}},
 		{"20261121100260Z", time.Time{}},
 		{"20260229000000Z", time.Time{}},
+		{"00000101000000Z", time.Time{}},
 		{"2026112110021 Z", time.Time{}},
 		{"", time.Time{}},
 	} {

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
@@ -18,23 +17,10 @@ import (
 	"github.com/sealmail/sealmail/tsa/internal/tsatest"
 )
 
-func readCertificate(t testing.TB, path string) *x509.Certificate {
-	t.Helper()
-	block, _ := pem.Decode(readFile(t, path))
-	if block == nil {
-		t.Fatalf("%s is no PEM", path)
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
-}
-
 // The vectors that OpenSSL made: see testdata/openssl/README.md.
 func TestOpenSSLVectors(t *testing.T) {
 	dir := filepath.Join("testdata", "openssl")
-	root := readCertificate(t, filepath.Join(dir, "root.pem"))
+	root := tsatest.ReadPEM(t, filepath.Join(dir, "root.pem"))
 	message := readFile(t, filepath.Join(dir, "message"))
 	for _, tt := range []struct {
 		name      string
@@ -74,7 +60,7 @@ func TestOpenSSLVectors(t *testing.T) {
 			if !token.Info.Imprint.Equal(request.Imprint) {
 				t.Error("imprint is not the request's")
 			}
-			authority := readCertificate(t, filepath.Join(dir, tt.authority))
+			authority := tsatest.ReadPEM(t, filepath.Join(dir, tt.authority))
 			o := tsa.VerifyOptions{
 				Path:     tsatest.Path(root),
 				Nonce:    request.Nonce,

@@ -21,7 +21,8 @@ import (
 	"github.com/sealmail/sealmail/tsa"
 )
 
-// Now is the time at which tests run, as far as they can choose it.
+// Now is the time at which tests run, as far as they can choose it. Certificates are valid for decades around it,
+// because peers take the time from the real clock.
 func Now() time.Time { return time.Date(2026, 11, 21, 10, 2, 13, 0, time.UTC) }
 
 // Policy is the policy under which test tokens are issued.
@@ -41,8 +42,8 @@ func NewPKI(t testing.TB) *PKI {
 	template := &x509.Certificate{
 		SerialNumber:          big.NewInt(p.last),
 		Subject:               pkix.Name{Organization: []string{"Example"}, CommonName: "Example Root"},
-		NotBefore:             Now().AddDate(-2, 0, 0),
-		NotAfter:              Now().AddDate(8, 0, 0),
+		NotBefore:             Now().AddDate(-20, 0, 0),
+		NotAfter:              Now().AddDate(60, 0, 0),
 		IsCA:                  true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -92,8 +93,8 @@ func (p *PKI) Issue(t testing.TB, public crypto.PublicKey, change func(*x509.Cer
 	template := &x509.Certificate{
 		SerialNumber:    big.NewInt(p.last),
 		Subject:         pkix.Name{Organization: []string{"Example"}, CommonName: "Example TSA"},
-		NotBefore:       Now().AddDate(-1, 0, 0),
-		NotAfter:        Now().AddDate(4, 0, 0),
+		NotBefore:       Now().AddDate(-10, 0, 0),
+		NotAfter:        Now().AddDate(50, 0, 0),
 		KeyUsage:        x509.KeyUsageDigitalSignature,
 		SubjectKeyId:    []byte{0x5a, byte(p.last)},
 		ExtraExtensions: []pkix.Extension{ExtKeyUsage(t, true, TimeStamping())},
@@ -169,6 +170,24 @@ func WritePEM(t testing.TB, name string, certs ...*x509.Certificate) string {
 		data = append(data, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
 	}
 	return WriteFile(t, name, data)
+}
+
+// ReadPEM reads the first certificate in a file.
+func ReadPEM(t testing.TB, path string) *x509.Certificate {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(data)
+	if block == nil {
+		t.Fatalf("%s is no PEM", path)
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert
 }
 
 // WriteKey is WritePEM for a private key.
