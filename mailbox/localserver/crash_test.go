@@ -136,7 +136,7 @@ func TestCrashAtEachStep(t *testing.T) {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
 			for last, step := false, 0; !last; step++ {
-				dir := filepath.Join(t.TempDir(), "bob")
+				dir := filepath.Join(fastDir(t), "bob")
 				if !mode.fresh {
 					if err := os.CopyFS(dir, os.DirFS(template)); err != nil {
 						t.Fatal(err)

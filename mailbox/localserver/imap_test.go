@@ -174,7 +174,7 @@ func TestLargeMessage(t *testing.T) {
 }
 
 func TestFlags(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(fastDir(t), "mail")
 	s := start(t, Options{Dir: dir})
 	c := s.imap(bob, nil)
 	s.append(c, "INBOX", "a", `\seen`, "$Forwarded", `\Recent`)
@@ -210,7 +210,7 @@ func TestFlags(t *testing.T) {
 }
 
 func TestUIDsLast(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(fastDir(t), "mail")
 	s := start(t, Options{Dir: dir})
 	c := s.imap(bob, nil)
 	for i := range 3 {
@@ -317,7 +317,7 @@ func TestSearch(t *testing.T) {
 }
 
 func TestCopyAndMove(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(fastDir(t), "mail")
 	s := start(t, Options{Dir: dir})
 	c := s.imap(bob, nil)
 	for _, raw := range []string{"a", "b", "c"} {
@@ -361,7 +361,7 @@ func TestCopyAndMove(t *testing.T) {
 }
 
 func TestFolders(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(fastDir(t), "mail")
 	s := start(t, Options{Dir: dir})
 	c := s.imap(bob, nil)
 	list := func() string {
@@ -581,7 +581,7 @@ func TestTwoSessions(t *testing.T) {
 
 // TestCloseEndsEverything closes the server while one client idles and another is in the midst of a message.
 func TestCloseEndsEverything(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(fastDir(t), "mail")
 	s := start(t, Options{Dir: dir})
 	idler := s.imap(bob, nil)
 	selectFolder(t, idler, "INBOX")

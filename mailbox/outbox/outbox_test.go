@@ -20,7 +20,7 @@ import (
 )
 
 func TestAddListGetDrop(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "outbox")
+	dir := filepath.Join(fastDir(t), "outbox")
 	o := openOutbox(t, safeio.Disk{}, dir)
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("the outbox has mode %v, %v", info.Mode(), err)
@@ -116,7 +116,7 @@ func noLeftovers(t *testing.T, dir string, ids ...string) {
 }
 
 func TestAddRefuses(t *testing.T) {
-	dir := t.TempDir()
+	dir := fastDir(t)
 	o := openOutbox(t, safeio.Disk{}, dir)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -169,7 +169,7 @@ func TestAddRefuses(t *testing.T) {
 }
 
 func TestDeliver(t *testing.T) {
-	dir := t.TempDir()
+	dir := fastDir(t)
 	o := openOutbox(t, safeio.Disk{}, dir)
 	s := newFakeServer()
 	e := addMail(t, o)
@@ -184,7 +184,7 @@ func TestDeliver(t *testing.T) {
 }
 
 func TestMessageForTheCopyAlone(t *testing.T) {
-	o := openOutbox(t, safeio.Disk{}, t.TempDir())
+	o := openOutbox(t, safeio.Disk{}, fastDir(t))
 	s := newFakeServer()
 	e, write := testMail()
 	e.Messages[0].Envelope.To = nil
@@ -242,7 +242,7 @@ func TestStates(t *testing.T) {
 		"then a bad resend":  {first("took"), [2]State{Uncertain, Queued}, Uncertain, 1, Uncertain, 1, 2, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
+			dir := fastDir(t)
 			o := openOutbox(t, safeio.Disk{}, dir)
 			s := newFakeServer()
 			s.fail = c.fail
@@ -300,7 +300,7 @@ func TestStates(t *testing.T) {
 }
 
 func TestOneDelivererAtATime(t *testing.T) {
-	dir := t.TempDir()
+	dir := fastDir(t)
 	o := openOutbox(t, safeio.Disk{}, dir)
 	s := newFakeServer()
 	e := addMail(t, o)
@@ -328,7 +328,7 @@ func TestOneDelivererAtATime(t *testing.T) {
 
 // TestOpenDuringAdd opens the outbox while an entry is being prepared: it is not a leftover.
 func TestOpenDuringAdd(t *testing.T) {
-	dir := t.TempDir()
+	dir := fastDir(t)
 	o := openOutbox(t, safeio.Disk{}, dir)
 	e, write := testMail()
 	inner := write[1]
@@ -344,7 +344,7 @@ func TestOpenDuringAdd(t *testing.T) {
 }
 
 func TestDamagedEntries(t *testing.T) {
-	dir := t.TempDir()
+	dir := fastDir(t)
 	o := openOutbox(t, safeio.Disk{}, dir)
 	good := addMail(t, o)
 	s := newFakeServer()
