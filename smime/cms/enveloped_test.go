@@ -332,10 +332,10 @@ func TestEnvelopedWriterRefuses(t *testing.T) {
 		{"no recipient", EnvelopedDataOptions{Cipher: AES256CBC}, "no recipient is stated"},
 		{"no certificate", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{good, {KeyManagement: RSAPKCS1v15}}}, "recipient 2: no certificate"},
 		{"no key management", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert}}}, "recipient 1: no key management is stated"},
-		{"RSA for EC", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: ecID.cert, KeyManagement: RSAPKCS1v15}}}, "recipient 1: key management rsa-pkcs1v15 does not fit the certificate: unsupported recipient's key ECDSA"},
-		{"EC for RSA", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert, KeyManagement: ECDHStdSHA256}}}, "recipient 1: key management ecdh-sha256kdf does not fit the certificate: unsupported recipient's key RSA"},
+		{"RSA for EC", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: ecID.cert, KeyManagement: RSAPKCS1v15}}}, "recipient 1: key management rsa-pkcs1v15 does not fit a key of kind ECDSA"},
+		{"EC for RSA", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert, KeyManagement: ECDHStdSHA256}}}, "recipient 1: key management ecdh-sha256kdf does not fit a key of kind RSA"},
 		{"small RSA key", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: small.cert, KeyManagement: RSAPKCS1v15}}}, "recipient 1: unsupported RSA key of 768 bits"},
-		{"P-224", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: p224.cert, KeyManagement: ECDHStdSHA256}}}, "recipient 1: unsupported recipient's key on curve P-224"},
+		{"P-224", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: p224.cert, KeyManagement: ECDHStdSHA256}}}, "recipient 1: unsupported encryption to a key on curve P-224"},
 		{"no key identifier", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: &noKeyID, ID: SubjectKeyIdentifier, KeyManagement: RSAPKCS1v15}}}, "recipient 1: certificate has no subject key identifier"},
 	}
 	for _, test := range tests {

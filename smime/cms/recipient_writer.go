@@ -60,7 +60,10 @@ func (m KeyManagement) agreement() (scheme asn1.ObjectIdentifier, hash crypto.Ha
 func DefaultKeyManagement(c *x509.Certificate) (KeyManagement, error) {
 	switch key := c.PublicKey.(type) {
 	case *rsa.PublicKey:
-		return RSAPKCS1v15, checkRSAKey(key)
+		if err := checkRSAKey(key); err != nil {
+			return 0, err
+		}
+		return RSAPKCS1v15, nil
 	case *ecdsa.PublicKey:
 		public, err := agreementKey(key)
 		if err != nil {
@@ -74,29 +77,24 @@ func DefaultKeyManagement(c *x509.Certificate) (KeyManagement, error) {
 		}
 		return ECDHStdSHA256, nil
 	}
-	return 0, unusableKey(c)
+	return 0, &UnsupportedError{What: "encryption to a key of kind " + keyKind(c)}
 }
 
-func unusableKey(c *x509.Certificate) error {
-	what := c.PublicKeyAlgorithm.String()
+// keyKind names the algorithm of the certificate's key.
+func keyKind(c *x509.Certificate) string {
 	if c.PublicKeyAlgorithm == x509.UnknownPublicKeyAlgorithm {
-		what = "of an unknown kind"
+		return "unknown"
 	}
-	return &UnsupportedError{What: "recipient's key " + what}
+	return c.PublicKeyAlgorithm.String()
 }
 
-// agreementKey returns the key for ECDH, for the curves that Go has it for.
+// agreementKey returns the key for ECDH. Go has it for the curves that S/MIME uses: P-256, P-384 and P-521.
 func agreementKey(key *ecdsa.PublicKey) (*ecdh.PublicKey, error) {
 	public, err := key.ECDH()
 	if err != nil {
-		return nil, &UnsupportedError{What: "recipient's key on curve " + key.Params().Name}
+		return nil, &UnsupportedError{What: "encryption to a key on curve " + key.Params().Name}
 	}
-	for _, c := range agreementCurves {
-		if public.Curve() == c.curve {
-			return public, nil
-		}
-	}
-	return nil, &UnsupportedError{What: "recipient's key on curve " + key.Params().Name}
+	return public, nil
 }
 
 // Recipient is who shall be able to decrypt a message. Whether the certificate is valid, trusted and meant for
@@ -165,5 +163,5 @@ func (r Recipient) add(b *cryptobyte.Builder, cek []byte) error {
 }
 
 func (r Recipient) mismatch() error {
-	return fmt.Errorf("key management %v does not fit the certificate: %w", r.KeyManagement, unusableKey(r.Certificate))
+	return fmt.Errorf("key management %v does not fit a key of kind %s", r.KeyManagement, keyKind(r.Certificate))
 }
