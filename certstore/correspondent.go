@@ -75,7 +75,7 @@ func merge(known, seen Correspondent) Correspondent {
 	}
 	known.Chain = slices.Clone(known.Chain)
 	for _, issuer := range seen.Chain[1:] {
-		if !slices.ContainsFunc(known.Chain, issuer.Equal) && len(known.Chain) <= maxExplainDepth {
+		if !slices.ContainsFunc(known.Chain, issuer.Equal) && len(known.Chain) <= maxChain {
 			known.Chain = append(known.Chain, issuer)
 		}
 	}

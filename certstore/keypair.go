@@ -22,6 +22,9 @@ type KeyPair struct {
 	Chain []*x509.Certificate // leaf first, as far up as known
 }
 
+// maxChain bounds the issuers that are kept with a certificate.
+const maxChain = 16
+
 // publicKey returns the public half, or nil for a kind of key that is not known.
 func publicKey(key crypto.PrivateKey) interface{ Equal(crypto.PublicKey) bool } {
 	switch k := key.(type) {
@@ -57,7 +60,7 @@ func matchesKey(c *x509.Certificate, key crypto.PrivateKey) bool {
 // that can be checked; two issuers of one name are told apart that way.
 func orderChain(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certificate {
 	chain := []*x509.Certificate{leaf}
-	for current := leaf; !selfIssued(current) && len(chain) <= maxExplainDepth; {
+	for current := leaf; !selfIssued(current) && len(chain) <= maxChain; {
 		next := issuerIn(current, pool)
 		if next == nil || slices.ContainsFunc(chain, next.Equal) {
 			break

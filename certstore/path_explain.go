@@ -12,7 +12,6 @@ import (
 // Bounds on explaining a failure. They limit work, not correctness: a path that was not found stays not found.
 const (
 	maxExplainTimes = 64
-	maxExplainDepth = 16
 	maxExplainTries = 128
 )
 
@@ -116,14 +115,14 @@ func (s *search) classify(at time.Time, err error) *PathError {
 	fail := func(code PathCode, format string, args ...any) *PathError {
 		return &PathError{Code: code, Err: err, Reason: fmt.Sprintf(format, args...)}
 	}
-	var unknown x509.UnknownAuthorityError
+	if obstacle := s.walk(err); obstacle != nil {
+		return obstacle
+	}
 	var invalid x509.CertificateInvalidError
 	var critical x509.UnhandledCriticalExtension
 	switch {
 	case errors.As(err, &critical):
 		return fail(CriticalExtension, "a certificate of the path has a critical extension that is not understood")
-	case errors.As(err, &unknown):
-		return s.walk(err)
 	case errors.As(err, &invalid):
 		result := s.classifyInvalid(invalid, at, fail)
 		result.Certificate = invalid.Cert
@@ -159,37 +158,48 @@ func (s *search) classifyInvalid(invalid x509.CertificateInvalidError, at time.T
 	return fail(ChainInvalid, "the certificate path is not valid: %s", reasonOf(invalid))
 }
 
-// walk goes up from the leaf by name, as far as signatures hold, and says what stands in the way of an anchor. It
-// prefers anchors, which come first in issuers. Where no issuer of the right name is known at the end of the way,
-// there is simply no anchor.
+// walk goes up from the leaf, by name and as far as signatures hold, along every branch. It returns nil where an anchor
+// is reached: then something else is wrong. Otherwise it says what stands in the way: where no issuer of the right
+// name is known, there is simply no anchor.
 func (s *search) walk(err error) *PathError {
-	current, tries := s.leaf, 0
-	for range maxExplainDepth {
-		var next *x509.Certificate
-		var obstacle *PathError
+	var obstacle *PathError
+	top, tries := s.leaf, 0
+	seen := map[string]bool{string(s.leaf.Raw): true}
+	for queue := []*x509.Certificate{s.leaf}; len(queue) > 0; queue = queue[1:] {
+		current := queue[0]
+		if slices.ContainsFunc(s.anchors, current.Equal) {
+			return nil
+		}
+		ends := true
 		for _, issuer := range s.issuers {
-			if !bytes.Equal(issuer.RawSubject, current.RawIssuer) || bytes.Equal(issuer.Raw, current.Raw) || tries >= maxExplainTries {
+			if !bytes.Equal(issuer.RawSubject, current.RawIssuer) || seen[string(issuer.Raw)] || tries == maxExplainTries {
 				continue
 			}
 			tries++
-			sigErr := current.CheckSignatureFrom(issuer)
-			if sigErr == nil {
-				next, obstacle = issuer, nil
-				break
+			if sigErr := current.CheckSignatureFrom(issuer); sigErr != nil {
+				// An authority that changed its key has two certificates of one name: the other is no forgery.
+				if obstacle == nil && !namesAnotherKey(current, issuer) {
+					obstacle = signatureError(current, issuer, sigErr)
+				}
+				continue
 			}
-			if obstacle == nil {
-				obstacle = signatureError(current, issuer, sigErr)
-			}
+			ends = false
+			seen[string(issuer.Raw)] = true
+			queue = append(queue, issuer)
 		}
-		if obstacle != nil {
-			return obstacle
+		if ends {
+			top = current
 		}
-		if next == nil {
-			break
-		}
-		current = next
 	}
-	return s.noAnchor(current, err)
+	if obstacle != nil {
+		return obstacle
+	}
+	return s.noAnchor(top, err)
+}
+
+// namesAnotherKey reports whether c says that its issuer has another key than this one (RFC 5280 section 4.2.1.1).
+func namesAnotherKey(c, issuer *x509.Certificate) bool {
+	return len(c.AuthorityKeyId) > 0 && len(issuer.SubjectKeyId) > 0 && !bytes.Equal(c.AuthorityKeyId, issuer.SubjectKeyId)
 }
 
 func (s *search) noAnchor(top *x509.Certificate, err error) *PathError {

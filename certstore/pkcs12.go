@@ -24,12 +24,20 @@ const encodeIterations = 100_000
 // password first. The error wraps [ErrPassword] where the password does not fit, [ErrUnsupportedPKCS12] where the file
 // needs something that is missing here, and [ErrMalformed] where it is damaged or no PKCS#12 file at all.
 func DecodePKCS12(data []byte, password string) (Bundle, error) {
-	if len(data) > maxFileSize {
-		return Bundle{}, fmt.Errorf("PKCS#12: %w: %d octets", ErrTooLarge, len(data))
-	}
-	pfx, err := parsePFX(data)
+	bundle, err := decodePKCS12(data, password, maxIterations)
 	if err != nil {
 		return Bundle{}, fmt.Errorf("PKCS#12: %w", err)
+	}
+	return bundle, nil
+}
+
+func decodePKCS12(data []byte, password string, budget int) (Bundle, error) {
+	if len(data) > maxFileSize {
+		return Bundle{}, fmt.Errorf("%w: %d octets", ErrTooLarge, len(data))
+	}
+	pfx, err := parsePFX(data, budget)
+	if err != nil {
+		return Bundle{}, err
 	}
 	if pfx.mac != nil { // otherwise nobody has vouched for the cost of what is inside the encryption
 		bundle, err := decodeByLibrary(data, password)
@@ -37,15 +45,11 @@ func DecodePKCS12(data []byte, password string) (Bundle, error) {
 			return bundle, nil
 		}
 		if errors.Is(err, pkcs12.ErrIncorrectPassword) {
-			return Bundle{}, fmt.Errorf("PKCS#12: %w", ErrPassword)
+			return Bundle{}, ErrPassword
 		}
 	}
 	// The library opens DER with exactly one key in at most two safes, and gives no reasons for the rest.
-	bundle, err := pfx.open(password)
-	if err != nil {
-		return Bundle{}, fmt.Errorf("PKCS#12: %w", err)
-	}
-	return bundle, nil
+	return pfx.open(password, budget)
 }
 
 func decodeByLibrary(data []byte, password string) (Bundle, error) {

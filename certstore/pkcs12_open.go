@@ -13,12 +13,12 @@ import (
 )
 
 // open checks the password against the MAC and takes everything out of the safes.
-func (p *pfx) open(password string) (Bundle, error) {
+func (p *pfx) open(password string, budget int) (Bundle, error) {
 	secret, err := p.authenticate(password)
 	if err != nil {
 		return Bundle{}, err
 	}
-	o := opener{secret: secret, budget: maxIterations}
+	o := opener{secret: secret, budget: budget}
 	for _, s := range p.safes {
 		if err := o.openSafe(s); err != nil {
 			if o.odd != nil {

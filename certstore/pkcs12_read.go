@@ -36,8 +36,8 @@ var (
 // pfx is a PKCS#12 file (RFC 7292 section 4), in DER or BER, before anything is decrypted: safes in whatever number,
 // with keys and certificates as they come.
 type pfx struct {
-	mac     *macData
-	content []byte // what the MAC is over
+	mac     *macData // nil: there is none
+	content []byte   // what the MAC is over
 	safes   []safe
 }
 
@@ -60,8 +60,9 @@ type bag struct {
 	value cryptobyte.String
 }
 
-// parsePFX reads the outline of the file and adds up what opening it would cost.
-func parsePFX(data []byte) (*pfx, error) {
+// parsePFX reads the outline of the file and adds up what opening it would cost, which must be within this budget of
+// iterations.
+func parsePFX(data []byte, budget int) (*pfx, error) {
 	der, err := ber.ToDER(data, ber.Limits{Element: maxFileSize})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errPFX, err)
@@ -95,7 +96,7 @@ func parsePFX(data []byte) (*pfx, error) {
 	if err := p.parseSafes(); err != nil {
 		return nil, err
 	}
-	return p, p.checkCost()
+	return p, p.checkCost(budget)
 }
 
 func parseMAC(body *cryptobyte.String) (*macData, error) {
@@ -189,8 +190,7 @@ func readImplicitOctets(in *cryptobyte.String) ([]byte, bool) {
 }
 
 // checkCost adds up the iterations that show before anything is decrypted.
-func (p *pfx) checkCost() error {
-	budget := maxIterations
+func (p *pfx) checkCost(budget int) error {
 	if p.mac != nil {
 		prf, err := p.mac.iterationCount()
 		if err != nil {

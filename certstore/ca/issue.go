@@ -188,7 +188,8 @@ func setUsages(t *x509.Certificate, p Profile, public crypto.PublicKey) error {
 		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: oidExtKeyUsage, Critical: true, Value: der})
 	case Archive:
 		t.KeyUsage = signature | x509.KeyUsageContentCommitment
-		t.ExtKeyUsage, t.UnknownExtKeyUsage = nil, []asn1.ObjectIdentifier{oidDocumentSigning}
+		// emailProtection as well, because that is what programs for CMS signatures ask for.
+		t.UnknownExtKeyUsage = []asn1.ObjectIdentifier{oidDocumentSigning}
 	case TLS:
 		t.KeyUsage = signature
 		if encryption == x509.KeyUsageKeyEncipherment {
