@@ -91,7 +91,9 @@ type Encrypted struct {
 	Status        Status
 	Recipients    []Recipient
 	Key           *x509.Certificate // whose key opened it; nil unless decrypted
-	Err           error             // why it was not decrypted; does not tell wrong key from altered text
+	// Content is the entity that was encrypted, octet for octet, with any layers inside; nil unless decrypted.
+	Content *io.SectionReader
+	Err     error // why it was not decrypted; does not tell wrong key from altered text
 }
 
 // Recipient is one of those who can open a layer.

@@ -63,7 +63,7 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 		case err != nil:
 			return nil, nil, err
 		}
-		layer.Status, layer.Err, layer.Key = StatusDecrypted, nil, c.key
+		layer.Status, layer.Err, layer.Key, layer.Content = StatusDecrypted, nil, c.key, inside.Section()
 		return inside, &Layer{Encrypted: layer}, nil
 	}
 	return nil, &Layer{Encrypted: layer}, nil

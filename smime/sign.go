@@ -52,7 +52,8 @@ type SignOptions struct {
 	Digest       crypto.Hash      // 0: SHA-256, or what the strength of the key asks for
 	Capabilities cms.Capabilities // announced to the recipients; nil: not announced
 	// Timestamp, if set, is called with the signature value and returns an RFC 3161 token over it in DER, which goes
-	// into the message as id-aa-timeStampToken (RFC 3161 appendix A). Its error ends the signing.
+	// into the message as id-aa-timeStampToken (RFC 3161 appendix A). Its error ends the signing; no token and no error
+	// means that the signature goes without.
 	Timestamp func(ctx context.Context, signature []byte) (token []byte, err error)
 }
 
@@ -213,6 +214,9 @@ func tokenAttribute(stamp func(context.Context, []byte) ([]byte, error)) func(co
 		token, err := stamp(ctx, signature)
 		if err != nil {
 			return nil, fmt.Errorf("time stamp: %w", err)
+		}
+		if token == nil {
+			return nil, nil
 		}
 		return []cms.Attribute{{Type: cms.OIDAttributeTimeStampToken, Values: [][]byte{token}}}, nil
 	}

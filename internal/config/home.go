@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/url"
 	"path/filepath"
 
 	"github.com/adrg/xdg"
@@ -41,5 +42,7 @@ func (h Home) Certificates() string { return filepath.Join(h.Data, "certificates
 // Outbox is the folder of what was accepted and not yet sent.
 func (h Home) Outbox() string { return filepath.Join(h.State, "outbox") }
 
-// Index is the folder of the local index of an account.
-func (h Home) Index(account string) string { return filepath.Join(h.Cache, "index", account) }
+// Index is the file of the local index of a folder of an account.
+func (h Home) Index(account, folder string) string {
+	return filepath.Join(h.Cache, "index", url.PathEscape(account), url.PathEscape(folder)+".index")
+}

@@ -24,7 +24,9 @@ func PrintVerdict(w io.Writer, r *client.Report) error {
 	}
 	p.verdictLine("", encryptionWords(r))
 	for _, warning := range r.Warnings {
-		p.verdictLine("", "warning: "+Line(warning.Reason))
+		if warning.Code != "revocation-unknown" { // said beside the certificate
+			p.verdictLine("", "warning: "+Line(warning.Reason))
+		}
 	}
 	return p.err
 }
@@ -55,7 +57,10 @@ func printSignature(p *linePrinter, word string, s client.SignatureReport) {
 		{"integrity", s.Checks.Integrity}, {"certificate", s.Checks.Chain}, {"revocation", s.Checks.Revocation},
 		{"address", s.Checks.Address}, {"time", s.Checks.Time},
 	} {
-		if (axis.check.Status == "failed" || axis.check.Status == "indeterminate") && axis.check.Reason != nil {
+		if axis.name == "revocation" && axis.check.Status == "indeterminate" && s.Verdict == "passed" || axis.check.Reason == nil {
+			continue // said beside the certificate
+		}
+		if axis.check.Status == "failed" || axis.check.Status == "indeterminate" {
 			p.verdictLine("", fmt.Sprintf("%s %s: %s", axis.name, axis.check.Status, Line(*axis.check.Reason)))
 		}
 	}

@@ -74,9 +74,12 @@ func readSignedData(r *ber.Reader, l Limits) (*SignedData, error) {
 	if err := r.Enter(ber.ContextSpecific, 0); err != nil {
 		return nil, malformed(err)
 	}
-	h, _, err := s.structure.next()
+	h, more, err := s.structure.next()
 	if err != nil {
 		return nil, err
+	}
+	if !more {
+		return nil, fmt.Errorf("%w: content is missing", ErrMalformed)
 	}
 	if !h.Is(ber.Universal, ber.TagOctetString) {
 		// Section 5.2.1: PKCS #7 allowed any type here.

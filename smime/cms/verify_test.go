@@ -415,6 +415,65 @@ func TestReadMalformed(t *testing.T) {
 	}
 }
 
+// TestTamperAnywhere changes every octet of a message: most of the rest is not signed, but none of it changes what is.
+func TestTamperAnywhere(t *testing.T) {
+	content := []byte("Pay 10.")
+	for _, message := range [][]byte{
+		sign(t, content, options(testEd25519())), stream(t, content, options(testEd25519())), newDraft(testP256()).marshal(t),
+	} {
+		_, content, err := verifyAll(message, nil, cms.VerifyOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range message {
+			for _, change := range []byte{1, 0x20, 0x80, 0xff} {
+				forged := bytes.Clone(message)
+				forged[i] ^= change
+				if _, got, err := verifyAll(forged, nil, cms.VerifyOptions{AllowWeak: true}); err == nil && !bytes.Equal(got, content) {
+					t.Errorf("octet %d changed by %#02x: %q verifies", i, change, got)
+				}
+			}
+		}
+	}
+}
+
+func TestReadContentOfOtherForm(t *testing.T) {
+	for name, tt := range map[string]struct {
+		content []byte
+		want    error
+	}{
+		"PKCS #7":   {[]byte{0x30, 0}, errWantUnsupported},
+		"nothing":   {nil, cms.ErrMalformed},
+		"two":       {[]byte{4, 0, 4, 0}, cms.ErrMalformed},
+		"[0] in it": {[]byte{0x24, 2, 0x80, 0}, cms.ErrMalformed},
+	} {
+		explicit := cbasn1.Tag(0).Constructed().ContextSpecific()
+		message := marshal(func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(cms.OIDSignedData)
+				b.AddASN1(explicit, func(b *cryptobyte.Builder) {
+					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+						b.AddASN1Int64(1)
+						b.AddASN1(cbasn1.SET, func(*cryptobyte.Builder) {})
+						b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+							b.AddASN1ObjectIdentifier(cms.OIDData)
+							b.AddASN1(explicit, func(b *cryptobyte.Builder) { b.AddBytes(tt.content) })
+						})
+						b.AddASN1(cbasn1.SET, func(*cryptobyte.Builder) {})
+					})
+				})
+			})
+		})
+		if _, _, _, err := readSigned(message, cms.Limits{}, nil); !isError(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err := cms.Read(bytes.NewReader([]byte{0x30, 4, 6, 2, 0x2a, 3}), cms.Limits{})
+	if !isError(err, errWantUnsupported) {
+		t.Errorf("unknown content type: %v", err)
+	}
+}
+
 // TestOddCertificates reads a message with members of the CertificateSet that are no X.509 certificates, or broken.
 func TestOddCertificates(t *testing.T) {
 	d := newDraft(testP256())

@@ -16,8 +16,8 @@ const maxClockDifference = 5 * time.Minute
 //
 // Judged is the innermost signature layer that covers the whole message, in full, and of the signature layers outside
 // it integrity and chain. Every signature of these counts, and the worst decides: nobody may add a good signer beside a
-// bad one. Signatures over a part make a message at most indeterminate; those inside an attached message leave it
-// unsigned.
+// bad one. Signatures over a part, or around encryption, make a message at most indeterminate; those inside an attached
+// message leave it unsigned.
 func Judge(s Subject, evidence [][]Evidence, p Policy) Verdict {
 	j := judge{subject: s, evidence: evidence, policy: p, innermost: -1}
 	for i, l := range s.Layers {
@@ -43,9 +43,13 @@ func Judge(s Subject, evidence [][]Evidence, p Policy) Verdict {
 		v.Status = Indeterminate
 		v.warn("partly-signed", "a signature covers only a part of the message")
 	}
-	if v.Status == Passed && !s.Opened {
-		v.Status = Indeterminate
-		v.warn("not-opened", "what was signed is encrypted and was not opened")
+	if j.innermost >= 0 && j.encryptedInside() {
+		// Whoever signs a ciphertext need not know what is in it: it may be somebody else's, signed and sent on so that
+		// the answer gives it away. Such a signature does not speak for the text that is displayed.
+		if v.Status == Passed {
+			v.Status = Indeterminate
+		}
+		v.warn("signed-outside", "the signature is around the encryption: the signer may not know the content")
 	}
 	j.structure(&v)
 	return v
@@ -75,6 +79,11 @@ func (j *judge) evidenceOf(layer, signature int) Evidence {
 		return j.evidence[layer][signature]
 	}
 	return Evidence{}
+}
+
+// encryptedInside reports whether there is encryption inside the judged signature.
+func (j *judge) encryptedInside() bool {
+	return slices.ContainsFunc(j.subject.Layers[j.innermost+1:], func(l Layer) bool { return l.Encrypted != nil })
 }
 
 // layer judges the signatures of one layer.
@@ -168,21 +177,9 @@ func orUnknown(s string) string {
 // structure warns of what the layers and header fields are.
 func (j *judge) structure(v *Verdict) {
 	s := j.subject
-	signedInside := false
-	for i := len(s.Layers) - 1; i >= 0; i-- {
-		l := s.Layers[i]
-		if l.Covers != smime.CoversWhole {
-			continue
-		}
-		switch {
-		case l.Signed != nil && i == j.innermost:
-			signedInside = true
-		case l.Encrypted != nil && !l.Encrypted.Authenticated && l.Encrypted.Decrypted && v.Status != Passed:
+	for _, l := range s.Layers {
+		if e := l.Encrypted; e != nil && e.Decrypted && !e.Authenticated && v.Status != Passed {
 			v.warn("not-authenticated", "the encryption does not notice alterations, and no good signature does")
-		}
-		if l.Encrypted != nil && !signedInside && j.innermost >= 0 {
-			// RFC 8551 section 3.7: whoever signs a ciphertext may not know what is in it.
-			v.warn("signed-outside", "the signature is around the encryption: the signer may not know the content")
 		}
 	}
 	if s.FromMismatch {

@@ -29,7 +29,7 @@ func good() verdict.Evidence {
 
 // signed is a message with one good signature over the whole.
 func signed() verdict.Subject {
-	return verdict.Subject{Opened: true, Layers: []verdict.Layer{{
+	return verdict.Subject{Layers: []verdict.Layer{{
 		Covers: smime.CoversWhole, Signed: &verdict.Signed{Signatures: []verdict.Signature{{SigningTime: proven}}},
 	}}}
 }

@@ -51,7 +51,8 @@ func TestStructure(t *testing.T) {
 		"signed in encrypted":        {[]verdict.Layer{encryptedLayer(true, true), signedLayer(whole, nil)}, nil, verdict.Passed, nil},
 		"signed in CBC":              {[]verdict.Layer{encryptedLayer(true, false), signedLayer(whole, nil)}, nil, verdict.Passed, nil},
 		"badly signed in CBC":        {[]verdict.Layer{encryptedLayer(true, false), signedLayer(whole, wrong)}, nil, verdict.Failed, []string{"not-authenticated"}},
-		"signature around the seal":  {[]verdict.Layer{signedLayer(whole, nil), encryptedLayer(true, true)}, nil, verdict.Passed, []string{"signed-outside"}},
+		"signature around the seal":  {[]verdict.Layer{signedLayer(whole, nil), encryptedLayer(true, true)}, nil, verdict.Indeterminate, []string{"signed-outside"}},
+		"around a seal that holds":   {[]verdict.Layer{signedLayer(whole, nil), encryptedLayer(false, true)}, nil, verdict.Indeterminate, []string{"signed-outside"}},
 		"no signer":                  {[]verdict.Layer{signedLayer(whole)}, nil, verdict.Failed, nil},
 		"broken structure":           {[]verdict.Layer{broken}, nil, verdict.Failed, nil},
 		"signature cannot be read":   {[]verdict.Layer{unread}, nil, verdict.Failed, nil},
@@ -86,7 +87,7 @@ func TestStructure(t *testing.T) {
 					test.evidence = append(test.evidence, list)
 				}
 			}
-			v := verdict.Judge(verdict.Subject{Opened: true, Layers: test.layers}, test.evidence, verdict.Policy{Now: now})
+			v := verdict.Judge(verdict.Subject{Layers: test.layers}, test.evidence, verdict.Policy{Now: now})
 			if v.Status != test.want {
 				t.Errorf("%s instead of %s: %+v", v.Status, test.want, v.Signatures)
 			}
@@ -94,14 +95,6 @@ func TestStructure(t *testing.T) {
 				t.Error(diff)
 			}
 		})
-	}
-}
-
-func TestNotOpened(t *testing.T) {
-	s := verdict.Subject{Layers: []verdict.Layer{signedLayer(smime.CoversWhole, nil), encryptedLayer(false, true)}}
-	v := verdict.Judge(s, [][]verdict.Evidence{{good()}}, verdict.Policy{Now: now})
-	if v.Status != verdict.Indeterminate {
-		t.Errorf("%+v", v)
 	}
 }
 
@@ -141,7 +134,7 @@ func TestHeaders(t *testing.T) {
 			}
 		})
 	}
-	unsigned := verdict.Subject{Opened: true, Protected: true, Layers: []verdict.Layer{encryptedLayer(true, true)}}
+	unsigned := verdict.Subject{Protected: true, Layers: []verdict.Layer{encryptedLayer(true, true)}}
 	if v := verdict.Judge(unsigned, nil, verdict.Policy{Now: now, Own: own}); len(v.Warnings) > 0 {
 		t.Errorf("unsigned: %v", v.Warnings)
 	}
@@ -175,7 +168,7 @@ func FuzzMoreSigners(f *testing.F) {
 			}
 			layer.Signed.Signatures = append(layer.Signed.Signatures, verdict.Signature{Err: err})
 			evidence = append(evidence, e)
-			v := verdict.Judge(verdict.Subject{Opened: true, Layers: []verdict.Layer{layer}}, [][]verdict.Evidence{evidence}, verdict.Policy{Now: now})
+			v := verdict.Judge(verdict.Subject{Layers: []verdict.Layer{layer}}, [][]verdict.Evidence{evidence}, verdict.Policy{Now: now})
 			if rank(v.Status) > rank(last) {
 				t.Fatalf("%s became %s", last, v.Status)
 			}

@@ -14,8 +14,6 @@ type Covers = smime.Covers
 type Subject struct {
 	// Layers are those of the message from the outside in, and behind them those that are enclosed in the content.
 	Layers []Layer
-	// Opened says that the content is there to be displayed.
-	Opened bool
 	// Protected says that the header fields are protected by the layers (RFC 9788).
 	Protected bool
 	From      []string // protected addresses
@@ -59,7 +57,6 @@ type Signature struct {
 // SubjectOf takes from an opened message what a verdict depends on.
 func SubjectOf(m *smime.Message) Subject {
 	s := Subject{
-		Opened:       m.Content != nil,
 		Protected:    m.Protection.Scheme != smime.HPNone,
 		FromMismatch: m.Protection.FromMismatch,
 	}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealmail/sealmail/internal/client"
+	"github.com/sealmail/sealmail/internal/term"
+)
+
+func newVerifyCommand(a *app) *cobra.Command {
+	var (
+		p    client.VerifyParams
+		keys keyFlags
+		at   string
+	)
+	cmd := &cobra.Command{
+		Use:   "verify FILE…",
+		Short: "Judge the signatures of messages in files",
+		Long: `Says of each message who signed it, when, and whether that is to be believed. FILE is a message (.eml), or bare CMS
+(.p7m, .p7s with --content), or - for stdin. Touches no network.
+
+The exit code is 0 only where every message passed; an unsigned message is 1.
+
+` + exitCodesHelp,
+		Example: `  sealmail verify mail.eml
+  sealmail verify --trust root.pem --tsa-trust root.pem --json *.eml
+  sealmail verify --content report.pdf report.pdf.p7s --at 2026-11-21T10:00:00Z`,
+		Args: argCount(1, -1, "at least one file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if at != "" {
+				if p.At, err = parseTime("at", at); err != nil {
+					return err
+				}
+			}
+			if p.Keys, err = keys.read(cmd.Context(), a); err != nil {
+				return err
+			}
+			return a.verifyFiles(cmd.Context(), c, p, args)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&p.Trust, "trust", nil, "trust the anchors in this `file` and no others (repeat for more); else the store's")
+	f.StringArrayVar(&p.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")
+	f.StringVar(&p.Content, "content", "", "the content that a detached .p7s signs, in this `file`")
+	f.StringVar(&at, "at", "", "judge as of this `time` (RFC 3339) instead of now")
+	f.StringVar(&p.Revocation, "revocation", "soft", "what an unknown revocation status does: `soft` reports it, hard holds back the verdict, off does not ask")
+	f.BoolVar(&p.AllowWeak, "allow-weak", false, "accept SHA-1 and short RSA keys")
+	keys.add(cmd)
+	return cmd
+}
+
+// verifyFiles judges each file; one that cannot be read does not stop the others, and outranks a bad verdict.
+func (a *app) verifyFiles(ctx context.Context, c *client.Client, p client.VerifyParams, files []string) error {
+	var broken error
+	good := true
+	for i, name := range files {
+		report, err := c.Verify(ctx, p, client.Input{Name: name, Stdin: a.in})
+		if err != nil {
+			if exitCode(err) == exitUsage || ctx.Err() != nil {
+				return err
+			}
+			if broken != nil {
+				printError(a.err, broken)
+			}
+			broken = err
+			continue
+		}
+		good = good && report.Verdict == "passed"
+		if a.flags.json {
+			err = a.printJSON(report)
+		} else {
+			err = term.PrintVerified(a.out, report, len(files) > 1, i > 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case broken != nil:
+		return broken
+	case !good:
+		return errAnswerIsNo
+	}
+	return nil
+}
+
+func newDecryptCommand(a *app) *cobra.Command {
+	var keys keyFlags
+	return a.filterCommand(&cobra.Command{
+		Use:   "decrypt [FILE] -o FILE",
+		Short: "Take the encryption off a message in a file",
+		Long: `Writes the MIME entity that was encrypted, signature included if there is one. Nothing is written before the whole
+message was checked: an altered message leaves no output.
+
+` + exitCodesHelp,
+		Example: "  sealmail decrypt mail.eml -o clear.eml\n  sealmail decrypt --p12 bob.p12 --p12-password-file secret < mail.eml > clear.eml",
+	}, func(cmd *cobra.Command) { keys.add(cmd) }, func(ctx context.Context, c *client.Client, in client.Input, out client.Output) error {
+		k, err := keys.read(ctx, a)
+		if err != nil {
+			return err
+		}
+		return c.Decrypt(ctx, k, in, out)
+	})
+}
+
+func newSignCommand(a *app) *cobra.Command {
+	var (
+		keys keyFlags
+		p    client.SignParams
+	)
+	return a.filterCommand(&cobra.Command{
+		Use:   "sign [FILE] -o FILE",
+		Short: "Sign a MIME entity or a message in a file",
+		Long: `Signs a MIME entity with your certificate, by default as multipart/signed. A whole message keeps its header outside, and
+gets a protected copy of it inside (RFC 9788). With an account that has a timestamp authority, the signature is timestamped.
+
+` + exitCodesHelp,
+		Example: "  sealmail sign mail.eml -o signed.eml\n  sealmail sign --opaque --p12 alice.p12 --p12-password-file secret < part > signed",
+	}, func(cmd *cobra.Command) {
+		keys.add(cmd)
+		cmd.Flags().BoolVar(&p.Opaque, "opaque", false, "put the content inside the signature (application/pkcs7-mime)")
+		cmd.Flags().BoolVar(&p.NoTimestamp, "no-timestamp", false, "sign without a trusted timestamp")
+		cmd.Flags().StringArrayVar(&p.TSA, "tsa", nil, "ask the timestamp authority at this `URL`")
+	}, func(ctx context.Context, c *client.Client, in client.Input, out client.Output) error {
+		k, err := keys.read(ctx, a)
+		if err != nil {
+			return err
+		}
+		p.Keys = k
+		return c.Sign(ctx, p, in, out)
+	})
+}
+
+func newEncryptCommand(a *app) *cobra.Command {
+	var p client.EncryptParams
+	return a.filterCommand(&cobra.Command{
+		Use:   "encrypt [FILE] --to ADDRESS|CERTIFICATE… -o FILE",
+		Short: "Encrypt a MIME entity or a message in a file",
+		Long: `Encrypts a MIME entity to each recipient, named by address (their certificate is looked up in the store) or by a
+certificate file. A whole message keeps its header outside, less what confidentiality asks to hide (RFC 9788).
+
+` + exitCodesHelp,
+		Example: "  sealmail encrypt signed.eml --to bob@example.org -o sealed.eml\n  sealmail encrypt --to ./bob.pem --cipher aes-256-gcm < part > sealed",
+	}, func(cmd *cobra.Command) {
+		cmd.Flags().StringArrayVar(&p.To, "to", nil, "encrypt to this `address`, or to the certificate in this file; repeat for more")
+		cmd.Flags().StringVar(&p.Cipher, "cipher", "", "`cipher`: aes-256-gcm or aes-256-cbc, or 128 in place of 256 (default: what all recipients are known to take)")
+	}, func(ctx context.Context, c *client.Client, in client.Input, out client.Output) error {
+		if len(p.To) == 0 {
+			return usagef("name one with --to", "encrypting needs a recipient")
+		}
+		return c.Encrypt(ctx, p, in, out)
+	})
+}
+
+// filterCommand completes a command that reads one file or stdin and writes one file or stdout.
+func (a *app) filterCommand(cmd *cobra.Command, flags func(*cobra.Command), run func(context.Context, *client.Client, client.Input, client.Output) error) *cobra.Command {
+	var output string
+	cmd.Args = argCount(0, 1, "at most one file")
+	cmd.Flags().StringVarP(&output, "output", "o", "-", "write to this `file`; - is stdout")
+	flags(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if a.flags.json {
+			return usagef("this command prints a message", "%s has no JSON output", cmd.CommandPath())
+		}
+		if output == "" {
+			return usagef("name a file, or - for stdout", "-o is empty")
+		}
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		in := client.Input{Name: "-", Stdin: a.in}
+		if len(args) == 1 {
+			in.Name = args[0]
+		}
+		err = run(cmd.Context(), c, in, client.Output{Name: output, Stdout: a.out})
+		var known *client.Error
+		if errors.As(err, &known) && known.What == "" {
+			known.What = cmd.Name()
+		}
+		return err
+	}
+	return cmd
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+// maxText bounds a message text that is given on stdin or by file.
+const maxText = 64 << 20
+
+// inputText reads a text from a file, or from stdin for "-". An empty name is an empty text.
+func (a *app) inputText(name string) ([]byte, error) {
+	var r io.Reader
+	switch name {
+	case "":
+		return nil, nil
+	case "-":
+		r = a.in
+	default:
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, usagef("name a file that can be read, or - for stdin", "%v", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxText+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(b) > maxText {
+		return nil, usagef("send a large file with --attach", "%s: a text of more than 64 MiB", name)
+	}
+	return b, nil
+}
+
+// confirm asks a person; without a terminal a confirmation that is not given is a refusal.
+func (a *app) confirm(question string) error {
+	if a.flags.yes {
+		return nil
+	}
+	if a.prompt == nil {
+		return usagef("say --yes to confirm", "%s There is no terminal to ask at", question)
+	}
+	fmt.Fprintf(a.err, "%s [y/N] ", question)
+	answer, err := bufio.NewReader(a.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if answer := strings.ToLower(strings.TrimSpace(answer)); answer == "y" || answer == "yes" {
+		return nil
+	}
+	return usagef("", "not confirmed; nothing was done")
+}

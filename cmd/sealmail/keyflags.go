@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealmail/sealmail/internal/client"
+)
+
+// keyFlags give a key for one command, in place of the store's.
+type keyFlags struct {
+	p12       []string
+	password  secretFlags
+	key, cert []string
+}
+
+func (k *keyFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&k.p12, "p12", nil, "use the key in this PKCS#12 `file` in place of the store's")
+	k.password.add(cmd, "p12-password", "the password of the PKCS#12 file")
+	cmd.Flags().StringArrayVar(&k.key, "key", nil, "use the private key in this PEM or DER `file` in place of the store's")
+	cmd.Flags().StringArrayVar(&k.cert, "cert", nil, "certificates that belong to --key, or may be needed to verify, from this `file`")
+}
+
+func (k *keyFlags) read(ctx context.Context, a *app) (client.KeyFiles, error) {
+	files := client.KeyFiles{P12: k.p12, Key: k.key, Cert: k.cert}
+	if len(k.p12) == 0 {
+		if k.password.given() {
+			return files, usagef("name the file with --p12", "a password is given for no PKCS#12 file")
+		}
+		return files, nil
+	}
+	var err error
+	files.P12Password, err = k.password.read(ctx, a)
+	return files, err
+}

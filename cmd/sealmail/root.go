@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// app is one run of the program: what it finds around it, and the flags that every command takes.
+type app struct {
+	environment
+	flags struct {
+		home, account                     string
+		json, quiet, yes                  bool
+		verbose                           bool
+		timeout                           time.Duration
+		passphraseFile, passphraseCommand string
+		unprotected                       bool
+	}
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, e environment, args []string) int {
+	a := &app{environment: e}
+	root := newRootCommand(a)
+	root.SetArgs(args)
+	root.SetIn(e.in)
+	root.SetOut(e.out)
+	root.SetErr(e.err)
+	err := root.ExecuteContext(ctx)
+	printError(e.err, err)
+	return exitCode(err)
+}
+
+func newRootCommand(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sealmail",
+		Short: "S/MIME mail for the terminal and for scripts",
+		Long: `sealmail sends mail that is signed, timestamped and encrypted, and fetches mail, decrypts and verifies it, and
+shows the identity in the sender's certificate.
+
+` + exitCodesHelp,
+		Example: `  sealmail demo                                   the whole life of a message, on this machine, in seconds
+  sealmail init alice@example.org --help          set up an account
+  echo Hello | sealmail send --to bob@example.org --subject Hi --body -
+  sealmail fetch && sealmail read last`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("`sealmail --help` lists the commands", "unknown command %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("`"+cmd.CommandPath()+" --help` shows the flags", "%v", err)
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.flags.home, "home", a.getenv("SEALMAIL_HOME"), "one `folder` for everything (default: $SEALMAIL_HOME, else the XDG folders)")
+	flags.StringVarP(&a.flags.account, "account", "a", "", "the account `name` (default: the one marked default, or the only one)")
+	flags.BoolVar(&a.flags.json, "json", false, "machine output on stdout: one JSON object, or one a line")
+	flags.BoolVarP(&a.flags.quiet, "quiet", "q", false, "less on stderr")
+	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "more on stderr")
+	flags.BoolVar(&a.flags.yes, "yes", false, "answer yes to confirmations")
+	flags.DurationVar(&a.flags.timeout, "timeout", 30*time.Second, "bound on each network step")
+	flags.StringVar(&a.flags.passphraseFile, "passphrase-file", "", "read the vault's passphrase from this `file` (default: $SEALMAIL_PASSPHRASE_FILE, else a prompt)")
+	flags.StringVar(&a.flags.passphraseCommand, "passphrase-command", "", "read the vault's passphrase from what this `command` prints")
+
+	root.AddCommand(
+		newInitCommand(a), newDoctorCommand(a),
+		newSendCommand(a), newOutboxCommand(a),
+		newFetchCommand(a), newListCommand(a), newReadCommand(a),
+		newVerifyCommand(a), newDecryptCommand(a), newSignCommand(a), newEncryptCommand(a),
+		newCertCommand(a), newCACommand(a), newTSACommand(a),
+		newDemoCommand(a), newVersionCommand(a),
+	)
+	for _, cmd := range allCommands(root) {
+		requireSubcommand(cmd)
+	}
+	return root
+}
+
+// allCommands lists the command and everything below it.
+func allCommands(cmd *cobra.Command) []*cobra.Command {
+	all := []*cobra.Command{cmd}
+	for i := 0; i < len(all); i++ {
+		all = append(all, all[i].Commands()...)
+	}
+	return all
+}
+
+// requireSubcommand makes a group such as `cert` refuse words it does not know, instead of printing its help with exit 0.
+func requireSubcommand(cmd *cobra.Command) {
+	if !cmd.HasSubCommands() || cmd.Runnable() {
+		return
+	}
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		hint := "`" + cmd.CommandPath() + " --help` lists what there is"
+		if len(args) > 0 {
+			return usagef(hint, "unknown command %q", cmd.Name()+" "+args[0])
+		}
+		return usagef(hint, "%s needs a command", cmd.CommandPath())
+	}
+}
+
+// argCount bounds the number of arguments; what says in words which they are.
+func argCount(least, most int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || (most >= 0 && len(args) > most) {
+			return usagef("`"+cmd.CommandPath()+" --help` shows how", "%s takes %s", cmd.CommandPath(), what)
+		}
+		return nil
+	}
+}
+
+// printJSON writes one object on one line.
+func (a *app) printJSON(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = a.out.Write(append(b, '\n'))
+	return err
+}
+
+// say writes a line to stderr, unless the person asked for quiet.
+func (a *app) say(format string, args ...any) {
+	if !a.flags.quiet {
+		fmt.Fprintf(a.err, format+"\n", args...)
+	}
+}

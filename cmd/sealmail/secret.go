@@ -1,0 +1,117 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// secretFlags are the two ways to give a secret; the command line itself is none.
+type secretFlags struct {
+	what          string
+	file, command string
+}
+
+// add defines --NAME-file and --NAME-command.
+func (s *secretFlags) add(cmd *cobra.Command, name, what string) {
+	s.what = what
+	cmd.Flags().StringVar(&s.file, name+"-file", "", "read "+what+" from this `file`")
+	cmd.Flags().StringVar(&s.command, name+"-command", "", "read "+what+" from what this `command` prints")
+}
+
+func (s *secretFlags) given() bool { return s.file != "" || s.command != "" }
+
+// read returns the secret from where the flags say, else from the person at the terminal, else an error.
+func (s *secretFlags) read(ctx context.Context, a *app) ([]byte, error) {
+	switch {
+	case s.file != "" && s.command != "":
+		return nil, usagef("give one of the two", "%s is given by file and by command", s.what)
+	case s.file != "":
+		return readSecretFile(a.in, s.file)
+	case s.command != "":
+		return readSecretCommand(ctx, s.command)
+	case a.prompt != nil:
+		return a.prompt(strings.ToUpper(s.what[:1]) + s.what[1:] + ": ")
+	}
+	return nil, usagef("without a terminal, give it by file or by command", "%s is needed", s.what)
+}
+
+const maxSecret = 64 << 10
+
+// readSecretFile reads a secret from a file, "-" being stdin, and strips one line end.
+func readSecretFile(stdin io.Reader, path string) ([]byte, error) {
+	r := stdin
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, usagef("name a file that can be read", "%v", err)
+		}
+		defer f.Close()
+		r = f
+	}
+	return readSecret(r, path)
+}
+
+func readSecret(r io.Reader, what string) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if len(b) > maxSecret {
+		return nil, usagef("a secret is one line", "%s: larger than 64 KiB", what)
+	}
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	return bytes.TrimSuffix(b, []byte("\r")), nil
+}
+
+// readSecretCommand runs a command by the shell, as the person wrote it, and takes what it prints.
+func readSecretCommand(ctx context.Context, command string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	secret, readErr := readSecret(out, "the command's output")
+	if err := cmd.Wait(); err != nil {
+		return nil, fmt.Errorf("the command for a secret failed: %w", err)
+	}
+	return secret, readErr
+}
+
+// passphrase unlocks the vault: by flag, by environment, else by asking. With new, a person types it twice.
+func (a *app) passphrase(ctx context.Context, create bool) ([]byte, error) {
+	s := secretFlags{what: "the vault's passphrase", file: a.flags.passphraseFile, command: a.flags.passphraseCommand}
+	if !s.given() {
+		s.file = a.getenv("SEALMAIL_PASSPHRASE_FILE")
+	}
+	if s.given() || a.prompt == nil || !create {
+		secret, err := s.read(ctx, a)
+		if err == nil && len(secret) == 0 {
+			return nil, usagef("the file or the command must hold one line", "the vault's passphrase is empty")
+		}
+		return secret, err
+	}
+	first, err := a.prompt("New passphrase for the vault: ")
+	if err != nil {
+		return nil, err
+	}
+	second, err := a.prompt("Once more: ")
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, second) || len(first) == 0 {
+		return nil, errors.New("the two passphrases differ, or are empty")
+	}
+	return first, nil
+}

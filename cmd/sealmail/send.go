@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sealmail/sealmail/internal/client"
+	"github.com/sealmail/sealmail/internal/term"
+)
+
+func newSendCommand(a *app) *cobra.Command {
+	var (
+		p    client.SendParams
+		body string
+	)
+	cmd := &cobra.Command{
+		Use:   "send --to ADDRESS… --subject TEXT --body FILE",
+		Short: "Sign, timestamp, encrypt and send a message",
+		Long: `Writes a message, signs it with your certificate, puts a trusted timestamp on the signature, encrypts it to every
+recipient and to you, and submits it over TLS. A copy goes to the Sent folder.
+
+If one recipient has no usable certificate, nothing is sent, and each certificate that was considered is named with
+the reason. A message that was accepted but could not be handed over waits in the outbox.
+
+` + exitCodesHelp,
+		Example: `  echo "See you at ten." | sealmail send --to bob@example.org --subject Tomorrow --body -
+  sealmail send --to bob@example.org --cc carol@example.org --subject Report --body note.txt --attach q3.pdf
+  sealmail send --to bob@example.org --subject Test --body - --dry-run --json < note.txt`,
+		Args: argCount(0, 0, "no arguments; recipients are given with --to, --cc and --bcc"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if p.Body, err = a.inputText(body); err != nil {
+				return err
+			}
+			result, err := c.Send(cmd.Context(), p)
+			// For a person, the error says all where nothing was sent.
+			if result != nil && (result.State != "" || a.flags.json) {
+				if printErr := a.printSend(result); printErr != nil {
+					return printErr
+				}
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&p.To, "to", nil, "an `address` to send to; repeat for more")
+	f.StringArrayVar(&p.Cc, "cc", nil, "an `address` for a copy; repeat for more")
+	f.StringArrayVar(&p.Bcc, "bcc", nil, "an `address` for a copy that the others do not see; repeat for more")
+	f.StringVar(&p.Subject, "subject", "", "the subject")
+	f.StringVar(&body, "body", "", "the text, from this `file`, or - for stdin")
+	f.StringArrayVar(&p.Attach, "attach", nil, "a `file` to attach; repeat for more")
+	f.BoolVar(&p.NoEncrypt, "no-encrypt", false, "sign only: every server on the way can read it")
+	f.BoolVar(&p.NoSign, "no-sign", false, "encrypt only: nobody can tell who sent it")
+	f.BoolVar(&p.NoTimestamp, "no-timestamp", false, "send without a trusted timestamp")
+	f.BoolVar(&p.DryRun, "dry-run", false, "print recipients, certificates, algorithms and why, and send nothing")
+	return cmd
+}
+
+func (a *app) printSend(r *client.SendResult) error {
+	if a.flags.json {
+		return a.printJSON(r)
+	}
+	return term.PrintSend(a.out, r)
+}
+
+func newOutboxCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "outbox",
+		Short: "Show and deliver what was accepted and is not yet sent",
+	}
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "List what is waiting",
+		Long: `Lists messages that were accepted and are not yet sent. "uncertain" means that the line died after the message was
+handed over and before the server answered: it may or may not be under way, and only a person can decide.
+
+` + exitCodesHelp,
+		Example: "  sealmail outbox list --json",
+		Args:    argCount(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			entries, err := c.OutboxList(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return a.printOutbox(entries)
+		},
+	}
+	var resend bool
+	flush := &cobra.Command{
+		Use:   "flush",
+		Short: "Try again to send what is waiting",
+		Long: `Submits each message that is queued, and makes the Sent copies that are missing. Messages whose fate is uncertain are
+left alone, unless --resend-uncertain says to send the same bytes once more.
+
+` + exitCodesHelp,
+		Example: "  sealmail outbox flush\n  sealmail outbox flush --resend-uncertain",
+		Args:    argCount(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			entries, err := c.OutboxFlush(cmd.Context(), resend)
+			if printErr := a.printOutbox(entries); printErr != nil {
+				return printErr
+			}
+			return err
+		},
+	}
+	flush.Flags().BoolVar(&resend, "resend-uncertain", false, "also send, once more and at the risk of a double, what is uncertain")
+	drop := &cobra.Command{
+		Use:     "drop ID",
+		Short:   "Give up a message that is waiting",
+		Long:    "Removes a message from the outbox. What was not sent is never sent.\n\n" + exitCodesHelp,
+		Example: "  sealmail outbox drop 3f9c2a --yes",
+		Args:    argCount(1, 1, "one ID, as `sealmail outbox list` shows it"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if err := a.confirm(fmt.Sprintf("Give up message %s for good?", args[0])); err != nil {
+				return err
+			}
+			return c.OutboxDrop(cmd.Context(), args[0])
+		},
+	}
+	cmd.AddCommand(list, flush, drop)
+	return cmd
+}
+
+func (a *app) printOutbox(entries []client.OutboxLine) error {
+	if !a.flags.json {
+		return term.PrintOutbox(a.out, entries)
+	}
+	for _, e := range entries {
+		if err := a.printJSON(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/sealmail/sealmail/internal/client"
+	"github.com/sealmail/sealmail/internal/term"
+)
+
+func newTSACommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "tsa",
+		Short: "Trusted timestamps (RFC 3161)",
+	}
+	cmd.AddCommand(newTSAStampCommand(a), newTSAVerifyCommand(a), newTSAServeCommand(a))
+	return cmd
+}
+
+func newTSAStampCommand(a *app) *cobra.Command {
+	var (
+		p      client.StampParams
+		output string
+	)
+	cmd := &cobra.Command{
+		Use:   "stamp FILE -o FILE.tsr",
+		Short: "Get a timestamp on a file",
+		Long: `Sends the hash of a file to the timestamp authority, checks its answer, and writes the token. The file itself goes
+nowhere.
+
+` + exitCodesHelp,
+		Example: "  sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa http://tsa.example.org",
+		Args:    argCount(1, 1, "one file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			result, err := c.Stamp(cmd.Context(), p, client.Input{Name: args[0], Stdin: a.in}, client.Output{Name: output, Stdout: a.out})
+			if err != nil {
+				return err
+			}
+			if a.flags.json && output != "-" {
+				return a.printJSON(result)
+			}
+			a.say("%s", term.StampWords(result))
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&output, "output", "o", "-", "write the response to this `file`; - is stdout")
+	f.StringArrayVar(&p.TSA, "tsa", nil, "the authority's `URL` (default: the account's)")
+	f.StringArrayVar(&p.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")
+	f.StringVar(&p.Hash, "hash", "sha256", "`digest`: sha256, sha384 or sha512")
+	f.StringVar(&p.Policy, "policy", "", "ask for this policy `OID`")
+	return cmd
+}
+
+func newTSAVerifyCommand(a *app) *cobra.Command {
+	var p client.StampVerifyParams
+	cmd := &cobra.Command{
+		Use:   "verify FILE --token FILE.tsr",
+		Short: "Check a timestamp against its file",
+		Long: `Checks that a timestamp response or token is for this file, and by an authority that is trusted for timestamps.
+The exit code is 1 where it is not.
+
+` + exitCodesHelp,
+		Example: "  sealmail tsa verify report.pdf --token report.pdf.tsr --tsa-trust tsa-root.pem",
+		Args:    argCount(1, 1, "one file"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			if p.Token == "" {
+				p.Token = args[0] + ".tsr"
+			}
+			result, err := c.VerifyStamp(cmd.Context(), p, client.Input{Name: args[0], Stdin: a.in})
+			if err != nil {
+				return err
+			}
+			if a.flags.json {
+				return a.printJSON(result)
+			}
+			a.say("%s", term.StampWords(result))
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&p.Token, "token", "", "the response or token, in this `file` (default: FILE.tsr)")
+	f.StringArrayVar(&p.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")
+	return cmd
+}
+
+func newTSAServeCommand(a *app) *cobra.Command {
+	var (
+		p        client.TSAServeParams
+		password secretFlags
+	)
+	cmd := &cobra.Command{
+		Use:   "serve --listen ADDRESS --p12 FILE --policy OID --state DIR",
+		Short: "Be a timestamp authority",
+		Long: `Answers timestamp requests over HTTP. The first line on stdout is {"url":…} once it is ready; SIGTERM ends it with 0.
+Serial numbers are unique over restarts and kills, as long as --state is kept. Refuses a certificate that is not fit.
+
+` + exitCodesHelp,
+		Example: "  sealmail tsa serve --listen 127.0.0.1:0 --p12 tsa.p12 --p12-password-file secret --policy 1.3.6.1.4.1.99999.1 --state tsa-state",
+		Args:    argCount(0, 0, "no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			if p.P12 == "" || p.Policy == nil || p.State == "" {
+				return usagef("see `sealmail tsa serve --help`", "--p12, --policy and --state are needed")
+			}
+			var err error
+			if p.P12Password, err = password.read(ctx, a); err != nil {
+				return err
+			}
+			return client.TSAServe(ctx, a.options(), p, func(url string) error {
+				return a.printJSON(struct {
+					URL string `json:"url"`
+				}{url})
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&p.Listen, "listen", "127.0.0.1:0", "listen at this `address`; port 0 takes a free one")
+	f.StringVar(&p.P12, "p12", "", "the authority's certificate and key, in this PKCS#12 `file`")
+	password.add(cmd, "p12-password", "the password of the PKCS#12 file")
+	f.StringArrayVar(&p.Policy, "policy", nil, "a policy `OID` to issue under, the first being the default; repeat for more")
+	f.StringVar(&p.State, "state", "", "the `folder` that keeps the serial numbers")
+	return cmd
+}

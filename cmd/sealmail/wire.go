@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+
+	"github.com/sealmail/sealmail/internal/client"
+	"github.com/sealmail/sealmail/internal/config"
+	"github.com/sealmail/sealmail/mailbox"
+)
+
+// options puts the concrete parts together: the one place where they meet.
+func (a *app) options() client.Options {
+	return client.Options{
+		Home:        config.HomeAt(a.flags.home),
+		Account:     a.flags.account,
+		Timeout:     a.flags.timeout,
+		Disk:        a.disk,
+		Now:         a.now,
+		Passphrase:  a.passphrase,
+		Unprotected: a.flags.unprotected,
+		Dial:        a.dial,
+		DialStore: func(ctx context.Context, o mailbox.Options) (mailbox.Store, error) {
+			s, err := mailbox.DialIMAP(ctx, o)
+			if err != nil {
+				return nil, err // and not a nil *IMAP inside a Store
+			}
+			return s, nil
+		},
+		DialSubmitter: func(ctx context.Context, o mailbox.Options) (mailbox.Submitter, error) {
+			s, err := mailbox.DialSMTP(ctx, o)
+			if err != nil {
+				return nil, err
+			}
+			return s, nil
+		},
+		Say: func(message string) { a.say("%s", message) },
+	}
+}
+
+// client opens the home and the account that the flags name.
+func (a *app) client() (*client.Client, error) {
+	if a.flags.timeout <= 0 {
+		return nil, usagef("write it like 30s", "--timeout must be more than nothing")
+	}
+	return client.New(a.options())
+}

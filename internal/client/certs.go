@@ -1,0 +1,392 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.mozilla.org/pkcs7"
+
+	"github.com/sealmail/sealmail/certstore"
+)
+
+// readCertificates reads all certificates in these files.
+func readCertificates(names []string) ([]*x509.Certificate, error) {
+	var all []*x509.Certificate
+	for _, name := range names {
+		data, err := readSmall(Input{Name: name})
+		if err != nil {
+			return nil, err
+		}
+		certs, err := certstore.ParseCertificates(data)
+		if err != nil {
+			return nil, usage(name, err, "the file must hold certificates in PEM or DER")
+		}
+		all = append(all, certs...)
+	}
+	return all, nil
+}
+
+// decodePKCS12 opens a PKCS#12 file, and says what to do where it does not open.
+func decodePKCS12(name string, data, password []byte) ([]certstore.KeyPair, error) {
+	bundle, err := certstore.DecodePKCS12(data, string(password))
+	pairs, _ := bundle.KeyPairs()
+	switch {
+	case errors.Is(err, certstore.ErrPassword):
+		return nil, failed(name, err, "check the password that --p12-password-file or --p12-password-command gives")
+	case err != nil:
+		return nil, failed(name, err, "the file must be PKCS#12, with a key and its certificate")
+	case len(pairs) == 0:
+		return nil, failed(name, errors.New("it holds no private key with its certificate"), "export both together from where they are")
+	}
+	return pairs, nil
+}
+
+// looksLikePKCS12 tells a PKCS#12 file from certificates and keys in PEM or DER: a PFX is a SEQUENCE that begins with
+// the version 3 (RFC 7292 section 4), where a certificate begins with a SEQUENCE and a private key with version 0 or 1.
+func looksLikePKCS12(data []byte) bool {
+	if len(data) < 2 || data[0] != 0x30 {
+		return false
+	}
+	header := 2
+	if data[1] > 0x80 {
+		header += int(data[1] & 0x7f)
+	}
+	return len(data) > header+3 && bytes.Equal(data[header:header+3], []byte{2, 1, 3})
+}
+
+// CertImport takes what a file holds into the store; password is asked for where the file needs one.
+func (c *Client) CertImport(ctx context.Context, in Input, password func() ([]byte, error)) ([]CertificateLine, error) {
+	data, err := readSmall(in)
+	if err != nil {
+		return nil, err
+	}
+	var pairs []certstore.KeyPair
+	var alone []*x509.Certificate
+	if looksLikePKCS12(data) {
+		secret, err := password()
+		if err != nil {
+			return nil, err
+		}
+		if pairs, err = decodePKCS12(in.Name, data, secret); err != nil {
+			return nil, err
+		}
+	} else {
+		bundle, err := certstore.ParsePEM(data)
+		if err != nil {
+			return nil, failed(in.Name, err, "the file must hold certificates or keys in PEM or DER, or be PKCS#12")
+		}
+		pairs, alone = bundle.KeyPairs()
+		if len(bundle.Keys) > len(pairs) {
+			return nil, failed(in.Name, errors.New("there is a private key without its certificate"), "put the certificate into the same file")
+		}
+	}
+	store, now := c.certificates(), c.o.Now()
+	var lines []CertificateLine
+	for _, pair := range pairs {
+		if _, err := store.AddIdentity(ctx, pair, "", "imported from "+filepath.Base(in.Name), now); err != nil {
+			return nil, storeError(err)
+		}
+		lines = append(lines, certificateLine("identity", "", pair.Chain[0]))
+	}
+	correspondents := slices.DeleteFunc(slices.Clone(alone), func(cert *x509.Certificate) bool { return cert.IsCA })
+	if len(pairs)+len(correspondents) == 0 {
+		return nil, usage(in.Name, errors.New("it holds nothing but certificates of authorities"), "to trust one: `sealmail cert trust FILE --for mail`")
+	}
+	for _, cert := range correspondents {
+		correspondent := certstore.Correspondent{Chain: append([]*x509.Certificate{cert}, issuersOf(cert, alone)...), Source: "imported from " + filepath.Base(in.Name), FirstSeen: now}
+		if _, err := store.AddCorrespondent(correspondent); err != nil {
+			return nil, storeError(err)
+		}
+		lines = append(lines, certificateLine("correspondent", "", cert))
+	}
+	if c.vault != nil && !c.vault.Protected() && len(pairs) > 0 {
+		c.o.Say("warning: the vault is unprotected: who reads the disk reads the key")
+	}
+	return lines, nil
+}
+
+// issuersOf are the certificates among others that may stand above cert.
+func issuersOf(cert *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
+	var issuers []*x509.Certificate
+	for _, other := range certstore.IssuersIn(others, cert) {
+		if other.IsCA {
+			issuers = append(issuers, other)
+		}
+	}
+	return issuers
+}
+
+func storeError(err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return failed("", err, "")
+}
+
+func certificateLine(kind, purpose string, cert *x509.Certificate) CertificateLine {
+	d := certstore.Describe(cert)
+	addresses := d.Addresses
+	if addresses == nil {
+		addresses = []string{}
+	}
+	return CertificateLine{
+		Kind: kind, Purpose: orNull(purpose), Subject: d.Name, Addresses: addresses,
+		Issuer: d.Issuer, NotAfter: cert.NotAfter.UTC(), Fingerprint: certstore.Fingerprint(cert),
+	}
+}
+
+// CertListParams say which certificates to list.
+type CertListParams struct {
+	Text string // in a name or an address; empty: all
+	Kind string // identity, correspondent or anchor; empty: all
+}
+
+// storedCertificate is a certificate with what the store has it as.
+type storedCertificate struct {
+	cert     *x509.Certificate
+	chain    []*x509.Certificate
+	identity *certstore.Identity
+	line     CertificateLine
+}
+
+// storedCertificates lists everything in the store: identities, correspondents, anchors.
+func (c *Client) storedCertificates() ([]storedCertificate, error) {
+	store := c.certificates()
+	var all []storedCertificate
+	identities, problems, err := store.Identities()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	c.sayProblems(problems)
+	for _, i := range identities {
+		all = append(all, storedCertificate{i.Certificate(), i.Chain, i, certificateLine("identity", "", i.Certificate())})
+	}
+	correspondents, problems, err := store.Correspondents()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	c.sayProblems(problems)
+	for _, p := range correspondents {
+		all = append(all, storedCertificate{p.Certificate(), p.Chain, nil, certificateLine("correspondent", "", p.Certificate())})
+	}
+	for _, purpose := range certstore.Purposes() {
+		anchors, err := c.anchors(purpose)
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range anchors {
+			all = append(all, storedCertificate{a, []*x509.Certificate{a}, nil, certificateLine("anchor", string(purpose), a)})
+		}
+	}
+	return all, nil
+}
+
+// CertList lists the certificates in the store.
+func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
+	switch p.Kind {
+	case "", "identity", "correspondent", "anchor":
+	default:
+		return nil, usage("--kind", fmt.Errorf("%q is none", p.Kind), "identity, correspondent or anchor")
+	}
+	all, err := c.storedCertificates()
+	if err != nil {
+		return nil, err
+	}
+	lines := []CertificateLine{}
+	for _, s := range all {
+		text := strings.ToLower(s.line.Subject + "\n" + strings.Join(s.line.Addresses, "\n"))
+		if (p.Kind == "" || p.Kind == s.line.Kind) && strings.Contains(text, strings.ToLower(p.Text)) {
+			lines = append(lines, s.line)
+		}
+	}
+	return lines, nil
+}
+
+// find returns the certificates in the store that a person means: by the beginning of the fingerprint (eight digits or
+// more), or by address. What is there in several roles comes once for each.
+func (c *Client) find(which string) ([]storedCertificate, error) {
+	all, err := c.storedCertificates()
+	if err != nil {
+		return nil, err
+	}
+	var found []storedCertificate
+	prefix := strings.ToLower(strings.ReplaceAll(which, ":", ""))
+	for _, s := range all {
+		if len(prefix) >= 8 && strings.HasPrefix(s.line.Fingerprint, prefix) || certstore.MatchAddress(s.cert, which) {
+			found = append(found, s)
+		}
+	}
+	if len(found) == 0 {
+		return nil, failed("", fmt.Errorf("no certificate in the store is %q", which), "`sealmail cert list` shows what there is; a file must contain a \"/\"")
+	}
+	return found, nil
+}
+
+// namesFile tells a file from other words, in the same way wherever a message or a certificate is named.
+func namesFile(word string, extensions ...string) bool {
+	for _, e := range extensions {
+		if strings.HasSuffix(word, e) {
+			return true
+		}
+	}
+	return strings.ContainsRune(word, '/') || strings.ContainsRune(word, os.PathSeparator)
+}
+
+// CertShow describes certificates of the store, or of a file.
+func (c *Client) CertShow(which string) ([]CertificateReport, error) {
+	var found []storedCertificate
+	if namesFile(which, ".pem", ".der", ".crt", ".cer") {
+		certs, err := readCertificates([]string{which})
+		if err != nil {
+			return nil, err
+		}
+		for _, cert := range certs {
+			found = append(found, storedCertificate{cert: cert, chain: append([]*x509.Certificate{cert}, certstore.IssuersIn(certs, cert)...)})
+		}
+	} else {
+		var err error
+		if found, err = c.find(which); err != nil {
+			return nil, err
+		}
+	}
+	validator, err := c.mailValidator(nil)
+	if err != nil {
+		return nil, err
+	}
+	var reports []CertificateReport
+	index := map[string]int{}
+	for _, s := range found {
+		fingerprint := certstore.Fingerprint(s.cert)
+		i, seen := index[fingerprint]
+		if !seen {
+			i = len(reports)
+			index[fingerprint] = i
+			reports = append(reports, c.certificateReport(s, validator))
+		}
+		if s.line.Kind != "" {
+			kind := s.line.Kind
+			if s.line.Purpose != nil {
+				kind += " for " + *s.line.Purpose
+			}
+			reports[i].Kinds = append(reports[i].Kinds, kind)
+		}
+	}
+	return reports, nil
+}
+
+func (c *Client) certificateReport(s storedCertificate, v certstore.Validator) CertificateReport {
+	d := certstore.Describe(s.cert)
+	r := CertificateReport{SignerReport: *signerReport(s.cert, nil, nil), Subject: s.cert.Subject.String(), KeyAlgorithm: certstore.KeyAlgorithm(s.cert), Uses: d.Usages, Kinds: []string{}, Chain: []string{}}
+	// A certificate that is for encryption alone is trusted as such.
+	var path []*x509.Certificate
+	var err error
+	for _, use := range []certstore.Use{certstore.SignMail, certstore.EncryptMail} {
+		if path, err = v.Path(s.cert, s.chain[1:], use, c.o.Now()); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		r.Reason = orNull(err.Error())
+		return r
+	}
+	r.Trusted = true
+	for _, cert := range path {
+		r.Chain = append(r.Chain, cert.Subject.String())
+	}
+	return r
+}
+
+// CertExportParams say what to export.
+type CertExportParams struct {
+	Which    string
+	WithKey  bool
+	Password []byte
+}
+
+// CertExport writes certificates: PEM, or a .p7c bundle with the chain, or PKCS#12 with the key.
+func (c *Client) CertExport(ctx context.Context, p CertExportParams, out Output) error {
+	found, err := c.find(p.Which)
+	if err != nil {
+		return err
+	}
+	s := found[0]
+	var data []byte
+	switch {
+	case p.WithKey && !strings.HasSuffix(out.Name, ".p12") && !strings.HasSuffix(out.Name, ".pfx"):
+		return usage("cert export", errors.New("a private key leaves only in a PKCS#12 file"), "name the output something.p12")
+	case p.WithKey && s.identity == nil:
+		return failed("", fmt.Errorf("%s has no private key here", p.Which), "only your own identities have one")
+	case p.WithKey:
+		key, err := s.identity.PrivateKey()
+		if err != nil {
+			return storeError(err)
+		}
+		if data, err = certstore.EncodePKCS12(certstore.KeyPair{Key: key, Chain: s.chain}, string(p.Password)); err != nil {
+			return failed("", err, "")
+		}
+	case strings.HasSuffix(out.Name, ".p12"), strings.HasSuffix(out.Name, ".pfx"):
+		return usage("cert export", errors.New("a PKCS#12 file is for a private key"), "say --key, or name a .pem or .p7c")
+	case strings.HasSuffix(out.Name, ".p7c"):
+		var raw bytes.Buffer
+		for _, cert := range s.chain {
+			raw.Write(cert.Raw)
+		}
+		if data, err = pkcs7.DegenerateCertificate(raw.Bytes()); err != nil {
+			return failed("", err, "")
+		}
+	default:
+		data = certstore.EncodeCertificates(s.cert)
+	}
+	return c.write(out, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// CertAnchors reads the certificates of a file that are to become anchors.
+func (c *Client) CertAnchors(in Input) ([]Anchor, error) {
+	data, err := readSmall(in)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := certstore.ParseCertificates(data)
+	if err != nil {
+		return nil, usage(in.Name, err, "the file must hold certificates in PEM or DER")
+	}
+	anchors := make([]Anchor, len(certs))
+	for i, cert := range certs {
+		anchors[i] = Anchor{Subject: certstore.Describe(cert).Name, Fingerprint: certstore.Fingerprint(cert), cert: cert}
+	}
+	return anchors, nil
+}
+
+// Anchor is a certificate that may be trusted.
+type Anchor struct {
+	Subject, Fingerprint string
+	cert                 *x509.Certificate
+}
+
+// CertTrust makes certificates anchors for a purpose.
+func (c *Client) CertTrust(anchors []Anchor, purpose string) ([]CertificateLine, error) {
+	what, err := certstore.ParsePurpose(purpose)
+	if err != nil {
+		return nil, usage("--for", err, "mail, tsa or server")
+	}
+	var lines []CertificateLine
+	for _, a := range anchors {
+		if err := c.certificates().Trust(certstore.Anchor{Certificate: a.cert, Added: c.o.Now()}, what); err != nil {
+			return nil, storeError(err)
+		}
+		lines = append(lines, certificateLine("anchor", purpose, a.cert))
+	}
+	return lines, nil
+}

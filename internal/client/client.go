@@ -1,0 +1,301 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/vault"
+	"github.com/sealmail/sealmail/internal/config"
+	"github.com/sealmail/sealmail/internal/safeio"
+	"github.com/sealmail/sealmail/mailbox"
+	"github.com/sealmail/sealmail/smime/spool"
+)
+
+// Options is what the use cases need from outside.
+type Options struct {
+	Home    config.Home
+	Account string        // name or address; empty: the default one
+	Timeout time.Duration // on each network step
+	Disk    safeio.Disk
+	Now     func() time.Time
+
+	// Passphrase gives the vault's passphrase; create says that a new vault is being made.
+	Passphrase func(ctx context.Context, create bool) ([]byte, error)
+	// Unprotected makes a new vault without a passphrase.
+	Unprotected bool
+
+	Dial          func(ctx context.Context, network, address string) (net.Conn, error)
+	DialStore     func(context.Context, mailbox.Options) (mailbox.Store, error)
+	DialSubmitter func(context.Context, mailbox.Options) (mailbox.Submitter, error)
+
+	// Say tells the person something that is no result: a warning, a note.
+	Say func(message string)
+}
+
+// Client runs use cases for one home and one account. What a use case does not need is not opened. It is not for
+// concurrent use.
+type Client struct {
+	o      Options
+	config *config.Config
+	vault  *vault.Vault
+}
+
+// New reads the configuration. The caller closes the client.
+func New(o Options) (*Client, error) {
+	c, err := config.Load(o.Home.ConfigFile)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{o: o, config: c}, nil
+}
+
+// Close forgets the keys.
+func (c *Client) Close() {
+	if c.vault != nil {
+		c.vault.Lock()
+	}
+}
+
+func (c *Client) account() (config.Account, error) { return c.config.Account(c.o.Account) }
+
+// optionalAccount returns the account, or none where none was asked for and none is set up: filters on files work
+// without one.
+func (c *Client) optionalAccount() (config.Account, bool, error) {
+	if c.o.Account == "" && len(c.config.Accounts) == 0 {
+		return config.Account{}, false, nil
+	}
+	a, err := c.account()
+	return a, err == nil, err
+}
+
+func (c *Client) spoolOptions() spool.Options { return spool.Options{Dir: os.TempDir()} }
+
+// openVault opens and unlocks the vault. Where there is none, create makes one.
+func (c *Client) openVault(ctx context.Context, create bool) (*vault.Vault, error) {
+	if c.vault != nil && !c.vault.Locked() {
+		return c.vault, nil
+	}
+	path := c.o.Home.Vault()
+	v, err := vault.Open(c.o.Disk, path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && create:
+		return c.createVault(ctx, path)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, failed("vault", errors.New("there is none yet, and so no key"), "set up an account with `sealmail init`, or import a key with `sealmail cert import`")
+	case err != nil:
+		return nil, failed("vault", err, "restore "+path+" from a backup")
+	}
+	for _, warning := range v.Warnings() {
+		c.o.Say("warning: " + warning)
+	}
+	if v.Locked() {
+		passphrase, err := c.o.Passphrase(ctx, false)
+		if err != nil {
+			return nil, failed("vault is locked", err, "unlock it with --passphrase-file, --passphrase-command or $SEALMAIL_PASSPHRASE_FILE")
+		}
+		if err := v.Unlock(passphrase); err != nil {
+			return nil, failed("vault", err, "check the passphrase that --passphrase-file, --passphrase-command or $SEALMAIL_PASSPHRASE_FILE gives")
+		}
+	}
+	c.vault = v
+	return v, nil
+}
+
+func (c *Client) createVault(ctx context.Context, path string) (*vault.Vault, error) {
+	protection := vault.Protection{Unprotected: c.o.Unprotected}
+	if !c.o.Unprotected {
+		passphrase, err := c.o.Passphrase(ctx, true)
+		if err != nil {
+			return nil, usage("vault", err, "give a passphrase with --passphrase-file or --passphrase-command, or say --unprotected")
+		}
+		protection.Passphrase = passphrase
+	}
+	if err := c.o.Disk.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, failed("vault", err, "")
+	}
+	v, err := vault.Create(ctx, c.o.Disk, path, protection)
+	if err != nil {
+		return nil, failed("vault", err, "")
+	}
+	c.vault = v
+	return v, nil
+}
+
+// password finds the account's password: from a command, a file, or the vault.
+func (c *Client) password(ctx context.Context, a config.Account) (mailbox.Password, error) {
+	const hint = "mend the account in the configuration, or run `sealmail init` again"
+	var secret []byte
+	var err error
+	switch {
+	case a.PasswordCommand != "":
+		ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+		defer cancel()
+		secret, err = exec.CommandContext(ctx, "/bin/sh", "-c", a.PasswordCommand).Output()
+	case a.PasswordFile != "":
+		secret, err = os.ReadFile(a.PasswordFile)
+	default:
+		v, openErr := c.openVault(ctx, false)
+		if openErr != nil {
+			return "", openErr
+		}
+		secret, err = v.Get(passwordEntry(a.Name))
+		if err == nil {
+			return mailbox.Password(secret), nil
+		}
+	}
+	if err != nil {
+		return "", failed("password of account "+a.Name, err, hint)
+	}
+	secret = bytes.TrimSuffix(secret, []byte("\n"))
+	return mailbox.Password(bytes.TrimSuffix(secret, []byte("\r"))), nil
+}
+
+// passwordEntry is where the vault keeps an account's password.
+func passwordEntry(account string) string { return "password:" + account }
+
+// serverRoots are the system's anchors and those that the person trusts for servers.
+func (c *Client) serverRoots(extra ...*x509.Certificate) (*x509.CertPool, error) {
+	anchors, err := c.anchors(certstore.Server)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool() // a machine without anchors of its own
+	}
+	for _, anchor := range append(anchors, extra...) {
+		pool.AddCert(anchor)
+	}
+	return pool, nil
+}
+
+// anchors are the certificates that the person trusts for a purpose. A trust store that cannot be read is an error,
+// and never an empty one.
+func (c *Client) anchors(purpose certstore.Purpose) ([]*x509.Certificate, error) {
+	anchors, problems, err := c.certificates().Anchors(purpose)
+	if err != nil {
+		return nil, failed("", err, "make the folder "+c.o.Home.Certificates()+" readable")
+	}
+	c.sayProblems(problems)
+	certs := make([]*x509.Certificate, len(anchors))
+	for i, anchor := range anchors {
+		certs[i] = anchor.Certificate
+	}
+	return certs, nil
+}
+
+func (c *Client) sayProblems(problems []certstore.Problem) {
+	for _, p := range problems {
+		c.o.Say("warning: " + p.Error())
+	}
+}
+
+func (c *Client) mailboxOptions(e mailbox.Endpoint, a config.Account, password mailbox.Password, roots *x509.CertPool) mailbox.Options {
+	return mailbox.Options{
+		Endpoint: e, Credentials: mailbox.Credentials{User: a.User, Password: password}, TLSRoots: roots,
+		Timeout: c.o.Timeout, InsecureLoopback: a.InsecureLoopback, Dial: c.o.Dial,
+	}
+}
+
+// dialStore connects to the account's mail.
+func (c *Client) dialStore(ctx context.Context, a config.Account) (mailbox.Store, error) {
+	password, err := c.password(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := c.serverRoots()
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.o.DialStore(ctx, c.mailboxOptions(a.IMAP, a, password, roots))
+	return s, explainServer(err)
+}
+
+// dialSubmitter connects to where the account's mail is sent.
+func (c *Client) dialSubmitter(ctx context.Context, a config.Account) (mailbox.Submitter, error) {
+	password, err := c.password(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := c.serverRoots()
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.o.DialSubmitter(ctx, c.mailboxOptions(a.SMTP, a, password, roots))
+	return s, explainServer(err)
+}
+
+// explainServer adds what a person can do about an error of a mail server.
+func explainServer(err error) error {
+	if err == nil {
+		return nil
+	}
+	var (
+		known   *Error
+		connect *mailbox.ConnectError
+		auth    *mailbox.AuthError
+		quota   *mailbox.QuotaError
+		large   *mailbox.TooLargeError
+	)
+	hint := ""
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &connect):
+		hint = map[mailbox.Reason]string{
+			mailbox.ReasonUnreachable: "check the host, the port and the network",
+			mailbox.ReasonTimeout:     "try again, or allow more with --timeout",
+			mailbox.ReasonUntrusted:   "if the server is yours, trust its authority: `sealmail cert trust CA.pem --for server`",
+			mailbox.ReasonTLS:         "check the port: imaps:// and submissions:// begin with TLS, imap:// and submission:// with STARTTLS",
+			mailbox.ReasonNoSTARTTLS:  "use imaps:// or submissions://; sealmail does not talk in clear text",
+			mailbox.ReasonUnavailable: "try again later",
+			mailbox.ReasonLost:        "try again",
+		}[connect.Reason]
+	case errors.As(err, &auth):
+		hint = "check user and password; `sealmail init` with the same words and --password-file stores a new one"
+	case errors.As(err, &quota):
+		hint = "delete mail at the server, or ask for more space"
+	case errors.As(err, &large):
+		hint = "send less at once"
+	}
+	return failed("", err, hint)
+}
+
+// httpClient is what timestamp authorities are asked with.
+func (c *Client) httpClient() *http.Client {
+	return &http.Client{Timeout: c.o.Timeout, Transport: &http.Transport{DialContext: c.o.Dial, TLSHandshakeTimeout: c.o.Timeout, ResponseHeaderTimeout: c.o.Timeout, MaxResponseHeaderBytes: 64 << 10}}
+}
+
+// certificates is the certificate store; it unlocks the vault when a private key is first asked for.
+func (c *Client) certificates() *certstore.Store {
+	return certstore.New(c.o.Home.Certificates(), c.o.Disk, lazyKeys{c})
+}
+
+// lazyKeys opens the vault when a key is first asked for, so that what needs no key asks for no passphrase.
+type lazyKeys struct{ c *Client }
+
+func (k lazyKeys) Get(id string) ([]byte, error) {
+	v, err := k.c.openVault(context.Background(), false)
+	if err != nil {
+		return nil, err
+	}
+	return v.Get(id)
+}
+
+func (k lazyKeys) Put(ctx context.Context, id, kind string, secret []byte) error {
+	v, err := k.c.openVault(ctx, true)
+	if err != nil {
+		return err
+	}
+	return v.Put(ctx, id, kind, secret)
+}

@@ -1,0 +1,179 @@
+package client
+
+import (
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/verdict"
+)
+
+// report is what there is to say of a judged message, without its text.
+func (r *judged) report() *Report {
+	m := r.message
+	report := &Report{
+		Verdict: string(r.verdict.Status), Encryption: string(m.Encryption()), Message: r.header(),
+		Layers: []LayerReport{}, Signatures: []SignatureReport{}, Parts: []PartReport{}, Warnings: []WarningReport{},
+	}
+	for _, l := range m.Layers {
+		report.Layers = append(report.Layers, layerReport(l))
+	}
+	for _, s := range r.verdict.Signatures {
+		report.Signatures = append(report.Signatures, r.signature(s))
+	}
+	for i := range m.Parts {
+		p := &m.Parts[i]
+		size, err := p.Size()
+		if err != nil {
+			report.Warnings = append(report.Warnings, WarningReport{"part-size", err.Error()})
+		}
+		report.Parts = append(report.Parts, PartReport{Type: p.Type, Filename: orNull(p.Filename), Size: size, Signed: p.Signed, Encrypted: p.Encrypted, Enclosed: p.Enclosed})
+	}
+	for _, w := range r.verdict.Warnings {
+		report.Warnings = append(report.Warnings, WarningReport{w.Code, w.Reason})
+	}
+	for _, n := range m.Notes {
+		report.Warnings = append(report.Warnings, WarningReport{n.Code, n.Text})
+	}
+	return report
+}
+
+// header is the header as it is to be displayed.
+func (r *judged) header() MessageReport {
+	m := r.message
+	report := MessageReport{To: displayAddresses(m, "To"), Cc: displayAddresses(m, "Cc"), ProtectedHeaders: []string{}, Outer: map[string]string{}}
+	if from := m.From(r.verdict.Bound()); len(from) > 0 {
+		report.From = orNull(displayAddress(from[0].Text()))
+	}
+	report.Sender = orNull(displayAddress(m.Field("Sender")))
+	report.Subject = orNull(m.Field("Subject"))
+	report.MessageID = orNull(strings.Trim(m.Field("Message-ID"), "<> "))
+	if date, err := mail.ParseDate(m.Field("Date")); err == nil {
+		report.Date = timeOrNull(date)
+	}
+	for _, name := range []string{"from", "sender", "to", "cc", "subject", "date", "message-id"} {
+		if fields, protected := m.Fields(name); protected && len(fields) > 0 {
+			report.ProtectedHeaders = append(report.ProtectedHeaders, name)
+		}
+	}
+	for _, d := range m.Protection.Differences {
+		if len(d.Outer) > 0 {
+			report.Outer[strings.ToLower(d.Name)] = d.Outer[0]
+		}
+	}
+	return report
+}
+
+// displayAddress is the addr-spec where the text is one mailbox, and the text itself where it is not.
+func displayAddress(text string) string {
+	if list, ok := smime.ParseAddresses(text); ok && len(list) == 1 {
+		return list[0].Address
+	}
+	return text
+}
+
+func displayAddresses(m *smime.Message, name string) []string {
+	addresses := []string{}
+	list, _ := m.Addresses(name)
+	for _, a := range list {
+		addresses = append(addresses, a.Address)
+	}
+	return addresses
+}
+
+func layerReport(l smime.Layer) LayerReport {
+	if l.Signed != nil {
+		return LayerReport{Type: "signed", Form: l.Signed.Form.String()}
+	}
+	e := l.Encrypted
+	status := string(e.Status)
+	r := LayerReport{Type: "encrypted", Form: e.Form, Cipher: orNull(e.Cipher), Authenticated: &e.Authenticated, Status: &status}
+	if e.Key != nil {
+		r.Key = orNull(certstore.Fingerprint(e.Key))
+	}
+	for _, recipient := range e.Recipients {
+		id := recipient.Info.Recipient()
+		rr := RecipientReport{Type: string(recipient.Info.Type()), Algorithm: recipient.Info.AlgorithmName(), Mine: recipient.Mine}
+		rr.Issuer = orNull(issuerName(id))
+		if id.Serial != nil {
+			rr.Serial = orNull(certstore.SerialHex(id.Serial))
+		}
+		rr.SubjectKeyID = orNull(hex.EncodeToString(id.SubjectKeyID))
+		r.Recipients = append(r.Recipients, rr)
+	}
+	return r
+}
+
+// signature is one signature with its verdict.
+func (r *judged) signature(v verdict.SignatureVerdict) SignatureReport {
+	report := SignatureReport{
+		Layer: v.Layer, Covers: string(v.Covers), Verdict: string(v.Status),
+		Checks: ChecksReport{Integrity: checkReport(v.Integrity), Chain: checkReport(v.Chain), Revocation: checkReport(v.Revocation), Address: checkReport(v.Address), Time: checkReport(v.Time)},
+	}
+	if v.Signature < 0 {
+		return report
+	}
+	s, e := r.layers[v.Layer].Signed.Signatures[v.Signature], r.evidence[v.Layer][v.Signature]
+	if s.Signer != nil {
+		report.Signer = signerReport(s.Signer, r.paths[certstore.Fingerprint(s.Signer)], r.origins)
+	}
+	report.SigningTime = SigningTimeReport{Claimed: timeOrNull(s.SigningTime)}
+	if v.Time.Status == verdict.Passed {
+		report.SigningTime.Proven = timeOrNull(e.Time.Proven)
+		report.SigningTime.ProvenBy = orNull(e.Time.Authority)
+	}
+	report.Digest, report.Algorithm = orNull(s.Digest), orNull(s.Algorithm)
+	return report
+}
+
+func checkReport(c verdict.Check) CheckReport {
+	return CheckReport{Status: string(c.Status), Code: orNull(c.Code), Reason: orNull(c.Reason)}
+}
+
+// signer is who the verdict on the message is about: the first judged signature's certificate.
+func (r *judged) signer() *x509.Certificate {
+	for _, v := range r.verdict.Signatures {
+		if v.Judged && v.Signature >= 0 {
+			return r.layers[v.Layer].Signed.Signatures[v.Signature].Signer
+		}
+	}
+	return nil
+}
+
+// collectable are the certificates of good signers, with what they announce, to write to them later.
+func (r *judged) collectable(source string, at time.Time) []certstore.Correspondent {
+	if r.verdict.Status != verdict.Passed {
+		return nil
+	}
+	var list []certstore.Correspondent
+	for _, v := range r.verdict.Signatures {
+		if v.Status != verdict.Passed || v.Signature < 0 || v.Covers != smime.CoversWhole {
+			continue
+		}
+		s := r.layers[v.Layer].Signed.Signatures[v.Signature]
+		c := certstore.Correspondent{Chain: append([]*x509.Certificate{s.Signer}, certstore.IssuersIn(s.Bag, s.Signer)...), Source: source, FirstSeen: at}
+		if capabilities := s.SignerInfo.SMIMECapabilities(); len(capabilities) > 0 {
+			// As of the signature: an old mail that is sent once more must not win over a newer one.
+			c.Capabilities, c.CapabilitiesAt = capabilities, verdict.TimeThatCounts(r.evidence[v.Layer][v.Signature].Time, s.SigningTime)
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+func issuerName(id cms.CertificateIdentifier) string {
+	var sequence pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(id.Issuer, &sequence); err != nil || len(rest) > 0 {
+		return ""
+	}
+	var name pkix.Name
+	name.FillFromRDNSequence(&sequence)
+	return certstore.IssuerName(&x509.Certificate{Issuer: name})
+}

@@ -1,0 +1,112 @@
+package client
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/smime/spool"
+)
+
+// Input is a file that a use case reads, or stdin where Name is "-".
+type Input struct {
+	Name  string
+	Stdin io.Reader
+}
+
+// Output is a file that a use case writes, whole or not at all, or stdout where Name is "-".
+type Output struct {
+	Name   string
+	Stdout io.Writer
+}
+
+// source is an input that can be read at any place and more than once.
+type source struct {
+	smime.Source
+	close func() error
+}
+
+func (s *source) Close() error { return s.close() }
+
+// openSource opens an input. A regular file is read where it lies; anything else goes into a spool first.
+func (c *Client) openSource(in Input) (*source, error) {
+	r := in.Stdin
+	if in.Name != "-" {
+		f, err := os.Open(in.Name)
+		if err != nil {
+			return nil, failed("", err, "name a file that can be read, or - for stdin")
+		}
+		info, err := f.Stat()
+		if err == nil && info.IsDir() {
+			err = fmt.Errorf("%s is a folder", in.Name)
+		}
+		if err != nil {
+			f.Close()
+			return nil, failed("", err, "name a file that can be read, or - for stdin")
+		}
+		if info.Mode().IsRegular() {
+			return &source{io.NewSectionReader(f, 0, info.Size()), f.Close}, nil
+		}
+		defer f.Close()
+		r = f
+	}
+	s := spool.New(c.spoolOptions())
+	if _, err := io.Copy(s, r); err != nil {
+		return nil, errors.Join(failed(in.Name, err, ""), s.Close())
+	}
+	return &source{s, s.Close}, nil
+}
+
+const maxSmallFile = 16 << 20
+
+// readSmall reads an input that is a certificate, a key, a token: nothing large.
+func readSmall(in Input) ([]byte, error) {
+	r := in.Stdin
+	if in.Name != "-" {
+		f, err := os.Open(in.Name)
+		if err != nil {
+			return nil, usage("", err, "name a file that can be read, or - for stdin")
+		}
+		defer f.Close()
+		r = f
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxSmallFile+1))
+	if err != nil {
+		return nil, failed(in.Name, err, "")
+	}
+	if len(b) > maxSmallFile {
+		return nil, usage(in.Name, errors.New("larger than 16 MiB"), "this is no certificate, key or token")
+	}
+	return b, nil
+}
+
+// write lets fill write the output. A file appears only when fill and the disk have done all without an error, and is
+// readable by its owner alone; on stdout, what was written before an error stays.
+func (c *Client) write(out Output, fill func(io.Writer) error) error {
+	if out.Name == "-" {
+		w := bufio.NewWriterSize(out.Stdout, 64<<10)
+		if err := fill(w); err != nil {
+			return err
+		}
+		return w.Flush()
+	}
+	f, err := c.o.Disk.Create(out.Name, 0o600)
+	if err != nil {
+		return failed("", err, "name a file that can be written")
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(f, 256<<10)
+	if err := fill(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return failed("", err, "")
+	}
+	if err := f.Commit(); err != nil {
+		return failed("", err, "")
+	}
+	return nil
+}

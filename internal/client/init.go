@@ -1,0 +1,217 @@
+package client
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/internal/config"
+	"github.com/sealmail/sealmail/mailbox"
+)
+
+// InitParams are the words of `init`.
+type InitParams struct {
+	Name, Address, DisplayName string
+	IMAP, SMTP, User           string
+	Password                   []byte
+	ServerCA                   []string // files
+	P12                        []string // files
+	P12Password                []byte
+	Trust, TSATrust            []string // files
+	TSA                        []string // URLs
+	Timestamp                  string
+	NoCheck, InsecureLoopback  bool
+}
+
+// account is the account that the words describe, validated.
+func (p InitParams) account(c *config.Config) (config.Account, error) {
+	if p.IMAP == "" || p.SMTP == "" {
+		return config.Account{}, usage("init", errors.New("the servers are not named"), "--imap imaps://HOST and --smtp submissions://HOST")
+	}
+	a := config.Account{
+		Name: p.Name, Address: p.Address, DisplayName: p.DisplayName, User: p.User, TSA: p.TSA,
+		Timestamp: config.TimestampPolicy(p.Timestamp), InsecureLoopback: p.InsecureLoopback,
+	}
+	if a.Name == "" {
+		a.Name = p.Address
+	}
+	var err error
+	if a.IMAP, err = mailbox.ParseEndpoint(p.IMAP); err != nil {
+		return a, usage("--imap", err, "write it like imaps://imap.example.org:993")
+	}
+	if a.SMTP, err = mailbox.ParseEndpoint(p.SMTP); err != nil {
+		return a, usage("--smtp", err, "write it like submissions://smtp.example.org:465")
+	}
+	// Through the file's own text and back, so that what is accepted here is what loads later.
+	text, err := config.WithAccount(c.Path, nil, a)
+	if err != nil {
+		return a, initUsage(err)
+	}
+	parsed, err := config.Parse(c.Path, text)
+	if err != nil {
+		return a, initUsage(err)
+	}
+	return parsed.Accounts[0], nil
+}
+
+func initUsage(err error) error {
+	var broken *config.Error
+	if errors.As(err, &broken) {
+		return usage("init", errors.New(broken.Why), "see `sealmail init --help`")
+	}
+	return usage("init", err, "see `sealmail init --help`")
+}
+
+// CheckInit says whether Init can be done with these words, before any secret is asked for.
+func (c *Client) CheckInit(p InitParams) error {
+	_, _, err := c.planInit(p)
+	return err
+}
+
+// planInit returns the account to set up, and whether it is there already, just so.
+func (c *Client) planInit(p InitParams) (a config.Account, present bool, err error) {
+	if a, err = p.account(c.config); err != nil {
+		return a, false, err
+	}
+	for _, old := range c.config.Accounts {
+		if old.Name != a.Name {
+			continue
+		}
+		old.Default = a.Default
+		if !reflect.DeepEqual(old, a) {
+			return a, false, usage("init", fmt.Errorf("account %s is set up with other words in %s", a.Name, c.config.Path), "change it there, or name another account with --account")
+		}
+		return a, true, nil
+	}
+	return a, false, nil
+}
+
+// initFiles is what the files of an Init hold.
+type initFiles struct {
+	pairs                     []certstore.KeyPair
+	serverCA, trust, tsaTrust []*x509.Certificate
+}
+
+func (p InitParams) readFiles() (f initFiles, err error) {
+	for _, name := range p.P12 {
+		data, err := readSmall(Input{Name: name})
+		if err != nil {
+			return f, err
+		}
+		pairs, err := decodePKCS12(name, data, p.P12Password)
+		if err != nil {
+			return f, err
+		}
+		f.pairs = append(f.pairs, pairs...)
+	}
+	for _, group := range []struct {
+		names []string
+		certs *[]*x509.Certificate
+	}{{p.ServerCA, &f.serverCA}, {p.Trust, &f.trust}, {p.TSATrust, &f.tsaTrust}} {
+		if *group.certs, err = readCertificates(group.names); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// Init sets up an account. The servers are tried before anything is written; what is there already, just so, is no
+// error, and its password and keys are stored anew.
+func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
+	a, present, err := c.planInit(p)
+	if err != nil {
+		return nil, err
+	}
+	files, err := p.readFiles()
+	if err != nil {
+		return nil, err
+	}
+	for _, pair := range files.pairs {
+		if !certstore.MatchAddress(pair.Chain[0], a.Address) {
+			c.o.Say(fmt.Sprintf("warning: the certificate of %s is not for %s", certstore.Describe(pair.Chain[0]).Name, a.Address))
+		}
+	}
+	if !p.NoCheck {
+		if err := c.tryServers(ctx, a, mailbox.Password(p.Password), files.serverCA); err != nil {
+			return nil, err
+		}
+	}
+	v, err := c.openVault(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	result := &InitResult{Account: a.Name, Address: a.Address, Config: c.config.Path, Timestamp: string(a.Timestamp), Protected: v.Protected(), Checked: !p.NoCheck, Certificates: []string{}}
+	if err := v.Put(ctx, passwordEntry(a.Name), "password", p.Password); err != nil {
+		return nil, failed("vault", err, "")
+	}
+	store := c.certificates()
+	now := c.o.Now()
+	for _, pair := range files.pairs {
+		if _, err := store.AddIdentity(ctx, pair, "", "set-up of "+a.Name, now); err != nil {
+			return nil, failed("", err, "")
+		}
+		result.Certificates = append(result.Certificates, certstore.Fingerprint(pair.Chain[0]))
+	}
+	for _, group := range []struct {
+		purpose certstore.Purpose
+		certs   []*x509.Certificate
+	}{{certstore.Server, files.serverCA}, {certstore.Mail, files.trust}, {certstore.TimeStamping, files.tsaTrust}} {
+		for _, cert := range group.certs {
+			if err := store.Trust(certstore.Anchor{Certificate: cert, Added: now}, group.purpose); err != nil {
+				return nil, failed("", err, "")
+			}
+		}
+	}
+	// The configuration last: an account that is named there is complete.
+	if !present {
+		if err := c.addAccount(a); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
+}
+
+func (c *Client) addAccount(a config.Account) error {
+	data, err := os.ReadFile(c.config.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return failed("", err, "")
+	}
+	text, err := config.WithAccount(c.config.Path, data, a)
+	if err != nil {
+		return err
+	}
+	if err := c.o.Disk.MkdirAll(filepath.Dir(c.config.Path), 0o700); err != nil {
+		return failed("", err, "")
+	}
+	if err := c.o.Disk.WriteFile(c.config.Path, text, 0o600); err != nil {
+		return failed("", err, "")
+	}
+	c.config, err = config.Parse(c.config.Path, text)
+	return err
+}
+
+// tryServers logs in at both servers.
+func (c *Client) tryServers(ctx context.Context, a config.Account, password mailbox.Password, serverCA []*x509.Certificate) error {
+	roots, err := c.serverRoots(serverCA...)
+	if err != nil {
+		return err
+	}
+	store, err := c.o.DialStore(ctx, c.mailboxOptions(a.IMAP, a, password, roots))
+	if err != nil {
+		return explainServer(err)
+	}
+	if err := store.Close(); err != nil {
+		return explainServer(err)
+	}
+	submitter, err := c.o.DialSubmitter(ctx, c.mailboxOptions(a.SMTP, a, password, roots))
+	if err != nil {
+		return explainServer(err)
+	}
+	return explainServer(submitter.Close())
+}

@@ -1,0 +1,185 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/smime/verdict"
+	"github.com/sealmail/sealmail/tsa"
+)
+
+// judge opens messages and collects the evidence by which their signatures are judged. It is made once and used for as
+// many messages as wanted.
+type judge struct {
+	client     *Client
+	validator  certstore.Validator
+	stampPath  tsa.PathFunc
+	origins    map[string]certstore.Anchor
+	decrypters []smime.Decrypter
+	extra      []*x509.Certificate
+	detached   smime.Source
+	policy     verdict.Policy
+}
+
+func (c *Client) newJudge(p VerifyParams) (*judge, error) {
+	j := &judge{client: c, policy: verdict.Policy{AllowWeak: p.AllowWeak, Revocation: verdict.RevocationMode(p.Revocation), Now: p.At}}
+	switch j.policy.Revocation {
+	case verdict.RevocationSoft, verdict.RevocationHard, verdict.RevocationOff:
+	default:
+		return nil, usage("--revocation", fmt.Errorf("%q is not known", p.Revocation), "soft, hard or off")
+	}
+	if j.policy.Now.IsZero() {
+		j.policy.Now = c.o.Now()
+	}
+	var err error
+	if j.validator, err = c.mailValidator(p.Trust); err != nil {
+		return nil, err
+	}
+	if j.stampPath, _, err = c.stampPath(p.TSATrust); err != nil {
+		return nil, err
+	}
+	if j.origins, err = c.anchorOrigins(); err != nil {
+		return nil, err
+	}
+	if j.decrypters, j.extra, err = c.decrypters(p.Keys); err != nil {
+		return nil, err
+	}
+	if !p.Keys.given() {
+		if j.policy.Own, err = c.myAddresses(); err != nil {
+			return nil, err
+		}
+	}
+	return j, nil
+}
+
+// judged is an opened message with its verdict. The message must be closed.
+type judged struct {
+	message  *smime.Message
+	verdict  verdict.Verdict
+	evidence [][]verdict.Evidence // by layer as in layers, and signature
+	layers   []smime.Layer        // those of the message, then the enclosed ones, as in verdict.Subject
+	paths    map[string][]*x509.Certificate
+	origins  map[string]certstore.Anchor
+}
+
+// judge opens a message and judges it. A key that is there but out of reach is an error; none at all is a finding.
+func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judged, error) {
+	m, err := smime.Open(ctx, src, smime.OpenOptions{
+		Decrypters: j.decrypters, Certificates: j.extra, Detached: j.detached, AllowWeak: j.policy.AllowWeak, Spool: j.client.spoolOptions(),
+	})
+	if err != nil {
+		return nil, failed(what, err, "")
+	}
+	for _, l := range m.Layers {
+		if l.Encrypted == nil || l.Encrypted.Status != smime.StatusUndecryptable {
+			continue
+		}
+		var known *Error
+		if err := explainEncrypted(what, l.Encrypted); errors.As(err, &known) && known.Kind == Failed {
+			return nil, errors.Join(err, m.Close())
+		}
+	}
+	r := &judged{message: m, paths: map[string][]*x509.Certificate{}, origins: j.origins}
+	r.layers = slices.Clone(m.Layers)
+	for _, e := range m.Enclosed {
+		r.layers = append(r.layers, e.Layer)
+	}
+	address := j.addressEvidence(m)
+	for _, l := range r.layers {
+		var layer []verdict.Evidence
+		if l.Signed != nil {
+			for _, s := range l.Signed.Signatures {
+				layer = append(layer, j.evidence(r, s, address))
+			}
+		}
+		r.evidence = append(r.evidence, layer)
+	}
+	r.verdict = verdict.Judge(verdict.SubjectOf(m), r.evidence, j.policy)
+	return r, nil
+}
+
+// addressEvidence reads the sender of a message; who of them a certificate speaks for is filled in for each signature.
+func (j *judge) addressEvidence(m *smime.Message) verdict.AddressEvidence {
+	var e verdict.AddressEvidence
+	from, ok := m.Addresses("From")
+	for _, a := range from {
+		e.From = append(e.From, a.Address)
+	}
+	e.Unreadable = !ok
+	if sender, ok := m.Addresses("Sender"); ok && len(sender) == 1 {
+		e.Sender = sender[0].Address
+	}
+	return e
+}
+
+func (j *judge) evidence(r *judged, s smime.Signature, address verdict.AddressEvidence) verdict.Evidence {
+	e := verdict.Evidence{Time: j.timeEvidence(s), Address: address, Revocation: verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Reason: "revocation was not looked up"}}
+	if s.Signer == nil {
+		e.Chain = verdict.ChainEvidence{Code: verdict.ChainNoAnchor, Reason: "the signer's certificate is missing"}
+		return e
+	}
+	e.Chain = j.chainEvidence(r, s, verdict.TimeThatCounts(e.Time, j.policy.Now))
+	e.Address.FromMatches = len(address.From) == 1 && certstore.MatchAddress(s.Signer, address.From[0])
+	e.Address.SenderMatches = address.Sender != "" && certstore.MatchAddress(s.Signer, address.Sender)
+	return e
+}
+
+// chainEvidence looks for a path, with the certificates of the message to help.
+func (j *judge) chainEvidence(r *judged, s smime.Signature, at time.Time) verdict.ChainEvidence {
+	path, err := j.validator.Path(s.Signer, slices.Concat(s.Bag, j.extra), certstore.SignMail, at)
+	var broken *certstore.PathError
+	switch {
+	case errors.As(err, &broken):
+		return verdict.ChainEvidence{Code: verdict.ChainCode(broken.Code), Reason: broken.Reason}
+	case err != nil:
+		return verdict.ChainEvidence{Code: verdict.ChainInvalid, Reason: err.Error()}
+	}
+	r.paths[certstore.Fingerprint(s.Signer)] = path
+	e := verdict.ChainEvidence{Anchor: certstore.Describe(path[len(path)-1]).Name}
+	for _, cert := range path {
+		e.Certificates = append(e.Certificates, certstore.Fingerprint(cert))
+	}
+	return e
+}
+
+// timeEvidence verifies the timestamps of a signature. The earliest proof counts; without one, the first reason.
+func (j *judge) timeEvidence(s smime.Signature) verdict.TimeEvidence {
+	if len(s.Tokens) == 0 {
+		return verdict.TimeEvidence{Code: verdict.TimeNoToken, Reason: "there is no timestamp: the time is only claimed"}
+	}
+	var best verdict.TimeEvidence
+	for _, raw := range s.Tokens {
+		e := j.tokenEvidence(raw, s)
+		better := e.Code == verdict.TimeOK && (best.Code != verdict.TimeOK || e.Proven.Before(best.Proven))
+		if !best.Token || better {
+			best = e
+		}
+	}
+	return best
+}
+
+func (j *judge) tokenEvidence(raw []byte, s smime.Signature) verdict.TimeEvidence {
+	e := verdict.TimeEvidence{Token: true}
+	token, err := tsa.ParseToken(raw)
+	var result *tsa.Result
+	if err == nil {
+		result, err = token.Verify(bytes.NewReader(s.Value), tsa.VerifyOptions{Path: j.stampPath, Extra: slices.Concat(s.Bag, j.extra), AllowWeak: j.policy.AllowWeak})
+	}
+	var refused *tsa.TokenError
+	switch {
+	case errors.As(err, &refused):
+		e.Code, e.Reason = verdict.TimeCode(refused.Code), refused.Error()
+	case err != nil:
+		e.Code, e.Reason = verdict.TimeTokenBroken, err.Error()
+	default:
+		e.Proven, e.Authority = result.Time.UTC(), certstore.Describe(result.Authority).Name
+	}
+	return e
+}

@@ -1,0 +1,113 @@
+package client
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime"
+)
+
+// KeyFiles are keys given for one command, in place of the store's.
+type KeyFiles struct {
+	P12         []string
+	P12Password []byte
+	Key         []string
+	Cert        []string // certificates of Key, and further ones that may help to verify
+}
+
+func (k KeyFiles) given() bool { return len(k.P12)+len(k.Key) > 0 }
+
+// read returns the keys with their certificates, and all other certificates in the files.
+func (k KeyFiles) read() (pairs []certstore.KeyPair, others []*x509.Certificate, err error) {
+	for _, name := range k.P12 {
+		data, err := readSmall(Input{Name: name})
+		if err != nil {
+			return nil, nil, err
+		}
+		more, err := decodePKCS12(name, data, k.P12Password)
+		if err != nil {
+			return nil, nil, err
+		}
+		pairs = append(pairs, more...)
+	}
+	certs, err := readCertificates(k.Cert)
+	if err != nil {
+		return nil, nil, err
+	}
+	bundle := certstore.Bundle{Certificates: certs}
+	for _, name := range k.Key {
+		data, err := readSmall(Input{Name: name})
+		if err != nil {
+			return nil, nil, err
+		}
+		found, err := certstore.ParsePEM(data)
+		if err != nil || len(found.Keys) == 0 {
+			return nil, nil, failed(name, errors.Join(err, certstore.ErrNoKey), "the file must hold a private key in PEM or DER, not encrypted")
+		}
+		bundle.Keys = append(bundle.Keys, found.Keys...)
+		bundle.Certificates = append(bundle.Certificates, found.Certificates...)
+	}
+	fromFiles, others := bundle.KeyPairs()
+	if len(fromFiles) < len(bundle.Keys) {
+		return nil, nil, usage("--key", errors.New("a private key has no certificate"), "name its certificate with --cert")
+	}
+	return append(pairs, fromFiles...), others, nil
+}
+
+// decrypters are the keys that mail may be opened with: those of the files, or else the store's.
+func (c *Client) decrypters(k KeyFiles) (list []smime.Decrypter, others []*x509.Certificate, err error) {
+	if k.given() {
+		pairs, others, err := k.read()
+		for _, p := range pairs {
+			list = append(list, p.Decrypter())
+		}
+		return list, others, err
+	}
+	if others, err = readCertificates(k.Cert); err != nil {
+		return nil, nil, err
+	}
+	stored, problems, err := c.certificates().Decrypters()
+	if err != nil {
+		return nil, nil, storeError(err)
+	}
+	c.sayProblems(problems)
+	for _, d := range stored {
+		list = append(list, d)
+	}
+	return list, others, nil
+}
+
+// signer is who signs: the key in the files, or else the store's for an address.
+func (c *Client) signer(k KeyFiles, address string) (smime.Signer, error) {
+	if k.given() {
+		pairs, _, err := k.read()
+		if err != nil {
+			return smime.Signer{}, err
+		}
+		for _, p := range pairs {
+			if s, ok := p.Key.(crypto.Signer); ok {
+				return smime.Signer{Key: s, Chain: p.Chain}, nil
+			}
+		}
+		return smime.Signer{}, usage("sign", errors.New("none of the keys can sign"), "give an RSA or EC key")
+	}
+	v, err := c.mailValidator(nil)
+	if err != nil {
+		return smime.Signer{}, err
+	}
+	if address == "" {
+		return smime.Signer{}, usage("sign", errors.New("whose signature is not said"), "set up an account, or give a key with --p12")
+	}
+	identity, err := c.signingIdentity(address, v, c.o.Now())
+	if err != nil {
+		return smime.Signer{}, err
+	}
+	key, err := identity.Signer()
+	if err != nil {
+		return smime.Signer{}, storeError(fmt.Errorf("sign: %w", err))
+	}
+	return smime.Signer{Key: key, Chain: identity.Chain}, nil
+}

@@ -1,0 +1,233 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/mailbox"
+	"github.com/sealmail/sealmail/smime/spool"
+	"github.com/sealmail/sealmail/smime/verdict"
+)
+
+// VerifyParams say what a message is judged by.
+type VerifyParams struct {
+	Keys            KeyFiles
+	Trust, TSATrust []string  // files; empty: the store's anchors
+	Content         string    // file that a detached .p7s signs
+	At              time.Time // zero: now
+	Revocation      string    // soft, hard, off
+	AllowWeak       bool
+}
+
+// Verify judges a message in a file. Its text is not in the report.
+func (c *Client) Verify(ctx context.Context, p VerifyParams, in Input) (*Report, error) {
+	j, err := c.newJudge(p)
+	if err != nil {
+		return nil, err
+	}
+	src, err := c.openSource(in)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	if p.Content != "" {
+		content, err := c.openSource(Input{Name: p.Content, Stdin: in.Stdin})
+		if err != nil {
+			return nil, err
+		}
+		defer content.Close()
+		j.detached = content
+	}
+	judged, err := j.judge(ctx, in.Name, src)
+	if err != nil {
+		return nil, err
+	}
+	defer judged.message.Close()
+	report := judged.report()
+	if in.Name != "-" {
+		report.File = &in.Name
+	}
+	return report, nil
+}
+
+// ReadParams say which message to read.
+type ReadParams struct {
+	ID     string
+	Folder string
+	Keys   KeyFiles
+}
+
+// Read opens messages and judges them, with their text; each is told one report.
+func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) error) error {
+	j, err := c.newJudge(VerifyParams{Keys: p.Keys, Revocation: string(verdict.RevocationSoft)})
+	if err != nil {
+		return err
+	}
+	return c.eachMessage(ctx, p, func(m located) error {
+		judged, err := j.judge(ctx, p.ID, m.source)
+		if err != nil {
+			return err
+		}
+		defer judged.message.Close()
+		report := judged.report()
+		report.File, report.Account, report.Folder, report.UID = orNull(m.file), orNull(m.account), orNull(m.folder), orNull(uint32(m.uid))
+		text, err := judged.message.Text(0)
+		if err != nil {
+			return failed(p.ID, err, "")
+		}
+		if judged.message.Content != nil {
+			report.Text = &text.Body
+		}
+		if text.Truncated {
+			report.Warnings = append(report.Warnings, WarningReport{"text-truncated", "the text is longer than what is shown"})
+		}
+		return each(report)
+	})
+}
+
+// ReadRaw writes the octets of messages as they lie on the server or in the file.
+func (c *Client) ReadRaw(ctx context.Context, p ReadParams, w io.Writer) error {
+	return c.eachMessage(ctx, p, func(m located) error {
+		_, err := io.Copy(w, contextReader{ctx, io.NewSectionReader(m.source, 0, m.source.Size())})
+		return err
+	})
+}
+
+// located is a message that was found.
+type located struct {
+	source          *source
+	file            string
+	account, folder string
+	uid             mailbox.UID
+}
+
+// eachMessage finds the messages that an ID means, and gets them one after the other.
+func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located) error) error {
+	if p.ID == "-" || namesFile(p.ID, ".eml") {
+		src, err := c.openSource(Input{Name: p.ID})
+		if err != nil {
+			return err
+		}
+		defer src.Close()
+		return use(located{source: src, file: p.ID})
+	}
+	a, err := c.account()
+	if err != nil {
+		return err
+	}
+	store, err := c.dialStore(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	uids, err := resolve(ctx, store, p.Folder, p.ID)
+	if err != nil {
+		return err
+	}
+	for _, uid := range uids {
+		err := func() error {
+			s := spool.New(c.spoolOptions())
+			defer s.Close()
+			if err := store.Fetch(ctx, p.Folder, uid, s); err != nil {
+				return explainMessage(p.ID, p.Folder, err)
+			}
+			return use(located{source: &source{s, s.Close}, account: a.Name, folder: p.Folder, uid: uid})
+		}()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resolve finds the UIDs that an ID means: a UID, a range, "last", or "mid:" with a Message-ID.
+func resolve(ctx context.Context, store mailbox.Store, folder, id string) ([]mailbox.UID, error) {
+	if messageID, ok := strings.CutPrefix(id, "mid:"); ok {
+		uids, err := store.Find(ctx, folder, messageID)
+		if err == nil && len(uids) == 0 {
+			err = mailbox.ErrNotFound
+		}
+		return uids, explainMessage(id, folder, err)
+	}
+	if id == "last" {
+		uid, err := lastUID(ctx, store, folder)
+		return []mailbox.UID{uid}, explainMessage(id, folder, err)
+	}
+	first, last, isRange := strings.Cut(id, ":")
+	from, err := strconv.ParseUint(first, 10, 32)
+	to := from
+	if isRange && err == nil {
+		to, err = strconv.ParseUint(last, 10, 32)
+	}
+	if err != nil || from == 0 || to < from {
+		return nil, usage("", fmt.Errorf("%q names no message", id), "a UID, a range like 40:50, last, mid:<Message-ID>, or a file with a \"/\" in it")
+	}
+	if !isRange {
+		return []mailbox.UID{mailbox.UID(from)}, nil
+	}
+	infos, err := store.List(ctx, folder, mailbox.UID(from))
+	var uids []mailbox.UID
+	for _, info := range infos {
+		if info.UID <= mailbox.UID(to) {
+			uids = append(uids, info.UID)
+		}
+	}
+	if err == nil && len(uids) == 0 {
+		err = mailbox.ErrNotFound
+	}
+	return uids, explainMessage(id, folder, err)
+}
+
+// lastUID finds the newest message, looking at the end of the folder first.
+func lastUID(ctx context.Context, store mailbox.Store, folder string) (mailbox.UID, error) {
+	status, err := store.Status(ctx, folder)
+	if err != nil {
+		return 0, err
+	}
+	const window = 100
+	for _, first := range []mailbox.UID{max(status.UIDNext, window+1) - window, 1} {
+		infos, err := store.List(ctx, folder, first)
+		if err != nil {
+			return 0, err
+		}
+		if len(infos) > 0 {
+			return infos[len(infos)-1].UID, nil
+		}
+	}
+	return 0, mailbox.ErrNotFound
+}
+
+// explainMessage says what to do where a message or a folder is not there.
+func explainMessage(id, folder string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, mailbox.ErrNotFound):
+		return failed(id+" in "+folder, err, "`sealmail list "+folder+"` shows what there is; a file must contain a \"/\"")
+	case errors.Is(err, mailbox.ErrNoFolder):
+		return failed(folder, err, "name another with --folder")
+	}
+	return explainServer(err)
+}
+
+// myAddresses are the addresses that mail to this person may be addressed to.
+func (c *Client) myAddresses() ([]string, error) {
+	var list []string
+	for _, a := range c.config.Accounts {
+		list = append(list, a.Address)
+	}
+	identities, _, err := c.certificates().Identities()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	for _, i := range identities {
+		list = append(list, certstore.Addresses(i.Certificate())...)
+	}
+	return list, nil
+}

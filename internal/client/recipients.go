@@ -1,0 +1,161 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime/cms"
+)
+
+// audience is a group of people who get the same ciphertext: To and Cc together, each Bcc alone, and the sender in each.
+type audience struct {
+	addresses  []string // envelope recipients; none: only the sender's own copy
+	candidates []certstore.Candidate
+	recipients []cms.Recipient
+	cipher     certstore.CipherChoice
+}
+
+// plan is how a message would be sealed, recipient by recipient.
+type plan struct {
+	audiences []audience
+	results   []SendRecipientResult
+	refusals  []string // a sentence for each recipient that cannot be encrypted to
+}
+
+// planEncryption finds certificates and algorithms for a draft. Who has no usable certificate is in refusals; with any
+// refusal there is nothing that may be sent.
+func (c *Client) planEncryption(d *draft, v certstore.Validator, at time.Time) (*plan, error) {
+	p := &plan{}
+	self, err := c.chooseRecipient(d.From.Address, v, at)
+	if err != nil {
+		return nil, err
+	}
+	if self.Chosen == nil {
+		p.refusals = append(p.refusals, refusal(self))
+	}
+	open := slices.Concat(d.To, d.Cc)
+	if len(open) > 0 || len(d.Bcc) == 0 {
+		if err := c.planAudience(p, self, open, v, at); err != nil {
+			return nil, err
+		}
+	}
+	for _, bcc := range d.Bcc {
+		if err := c.planAudience(p, self, []*mail.Address{bcc}, v, at); err != nil {
+			return nil, err
+		}
+	}
+	if len(open) == 0 && len(d.Bcc) > 0 {
+		// The sender's copy must not tell one blind recipient's envelope from another's: it is one of its own.
+		if err := c.planAudience(p, self, nil, v, at); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (c *Client) planAudience(p *plan, self certstore.Selection, to []*mail.Address, v certstore.Validator, at time.Time) error {
+	a := audience{}
+	first := len(p.results)
+	if self.Chosen != nil {
+		a.candidates = append(a.candidates, *self.Chosen)
+	}
+	for _, address := range to {
+		a.addresses = append(a.addresses, address.Address)
+		result := SendRecipientResult{Address: address.Address}
+		selection, err := c.chooseRecipient(address.Address, v, at)
+		if err != nil {
+			return err
+		}
+		if selection.Chosen == nil {
+			p.refusals = append(p.refusals, refusal(selection))
+			result.Error = orNull(refusal(selection))
+		} else {
+			a.candidates = append(a.candidates, *selection.Chosen)
+			result.Certificate = orNull(certstore.Fingerprint(selection.Chosen.Certificate))
+		}
+		p.results = append(p.results, result)
+	}
+	a.cipher = certstore.ChooseCipher(a.candidates)
+	var err error
+	if a.recipients, err = recipientsOf(a.candidates); err != nil {
+		return err
+	}
+	for _, r := range a.recipients {
+		fingerprint := certstore.Fingerprint(r.Certificate)
+		for i := range p.results[first:] {
+			if result := &p.results[first+i]; result.Certificate != nil && *result.Certificate == fingerprint {
+				result.Cipher = orNull(a.cipher.Cipher.String())
+				result.KeyManagement = orNull(r.KeyManagement.String())
+				result.Reason = orNull(a.cipher.Reason)
+			}
+		}
+	}
+	p.audiences = append(p.audiences, a)
+	return nil
+}
+
+// recipientsOf are the candidates as recipients, each certificate once, though it may speak for several addresses.
+func recipientsOf(candidates []certstore.Candidate) ([]cms.Recipient, error) {
+	var list []cms.Recipient
+	seen := map[string]bool{}
+	for _, candidate := range candidates {
+		fingerprint := certstore.Fingerprint(candidate.Certificate)
+		if seen[fingerprint] {
+			continue
+		}
+		seen[fingerprint] = true
+		management, err := cms.DefaultKeyManagement(candidate.Certificate)
+		if err != nil {
+			return nil, failed("", fmt.Errorf("certificate %s: %w", fingerprint, err), "use another certificate for this recipient")
+		}
+		list = append(list, cms.Recipient{Certificate: candidate.Certificate, KeyManagement: management})
+	}
+	return list, nil
+}
+
+func (c *Client) chooseRecipient(address string, v certstore.Validator, at time.Time) (certstore.Selection, error) {
+	s, err := c.certificates().Recipient(address, at, v)
+	if err != nil {
+		return s, storeError(err)
+	}
+	return s, nil
+}
+
+// refusal says why there is no certificate to use for an address, naming each that was considered.
+func refusal(s certstore.Selection) string {
+	if len(s.Candidates) == 0 {
+		return fmt.Sprintf("no certificate for %s is known", s.Address)
+	}
+	reasons := make([]string, len(s.Candidates))
+	for i, candidate := range s.Candidates {
+		reasons[i] = fmt.Sprintf("%.16s…: %s (%s)", certstore.Fingerprint(candidate.Certificate), candidate.Reason, candidate.Code)
+	}
+	return fmt.Sprintf("no usable certificate for %s: %s", s.Address, strings.Join(reasons, "; "))
+}
+
+// refused is the error of a message that has a recipient without a certificate.
+func (p *plan) refused() error {
+	if len(p.refusals) == 0 {
+		return nil
+	}
+	return failed("send", errors.New(strings.Join(p.refusals, ". ")+"; nothing was sent"),
+		"import the certificate with `sealmail cert import FILE`, or fetch a signed mail of theirs; an untrusted one needs its root: `sealmail cert trust ROOT.pem --for mail`")
+}
+
+// signingIdentity chooses the identity to sign with as this address.
+func (c *Client) signingIdentity(address string, v certstore.Validator, at time.Time) (*certstore.Identity, error) {
+	s, err := c.certificates().SigningIdentity(address, at, v)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	c.sayProblems(s.Problems)
+	if s.Chosen == nil {
+		return nil, failed("sign", errors.New(refusal(s)), "import your certificate and key: `sealmail cert import FILE.p12`")
+	}
+	return s.Chosen.Identity, nil
+}

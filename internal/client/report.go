@@ -1,0 +1,254 @@
+package client
+
+import "time"
+
+// Report is what `verify` and `read` say of one message; its JSON is a contract.
+type Report struct {
+	File    *string `json:"file"`
+	Account *string `json:"account"`
+	Folder  *string `json:"folder"`
+	UID     *uint32 `json:"uid"`
+
+	Verdict    string            `json:"verdict"`
+	Message    MessageReport     `json:"message"`
+	Layers     []LayerReport     `json:"layers"`
+	Encryption string            `json:"encryption"`
+	Signatures []SignatureReport `json:"signatures"`
+	Text       *string           `json:"text,omitempty"`
+	Parts      []PartReport      `json:"parts"`
+	Warnings   []WarningReport   `json:"warnings"`
+}
+
+// MessageReport is the header as displayed: protected fields where there are any.
+type MessageReport struct {
+	From             *string           `json:"from"`
+	Sender           *string           `json:"sender"`
+	To               []string          `json:"to"`
+	Cc               []string          `json:"cc"`
+	Subject          *string           `json:"subject"`
+	Date             *time.Time        `json:"date"`
+	MessageID        *string           `json:"message_id"`
+	ProtectedHeaders []string          `json:"protected_headers"`
+	Outer            map[string]string `json:"outer"`
+}
+
+// LayerReport is one layer of protection, from the outside in.
+type LayerReport struct {
+	Type          string            `json:"type"` // encrypted, signed, compressed
+	Form          string            `json:"form"`
+	Cipher        *string           `json:"cipher,omitempty"`
+	Authenticated *bool             `json:"authenticated,omitempty"`
+	Status        *string           `json:"status,omitempty"`
+	Key           *string           `json:"key,omitempty"` // fingerprint of the certificate whose key opened it
+	Recipients    []RecipientReport `json:"recipients,omitempty"`
+}
+
+// RecipientReport is one RecipientInfo.
+type RecipientReport struct {
+	Type         string  `json:"type"`
+	Algorithm    string  `json:"algorithm"`
+	Issuer       *string `json:"issuer"`
+	Serial       *string `json:"serial"`
+	SubjectKeyID *string `json:"subject_key_id,omitempty"`
+	Mine         bool    `json:"mine"`
+}
+
+// SignatureReport is one SignerInfo, judged.
+type SignatureReport struct {
+	Layer       int               `json:"layer"`
+	Covers      string            `json:"covers"`
+	Verdict     string            `json:"verdict"`
+	Checks      ChecksReport      `json:"checks"`
+	Signer      *SignerReport     `json:"signer"`
+	SigningTime SigningTimeReport `json:"signing_time"`
+	Digest      *string           `json:"digest"`
+	Algorithm   *string           `json:"algorithm"`
+}
+
+// ChecksReport holds the axes of a verdict.
+type ChecksReport struct {
+	Integrity  CheckReport `json:"integrity"`
+	Chain      CheckReport `json:"chain"`
+	Revocation CheckReport `json:"revocation"`
+	Address    CheckReport `json:"address"`
+	Time       CheckReport `json:"time"`
+}
+
+// CheckReport is the outcome of one check.
+type CheckReport struct {
+	Status string  `json:"status"`
+	Code   *string `json:"code"`
+	Reason *string `json:"reason"`
+}
+
+// SignerReport is the identity in the signer's certificate.
+type SignerReport struct {
+	Name         *string   `json:"name"`
+	Organization *string   `json:"organization"`
+	Addresses    []string  `json:"addresses"`
+	Validation   *string   `json:"validation"`
+	Issuer       *string   `json:"issuer"`
+	Serial       string    `json:"serial"`
+	Fingerprint  string    `json:"fingerprint"`
+	NotBefore    time.Time `json:"not_before"`
+	NotAfter     time.Time `json:"not_after"`
+}
+
+// SigningTimeReport tells what the signer claims from what an authority proves.
+type SigningTimeReport struct {
+	Claimed  *time.Time `json:"claimed"`
+	Proven   *time.Time `json:"proven"`
+	ProvenBy *string    `json:"proven_by"`
+}
+
+// PartReport is one leaf of the displayed entity.
+type PartReport struct {
+	Type      string  `json:"type"`
+	Filename  *string `json:"filename"`
+	Size      int64   `json:"size"` // octets, decoded
+	Signed    bool    `json:"signed"`
+	Encrypted bool    `json:"encrypted"`
+	Enclosed  bool    `json:"enclosed"`
+}
+
+// WarningReport is something a reader should know that does not decide the verdict.
+type WarningReport struct {
+	Code   string `json:"code"`
+	Reason string `json:"reason"`
+}
+
+// ListLine is what `fetch` and `list` say of one message; its JSON is a contract.
+type ListLine struct {
+	Account    string          `json:"account"`
+	Folder     string          `json:"folder"`
+	UID        uint32          `json:"uid"`
+	MessageID  *string         `json:"message_id"`
+	Date       *time.Time      `json:"date"`
+	From       *string         `json:"from"`
+	Subject    *string         `json:"subject"`
+	Verdict    *string         `json:"verdict"`
+	Encryption *string         `json:"encryption"`
+	Signer     *ListLineSigner `json:"signer"`
+	Size       int64           `json:"size"`
+	Flags      []string        `json:"flags"`
+	Error      *string         `json:"error"`
+}
+
+// ListLineSigner names the signer in a list.
+type ListLineSigner struct {
+	Name        *string `json:"name"`
+	Fingerprint string  `json:"fingerprint"`
+}
+
+// SendResult is what `send` says; its JSON is a contract.
+type SendResult struct {
+	MessageID  string                `json:"message_id"`
+	State      string                `json:"state"` // sent, queued, uncertain; dry-run
+	Timestamp  *time.Time            `json:"timestamp"`
+	Recipients []SendRecipientResult `json:"recipients"`
+}
+
+// SendRecipientResult says how the message was sealed for one recipient, or why it could not be.
+type SendRecipientResult struct {
+	Address       string  `json:"address"`
+	Certificate   *string `json:"certificate"`
+	Cipher        *string `json:"cipher"`
+	KeyManagement *string `json:"key_management"`
+	Reason        *string `json:"reason,omitempty"` // why this cipher
+	Error         *string `json:"error"`
+}
+
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func timeOrNull(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// OutboxLine is what `outbox list` says of one message.
+type OutboxLine struct {
+	ID        string    `json:"id"`
+	Account   string    `json:"account"`
+	MessageID string    `json:"message_id"`
+	Created   time.Time `json:"created"`
+	State     string    `json:"state"` // queued, uncertain, sent (and its copy is not yet in the Sent folder)
+	To        []string  `json:"to"`    // the envelope recipients that are still waiting
+	Attempts  int       `json:"attempts"`
+	Error     *string   `json:"error"` // of the last attempt
+}
+
+// CertificateLine is a certificate in a list.
+type CertificateLine struct {
+	Kind        string    `json:"kind"` // identity, correspondent, anchor
+	Purpose     *string   `json:"purpose"`
+	Subject     string    `json:"subject"`
+	Addresses   []string  `json:"addresses"`
+	Issuer      string    `json:"issuer"`
+	NotAfter    time.Time `json:"not_after"`
+	Fingerprint string    `json:"fingerprint"`
+}
+
+// CertificateReport is what `cert show` says of a certificate.
+type CertificateReport struct {
+	SignerReport
+	Subject      string   `json:"subject"`
+	KeyAlgorithm string   `json:"key_algorithm"`
+	Uses         []string `json:"uses"`
+	Kinds        []string `json:"kinds"` // what the store has it as
+	Trusted      bool     `json:"trusted"`
+	Reason       *string  `json:"reason"` // why it is not trusted
+	Chain        []string `json:"chain"`  // subjects, leaf first
+}
+
+// StampResult is what is known of a timestamp that was made or checked.
+type StampResult struct {
+	Time     time.Time `json:"time"`
+	Accuracy *string   `json:"accuracy"`
+	ProvenBy string    `json:"proven_by"`
+	Policy   string    `json:"policy"`
+	Serial   string    `json:"serial"`
+	Trusted  bool      `json:"trusted"`
+}
+
+// InitResult is what `init` has set up.
+type InitResult struct {
+	Account      string   `json:"account"`
+	Address      string   `json:"address"`
+	Config       string   `json:"config"`
+	Certificates []string `json:"certificates"` // fingerprints of the identities
+	Timestamp    string   `json:"timestamp"`
+	Protected    bool     `json:"protected"` // whether the vault has a passphrase
+	Checked      bool     `json:"checked"`   // whether the servers were tried
+}
+
+// FindingStatus is how one thing that `doctor` looked at is.
+type FindingStatus string
+
+// The statuses of a Finding.
+const (
+	FindingGood    FindingStatus = "good"
+	FindingWarning FindingStatus = "warning"
+	FindingBad     FindingStatus = "bad"
+)
+
+// Finding is one thing that `doctor` looked at.
+type Finding struct {
+	Check  string        `json:"check"`
+	Status FindingStatus `json:"status"`
+	Detail string        `json:"detail"`
+	Hint   *string       `json:"hint"`
+}
+
+// ReadIsGood reports whether `read` ends with 0: the message passed or is unsigned, and could be opened.
+func (r *Report) ReadIsGood() bool {
+	return (r.Verdict == "passed" || r.Verdict == "unsigned") && (r.Encryption == "none" || r.Encryption == "decrypted")
+}

@@ -1,0 +1,295 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/mail"
+	"slices"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/internal/config"
+	"github.com/sealmail/sealmail/mailbox"
+	"github.com/sealmail/sealmail/mailbox/outbox"
+	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/entity"
+	"github.com/sealmail/sealmail/smime/spool"
+)
+
+// SendParams are the words of `send`.
+type SendParams struct {
+	To, Cc, Bcc                    []string
+	Subject                        string
+	Body                           []byte
+	Attach                         []string // files
+	NoEncrypt, NoSign, NoTimestamp bool
+	DryRun                         bool
+}
+
+// Send signs, timestamps, encrypts and sends a message. What was accepted is in the outbox before anything goes out, so
+// that it is neither lost nor doubled. The result is there whenever there is something to tell, also with an error.
+func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
+	a, err := c.account()
+	if err != nil {
+		return nil, err
+	}
+	d, err := c.newDraft(a, p)
+	if err != nil {
+		return nil, err
+	}
+	if p.NoEncrypt && p.NoSign {
+		return nil, usage("send", errors.New("--no-encrypt and --no-sign together leave nothing that protects the message"), "leave out one of them")
+	}
+	v, err := c.mailValidator(nil)
+	if err != nil {
+		return nil, err
+	}
+	seal := sealing{client: c, account: a, draft: d, validator: v}
+	if !p.NoSign {
+		if seal.identity, err = c.signingIdentity(d.From.Address, v, d.Date); err != nil {
+			return nil, err
+		}
+	}
+	if p.NoEncrypt {
+		seal.plan = planClear(d)
+	} else if seal.plan, err = c.planEncryption(d, v, d.Date); err != nil {
+		return nil, err
+	}
+	result := &SendResult{MessageID: d.MessageID, Recipients: seal.plan.results}
+	if err := seal.plan.refused(); err != nil {
+		return result, err
+	}
+	if p.DryRun {
+		result.State = "dry-run"
+		return result, nil
+	}
+	timestamp := a.Timestamp
+	if p.NoTimestamp || p.NoSign {
+		timestamp = config.TimestampOff
+	}
+	if seal.stamp, err = c.sendStamp(a.TSA, timestamp, &seal.timestamp); err != nil {
+		return result, err
+	}
+	entry, box, err := seal.accept(ctx)
+	if err != nil {
+		return result, err
+	}
+	result.Timestamp = seal.timestamp
+	outcome, err := c.deliver(ctx, box, entry.ID, a, outbox.DeliverOptions{Now: c.o.Now()})
+	result.State = string(outcome.State)
+	if err != nil {
+		return result, explainDelivery(entry.ID, result.State, err)
+	}
+	return result, nil
+}
+
+// newDraft checks the words of a message, before anything is signed or sent.
+func (c *Client) newDraft(a config.Account, p SendParams) (*draft, error) {
+	d := &draft{
+		From: &mail.Address{Name: a.DisplayName, Address: a.Address}, Subject: p.Subject, Text: p.Body,
+		Date: c.o.Now().Truncate(time.Second),
+	}
+	for _, group := range []struct {
+		flag   string
+		values []string
+		list   *[]*mail.Address
+	}{{"to", p.To, &d.To}, {"cc", p.Cc, &d.Cc}, {"bcc", p.Bcc, &d.Bcc}} {
+		list, err := parseAddresses(group.flag, group.values)
+		if err != nil {
+			return nil, err
+		}
+		*group.list = list
+	}
+	if len(d.To)+len(d.Cc)+len(d.Bcc) == 0 {
+		return nil, usage("send", errors.New("nobody to send to"), "name somebody with --to, --cc or --bcc")
+	}
+	for _, path := range p.Attach {
+		file, err := openAttachment(path)
+		if err != nil {
+			return nil, err
+		}
+		d.Attachments = append(d.Attachments, file)
+	}
+	d.MessageID = newMessageID(d.From)
+	if _, err := d.header(); err != nil {
+		return nil, usage("send", err, "leave out line breaks and control characters")
+	}
+	return d, nil
+}
+
+// planClear is the plan of a message that is signed only: one for all, blind recipients being in the envelope alone.
+func planClear(d *draft) *plan {
+	a := audience{}
+	p := &plan{}
+	for _, to := range slices.Concat(d.To, d.Cc, d.Bcc) {
+		a.addresses = append(a.addresses, to.Address)
+		p.results = append(p.results, SendRecipientResult{Address: to.Address})
+	}
+	p.audiences = []audience{a}
+	return p
+}
+
+// stampFunc gets a token over a signature value; nil bytes mean that it goes without.
+type stampFunc func(ctx context.Context, signature []byte) ([]byte, error)
+
+// sendStamp is how the account's policy has signatures timestamped; at is set to the time of the token.
+func (c *Client) sendStamp(urls []string, policy config.TimestampPolicy, at **time.Time) (stampFunc, error) {
+	if policy == config.TimestampOff {
+		return nil, nil
+	}
+	path, anchored, err := c.stampPath(nil)
+	if err != nil {
+		return nil, err
+	}
+	if !anchored {
+		return nil, failed("timestamp", errors.New("no authority is trusted for timestamps"), "`sealmail cert trust ROOT.pem --for tsa`, or go on without: --no-timestamp")
+	}
+	s := c.newStamper(urls, path)
+	return func(ctx context.Context, signature []byte) ([]byte, error) {
+		token, err := s.stampBytes(ctx, signature)
+		if err != nil {
+			if policy == config.TimestampPreferred && ctx.Err() == nil {
+				c.o.Say("warning: " + err.Error() + "; sent without a timestamp")
+				return nil, nil
+			}
+			return nil, err
+		}
+		stamped, err := verifyStamp(token, bytes.NewReader(signature), path)
+		if err != nil {
+			return nil, err
+		}
+		if at != nil {
+			*at = &stamped.Time
+		}
+		return token, nil
+	}, nil
+}
+
+// sealing is a message on its way from draft to outbox.
+type sealing struct {
+	client    *Client
+	account   config.Account
+	draft     *draft
+	validator certstore.Validator
+	identity  *certstore.Identity // nil: not signed
+	plan      *plan
+	stamp     stampFunc  // nil: no timestamp
+	timestamp *time.Time // of the token, once there is one
+}
+
+// outboxNote is what the outbox keeps of a message for people.
+type outboxNote struct {
+	Timestamp  *time.Time            `json:"timestamp"`
+	Recipients []SendRecipientResult `json:"recipients"`
+}
+
+// accept seals the message for each audience and puts all into the outbox, as one.
+func (s *sealing) accept(ctx context.Context) (entry outbox.Entry, box *outbox.Outbox, err error) {
+	scheme := smime.HPCipher
+	if !s.encrypted() {
+		scheme = smime.HPClear
+	}
+	payload := spool.New(s.client.spoolOptions())
+	defer func() { err = errors.Join(err, payload.Close()) }()
+	outer, err := s.writePayload(ctx, payload, scheme)
+	if err != nil {
+		return entry, nil, err
+	}
+	if box, err = s.client.outbox(); err != nil {
+		return entry, nil, err
+	}
+	note, err := json.Marshal(outboxNote{Timestamp: s.timestamp, Recipients: s.plan.results})
+	if err != nil {
+		return entry, nil, err
+	}
+	entry = outbox.Entry{Account: s.account.Name, MessageID: s.draft.MessageID, Created: s.client.o.Now(), Note: note, Copy: &outbox.Copy{Folder: sentFolder}}
+	var write []func(io.Writer) error
+	for i, a := range s.plan.audiences {
+		m := outbox.Message{}
+		if len(a.addresses) > 0 {
+			m.Envelope = mailbox.Envelope{From: s.draft.From.Address, To: a.addresses}
+		} else {
+			entry.Copy.Message = i
+		}
+		entry.Messages = append(entry.Messages, m)
+		write = append(write, func(w io.Writer) error { return s.writeMessage(ctx, w, a, outer, payload) })
+	}
+	entry, err = box.Add(ctx, entry, write)
+	if err != nil {
+		return entry, nil, failed("outbox", err, "nothing was sent; mend the disk and send again")
+	}
+	return entry, box, nil
+}
+
+func (s *sealing) encrypted() bool { return len(s.plan.audiences[0].recipients) > 0 }
+
+// writePayload writes what is common to all audiences: the entity with its protected header fields, signed.
+func (s *sealing) writePayload(ctx context.Context, dst io.Writer, scheme smime.HPScheme) (outer entity.Header, err error) {
+	fields, err := s.draft.header()
+	if err != nil {
+		return nil, err
+	}
+	body, w := io.Pipe()
+	composed := make(chan struct{})
+	go func() {
+		defer close(composed)
+		w.CloseWithError(s.draft.writeEntity(ctx, w))
+	}()
+	defer func() {
+		body.Close()
+		<-composed
+	}()
+	payload, outer, err := smime.ProtectHeaders(body, fields, scheme)
+	if err != nil {
+		return nil, failed("send", err, "")
+	}
+	if s.identity == nil {
+		if _, err := io.Copy(dst, payload); err != nil {
+			return nil, storeError(err)
+		}
+		return outer, nil
+	}
+	key, err := s.identity.Signer()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	o := smime.SignOptions{SigningTime: s.draft.Date, Capabilities: cms.OwnCapabilities()}
+	if s.stamp != nil {
+		o.Timestamp = s.stamp
+	}
+	if err := smime.Sign(ctx, dst, payload, smime.Signer{Key: key, Chain: s.identity.Chain}, o); err != nil {
+		return nil, storeError(err)
+	}
+	return outer, nil
+}
+
+// writeMessage writes the whole message for one audience.
+func (s *sealing) writeMessage(ctx context.Context, w io.Writer, a audience, outer entity.Header, payload *spool.Spool) error {
+	if err := smime.WriteOuterHeader(w, outer); err != nil {
+		return err
+	}
+	if !s.encrypted() {
+		_, err := io.Copy(w, contextReader{ctx, payload.Section()})
+		return err
+	}
+	return smime.Encrypt(ctx, w, payload.Section(), a.recipients, smime.EncryptOptions{Cipher: a.cipher.Cipher})
+}
+
+// explainDelivery says where a message is that could not be handed over.
+func explainDelivery(id, state string, err error) error {
+	if state == string(outbox.Uncertain) {
+		return failed("send", fmt.Errorf("the line died before the server's answer: whether message %s is under way is not known: %w", id, err),
+			"ask the recipient; then `sealmail outbox drop "+id+"`, or `sealmail outbox flush --resend-uncertain`")
+	}
+	hint := "it waits in the outbox: `sealmail outbox flush` tries again, `sealmail outbox drop " + id + "` gives it up"
+	var explained *Error
+	if errors.As(explainServer(err), &explained) && explained.Hint != "" {
+		hint = explained.Hint + "; the message waits in the outbox: `sealmail outbox flush`"
+	}
+	return failed("send", err, hint)
+}

@@ -1,0 +1,53 @@
+package client
+
+import (
+	"crypto/x509"
+
+	"github.com/sealmail/sealmail/certstore"
+)
+
+// mailValidator judges certificates of mail: by the anchors in these files and no others, or else by the store's.
+// Issuers that correspondents sent along help to build paths, and are trusted for nothing.
+func (c *Client) mailValidator(files []string) (certstore.Validator, error) {
+	var v certstore.Validator
+	var err error
+	if len(files) > 0 {
+		v.Anchors, err = readCertificates(files)
+	} else {
+		v.Anchors, err = c.anchors(certstore.Mail)
+	}
+	return v, err
+}
+
+// anchorOrigins tells for each anchor in the store whose decision it is, by fingerprint.
+func (c *Client) anchorOrigins() (map[string]certstore.Anchor, error) {
+	anchors, _, err := c.certificates().Anchors(certstore.Mail)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	origins := make(map[string]certstore.Anchor, len(anchors))
+	for _, a := range anchors {
+		origins[certstore.Fingerprint(a.Certificate)] = a
+	}
+	return origins, nil
+}
+
+// signerReport is the identity in a certificate. path is its validated path, or nil.
+func signerReport(cert *x509.Certificate, path []*x509.Certificate, origins map[string]certstore.Anchor) *SignerReport {
+	d := certstore.Describe(cert)
+	r := &SignerReport{
+		Name: orNull(d.Name), Organization: orNull(d.Organization), Addresses: d.Addresses, Issuer: orNull(d.Issuer),
+		Serial: d.Serial, Fingerprint: d.Fingerprint, NotBefore: d.NotBefore, NotAfter: d.NotAfter,
+	}
+	if r.Addresses == nil {
+		r.Addresses = []string{}
+	}
+	if len(path) > 0 {
+		anchor, known := origins[certstore.Fingerprint(path[len(path)-1])]
+		if !known {
+			anchor.Origin = certstore.Private // given by file
+		}
+		r.Validation = orNull(certstore.Validation(cert, anchor))
+	}
+	return r
+}

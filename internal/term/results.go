@@ -1,0 +1,180 @@
+package term
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/sealmail/sealmail/internal/client"
+)
+
+// PrintSend writes what became of a message, recipient by recipient.
+func PrintSend(w io.Writer, r *client.SendResult) error {
+	p := &linePrinter{w: w}
+	switch {
+	case r.State == "dry-run":
+		p.line("nothing was sent; it would be sealed so:")
+	case r.Timestamp != nil:
+		p.line(fmt.Sprintf("%s <%s>, timestamped %s", r.State, Line(r.MessageID), r.Timestamp.UTC().Format(time.RFC3339)))
+	default:
+		p.line(fmt.Sprintf("%s <%s>, without a timestamp", r.State, Line(r.MessageID)))
+	}
+	for _, to := range r.Recipients {
+		switch {
+		case to.Error != nil:
+			p.line(fmt.Sprintf("  %s: %s", Line(to.Address), Line(*to.Error)))
+		case to.Cipher != nil && to.Certificate != nil && to.KeyManagement != nil:
+			p.line(fmt.Sprintf("  %s: %s, key by %s to certificate %.16s…", Line(to.Address), strings.ToUpper(*to.Cipher), *to.KeyManagement, *to.Certificate))
+			if r.State == "dry-run" && to.Reason != nil {
+				p.line("    because " + Line(*to.Reason))
+			}
+		default:
+			p.line(fmt.Sprintf("  %s: not encrypted", Line(to.Address)))
+		}
+	}
+	return p.err
+}
+
+// PrintOutbox writes a table of what is waiting.
+func PrintOutbox(w io.Writer, entries []client.OutboxLine) error {
+	if len(entries) == 0 {
+		_, err := io.WriteString(w, "the outbox is empty\n")
+		return err
+	}
+	rows := [][]string{{"ID", "STATE", "CREATED", "TO", "LAST ERROR"}}
+	for _, e := range entries {
+		problem := ""
+		if e.Error != nil {
+			problem = *e.Error
+		}
+		rows = append(rows, []string{e.ID, e.State, e.Created.UTC().Format("2006-01-02 15:04"), strings.Join(e.To, ", "), problem})
+	}
+	return Table(w, rows)
+}
+
+// PrintListLine writes one message of a folder in one line.
+func PrintListLine(w io.Writer, l client.ListLine) error {
+	p := &linePrinter{w: w}
+	if l.Error != nil {
+		p.line(fmt.Sprintf("%6d  %-13s %s", l.UID, "BROKEN", Line(*l.Error)))
+		return p.err
+	}
+	date := strings.Repeat(" ", 16)
+	if l.Date != nil {
+		date = l.Date.UTC().Format("2006-01-02 15:04")
+	}
+	lock := " "
+	switch optional(l.Encryption) {
+	case "decrypted":
+		lock = "E"
+	case "undecryptable", "failed", "destroyed":
+		lock = "!"
+	}
+	p.line(fmt.Sprintf("%6d  %-13s %s  %s  %-28s  %s", l.UID, strings.ToUpper(optional(l.Verdict)), lock, date, Line(optional(l.From)), Line(optional(l.Subject))))
+	return p.err
+}
+
+func optional(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// PrintHeaders writes the verdict and the header of a message.
+func PrintHeaders(w io.Writer, r *client.Report) error {
+	short := *r
+	short.Text, short.Parts = nil, nil
+	return PrintMessage(w, &short)
+}
+
+// PrintVerified writes the verdict on a file; with several, its name before it, and an empty line between.
+func PrintVerified(w io.Writer, r *client.Report, named, separate bool) error {
+	p := &linePrinter{w: w}
+	if separate {
+		p.line("")
+	}
+	if named {
+		p.line(Line(optional(r.File)) + ":")
+	}
+	if p.err != nil {
+		return p.err
+	}
+	return PrintVerdict(w, r)
+}
+
+// PrintInit writes what was set up.
+func PrintInit(w io.Writer, r *client.InitResult) error {
+	p := &linePrinter{w: w}
+	p.line(fmt.Sprintf("account %s is set up in %s", Line(r.Account), r.Config))
+	for _, c := range r.Certificates {
+		p.line("  certificate " + c)
+	}
+	p.line("  timestamps: " + r.Timestamp)
+	if r.Checked {
+		p.line("  servers: both answered and took the password")
+	} else {
+		p.line("  servers: not tried")
+	}
+	if !r.Protected {
+		p.line("  the vault is unprotected: who reads the disk reads the keys")
+	}
+	return p.err
+}
+
+// PrintFinding writes one line of the doctor, and one more with what to do.
+func PrintFinding(w io.Writer, f client.Finding) error {
+	p := &linePrinter{w: w}
+	p.line(fmt.Sprintf("%-8s %-14s %s", strings.ToUpper(string(f.Status)), f.Check, Line(f.Detail)))
+	if f.Hint != nil {
+		p.line(fmt.Sprintf("%-8s %-14s %s", "", "", Line(*f.Hint)))
+	}
+	return p.err
+}
+
+// PrintCertificates writes a table of certificates.
+func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
+	if len(list) == 0 {
+		_, err := io.WriteString(w, "no certificate\n")
+		return err
+	}
+	rows := [][]string{{"KIND", "NAME", "ADDRESSES", "ISSUER", "VALID TO", "FINGERPRINT"}}
+	for _, c := range list {
+		kind := c.Kind
+		if c.Purpose != nil {
+			kind += " for " + *c.Purpose
+		}
+		rows = append(rows, []string{kind, c.Subject, strings.Join(c.Addresses, ", "), c.Issuer, c.NotAfter.UTC().Format(time.DateOnly), c.Fingerprint[:16] + "…"})
+	}
+	return Table(w, rows)
+}
+
+// PrintCertificate writes all that a certificate says.
+func PrintCertificate(w io.Writer, c client.CertificateReport) error {
+	p := &linePrinter{w: w}
+	trust := "trusted for mail"
+	if !c.Trusted {
+		trust = "NOT TRUSTED for mail: " + optional(c.Reason)
+	}
+	for _, field := range [][2]string{
+		{"subject", c.Subject}, {"name", optional(c.Name)}, {"organization", optional(c.Organization)}, {"addresses", strings.Join(c.Addresses, ", ")},
+		{"issuer", optional(c.Issuer)}, {"valid", c.NotBefore.UTC().Format(time.RFC3339) + " to " + c.NotAfter.UTC().Format(time.RFC3339)},
+		{"key", c.KeyAlgorithm}, {"uses", strings.Join(c.Uses, ", ")}, {"serial", c.Serial}, {"fingerprint", c.Fingerprint},
+		{"in the store", strings.Join(c.Kinds, ", ")}, {"trust", trust}, {"chain", strings.Join(c.Chain, "  <  ")},
+	} {
+		if field[1] != "" {
+			p.line(fmt.Sprintf("%-13s %s", field[0], Line(field[1])))
+		}
+	}
+	return p.err
+}
+
+// StampWords says when something existed, and who proves it.
+func StampWords(r *client.StampResult) string {
+	words := fmt.Sprintf("existed at %s, proven by %s (serial %s)", r.Time.UTC().Format(time.RFC3339), Line(r.ProvenBy), r.Serial)
+	if !r.Trusted {
+		words += "; this authority was not checked against an anchor"
+	}
+	return words
+}
