@@ -47,6 +47,7 @@ type draft struct {
 	signature   cms.AlgorithmIdentifier
 	attributes  []cms.Attribute // nil: none
 	unsorted    bool            // send the attributes as they are
+	rawTypes    bool            // make unknown attribute types larger than an int
 	keyID       bool
 	signed      []byte // if set, what is signed instead of the right thing
 	value       []byte // if set, the signature value
@@ -112,7 +113,14 @@ func (d *draft) set() []byte {
 	for _, a := range d.attributes {
 		members = append(members, marshal(func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1ObjectIdentifier(a.Type)
+				if d.rawTypes && a.Type[0] == 2 {
+					b.AddASN1(cbasn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) {
+						b.AddBytes(bytes.Repeat([]byte{0xff}, 19))
+						b.AddUint8(uint8(a.Type[2]))
+					})
+				} else {
+					b.AddASN1ObjectIdentifier(a.Type)
+				}
 				b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(slices.Concat(a.Values...)) })
 			})
 		}))
