@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"github.com/sealmail/sealmail/internal/peertest"
+)
+
+// asProgram, in the environment, makes the test binary run as sealmail: tests then have a process of its own to run,
+// to time, and to kill.
+const asProgram = "SEALMAIL_TEST_AS_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := run(ctx, programEnvironment(), os.Args[1:])
+		stop()
+		os.Exit(code)
+	}
+	peertest.Main(m)
+}
+
+// programEnvironment is the environment of the test binary as a program.
+func programEnvironment() environment { return systemEnvironment() }
+
+// program returns a command that runs sealmail in a process of its own. It finds no home, no passphrase and no terminal
+// but those that args and env give.
+func program(t testing.TB, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), exe, args...)
+	cmd.Env = append([]string{asProgram + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + os.TempDir()}, env...)
+	return cmd
+}
