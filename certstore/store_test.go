@@ -1,0 +1,338 @@
+package certstore_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/vault"
+	"github.com/sealmail/sealmail/internal/safeio"
+	"github.com/sealmail/sealmail/smime/cms"
+)
+
+// home is a store with its vault, which has a passphrase.
+type home struct {
+	dir   string
+	vault *vault.Vault
+	store *certstore.Store
+}
+
+func newHome(t testing.TB, disk safeio.Disk) *home {
+	t.Helper()
+	dir := t.TempDir()
+	v, err := vault.Create(context.Background(), safeio.Disk{}, filepath.Join(dir, "vault.json"),
+		vault.Protection{Passphrase: []byte("x"), Scrypt: vault.Scrypt{N: 1 << 10, R: 8, P: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &home{dir: dir, vault: v, store: certstore.New(filepath.Join(dir, "certificates"), disk, v)}
+}
+
+func (h *home) path(elem ...string) string {
+	return filepath.Join(append([]string{h.dir, "certificates"}, elem...)...)
+}
+
+func (h *home) addIdentity(t testing.TB, nodes ...*node) *certstore.Identity {
+	t.Helper()
+	identity, err := h.store.AddIdentity(context.Background(), pair(nodes...), "", "test", now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identity
+}
+
+func (h *home) addCorrespondent(t testing.TB, capabilities cms.Capabilities, nodes ...*node) {
+	t.Helper()
+	c := certstore.Correspondent{Chain: certs(nodes...), Source: "test", FirstSeen: now(), Capabilities: capabilities, CapabilitiesAt: now()}
+	if _, err := h.store.AddCorrespondent(c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h *home) trust(t testing.TB, n *node, purposes ...certstore.Purpose) {
+	t.Helper()
+	if err := h.store.Trust(certstore.Anchor{Certificate: n.cert, Added: now()}, purposes...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestIdentities(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	root := issue(t, nil, "root", newKey(t), asCA(nil))
+	older := issue(t, root, "older", newKey(t), func(c *x509.Certificate) { c.NotBefore = c.NotBefore.AddDate(0, 0, -1) })
+	newer := issue(t, root, "newer", newRSAKey(t), nil)
+	renewed := issue(t, root, "renewed", newer.key, func(c *x509.Certificate) { c.NotBefore = now() })
+	for _, n := range []*node{older, newer, renewed} {
+		h.addIdentity(t, n, root)
+	}
+	h.addIdentity(t, newer, root) // a second time changes nothing
+
+	again := certstore.New(h.path(), safeio.Disk{}, h.vault)
+	identities, problems, err := again.Identities()
+	if err != nil || len(problems) != 0 {
+		t.Fatal(err, problems)
+	}
+	var names []string
+	for _, i := range identities {
+		names = append(names, i.Certificate().Subject.CommonName)
+		if len(i.Chain) != 2 || i.Source != "test" || !i.Added.Equal(now()) {
+			t.Errorf("%+v", i)
+		}
+		signer, err := i.Signer()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !i.Certificate().PublicKey.(interface{ Equal(crypto.PublicKey) bool }).Equal(signer.Public()) {
+			t.Errorf("%s has another's key", names[len(names)-1])
+		}
+	}
+	if want := []string{"renewed", "newer", "older"}; !slices.Equal(names, want) {
+		t.Errorf("order %q, want %q", names, want)
+	}
+	if entries, err := h.vault.Entries(); err != nil || len(entries) != 2 {
+		t.Errorf("%d private keys in the vault for two (%v)", len(entries), err)
+	}
+	h.vault.Lock()
+	identities, _, err = again.Identities()
+	if err != nil || len(identities) != 3 {
+		t.Fatalf("%d identities while the vault is locked, %v", len(identities), err)
+	}
+	if _, err := identities[0].PrivateKey(); !errors.Is(err, vault.ErrLocked) {
+		t.Errorf("key while the vault is locked: %v", err)
+	}
+	if _, err := h.store.AddIdentity(t.Context(), certstore.KeyPair{Key: root.key, Chain: certs(older)}, "", "", now()); !errors.Is(err, certstore.ErrKeyMismatch) {
+		t.Errorf("another's key: %v", err)
+	}
+}
+
+// TestPrivateKeysAreNotInTheFolder looks for them there.
+func TestPrivateKeysAreNotInTheFolder(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	h.addIdentity(t, issue(t, nil, "alice", newKey(t), nil))
+	err := filepath.WalkDir(h.path(), func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		if strings.Contains(string(readFile(t, path)), "PRIVATE") {
+			t.Errorf("%s holds a private key", path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCorrespondents(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	root := issue(t, nil, "root", newKey(t), asCA(nil))
+	bob := issue(t, root, "bob", newKey(t), forMail("bob@example.org", nil))
+	first := certstore.Correspondent{Chain: certs(bob), Source: "first mail", FirstSeen: now()}
+	if added, err := h.store.AddCorrespondent(first); err != nil || !added {
+		t.Fatal(added, err)
+	}
+	second := certstore.Correspondent{Chain: certs(bob, root), Source: "second mail", FirstSeen: now().AddDate(0, 1, 0),
+		Capabilities: cms.OwnCapabilities(), CapabilitiesAt: now().AddDate(0, 1, 0)}
+	if added, err := h.store.AddCorrespondent(second); err != nil || added {
+		t.Fatal(added, err)
+	}
+	// An older announcement does not replace a newer one.
+	third := first
+	third.Capabilities, third.CapabilitiesAt = cms.Capabilities{}, now()
+	if _, err := h.store.AddCorrespondent(third); err != nil {
+		t.Fatal(err)
+	}
+	all, problems, err := h.store.Correspondents()
+	if err != nil || len(problems) != 0 || len(all) != 1 {
+		t.Fatal(all, problems, err)
+	}
+	got := all[0]
+	if got.Source != "first mail" || !got.FirstSeen.Equal(now()) || len(got.Chain) != 2 {
+		t.Errorf("%+v", got)
+	}
+	if capabilities, known := got.KnownCapabilities(); !known || !capabilities.Supports(cms.AES256GCM) {
+		t.Errorf("capabilities %v, %v", capabilities, known)
+	}
+}
+
+func TestAnchors(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	if anchors, _, err := h.store.Anchors(certstore.Mail); err != nil || len(anchors) != 0 {
+		t.Fatalf("a fresh store trusts %d (%v)", len(anchors), err)
+	}
+	a, b := issue(t, nil, "a", newKey(t), asCA(nil)), issue(t, nil, "b", newKey(t), asCA(nil))
+	h.trust(t, a, certstore.Mail, certstore.TimeStamping)
+	if err := h.store.Trust(certstore.Anchor{Certificate: b.cert, Origin: certstore.Local, Added: now()}, certstore.Server); err != nil {
+		t.Fatal(err)
+	}
+	wantAnchors := func(purpose certstore.Purpose, want ...*node) {
+		t.Helper()
+		anchors, problems, err := h.store.Anchors(purpose)
+		if err != nil || len(problems) != 0 || len(anchors) != len(want) {
+			t.Fatalf("%s: %d anchors, %v, %v", purpose, len(anchors), problems, err)
+		}
+		for i := range want {
+			if !anchors[i].Certificate.Equal(want[i].cert) {
+				t.Errorf("%s: another anchor", purpose)
+			}
+		}
+	}
+	wantAnchors(certstore.Mail, a)
+	wantAnchors(certstore.TimeStamping, a)
+	wantAnchors(certstore.Server, b)
+	if anchors, _, _ := h.store.Anchors(certstore.Server); anchors[0].Origin != certstore.Local {
+		t.Errorf("origin %q", anchors[0].Origin)
+	}
+	if err := h.store.Distrust(certstore.Fingerprint(a.cert), certstore.Mail); err != nil {
+		t.Fatal(err)
+	}
+	wantAnchors(certstore.Mail)
+	wantAnchors(certstore.TimeStamping, a)
+	if err := h.store.Distrust(certstore.Fingerprint(a.cert), certstore.Mail); !errors.Is(err, certstore.ErrNotFound) {
+		t.Errorf("distrusted twice: %v", err)
+	}
+	for _, fingerprint := range []string{"", "../../vault", strings.Repeat("A", 64)} {
+		if err := h.store.Distrust(fingerprint, certstore.Mail); !errors.Is(err, certstore.ErrNotFound) {
+			t.Errorf("Distrust(%q): %v", fingerprint, err)
+		}
+	}
+	if err := h.store.Trust(certstore.Anchor{Certificate: a.cert}, "everything"); err == nil {
+		t.Error("trusted for an unknown purpose")
+	}
+	if _, _, err := h.store.Anchors("../mail"); err == nil {
+		t.Error("listed an unknown purpose")
+	}
+}
+
+// TestUnreadableAnchors: no list of anchors is an error and not an empty list.
+func TestUnreadableAnchors(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	h.trust(t, issue(t, nil, "a", newKey(t), asCA(nil)), certstore.Mail)
+	t.Run("a file in place of the folder", func(t *testing.T) {
+		if err := os.RemoveAll(h.path("anchors", "tsa")); err != nil {
+			t.Fatal(err)
+		}
+		write(t, h.path("anchors", "tsa"), nil)
+		if _, _, err := h.store.Anchors(certstore.TimeStamping); err == nil {
+			t.Error("no error")
+		}
+	})
+	t.Run("no permission", func(t *testing.T) {
+		if os.Getuid() == 0 || runtime.GOOS == "windows" {
+			t.Skip("this user may read everything")
+		}
+		dir := h.path("anchors", "mail")
+		if err := os.Chmod(dir, 0); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Chmod(dir, 0o700)
+		if _, _, err := h.store.Validator(certstore.Mail); err == nil {
+			t.Error("no error")
+		}
+	})
+}
+
+// TestOddFiles: each is reported, and none costs the others anything.
+func TestOddFiles(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	root := issue(t, nil, "root", newKey(t), asCA(nil))
+	alice := issue(t, root, "alice", newKey(t), forMail("alice@example.org", nil))
+	bob := issue(t, root, "bob", newKey(t), forMail("bob@example.org", nil))
+	h.trust(t, root, certstore.Mail)
+	h.addIdentity(t, alice)
+	h.addCorrespondent(t, nil, bob)
+	other := strings.Repeat("0", 64)
+	for _, path := range []string{"correspondents", "anchors/mail"} {
+		write(t, h.path(path, other+".pem"), certstore.EncodeCertificates(bob.cert)) // not its name
+		write(t, h.path(path, strings.Repeat("1", 64)+".pem"), []byte("odd"))
+		write(t, h.path(path, "notes.txt"), nil)
+		write(t, h.path(path, ".sealmail-1.tmp"), nil) // what a kill leaves behind is nothing to speak of
+	}
+	for _, name := range []string{other, "x"} {
+		if err := os.Mkdir(h.path("identities", name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	identities, problems, err := h.store.Identities()
+	if err != nil || len(identities) != 1 || len(problems) != 2 {
+		t.Errorf("identities: %d, %v, %v", len(identities), problems, err)
+	}
+	correspondents, problems, err := h.store.Correspondents()
+	if err != nil || len(correspondents) != 1 || len(problems) != 3 {
+		t.Errorf("correspondents: %d, %v, %v", len(correspondents), problems, err)
+	}
+	anchors, problems, err := h.store.Anchors(certstore.Mail)
+	if err != nil || len(anchors) != 1 || len(problems) != 3 {
+		t.Errorf("anchors: %d, %v, %v", len(anchors), problems, err)
+	}
+	for _, p := range problems {
+		if p.Path == "" || p.Err == nil || strings.Contains(p.Error(), "\n") {
+			t.Errorf("problem %q", p.Error())
+		}
+	}
+	write(t, h.path("correspondents", certstore.Fingerprint(bob.cert)+".json"), []byte(`{"version": 9}`))
+	if correspondents, problems, err = h.store.Correspondents(); err != nil || len(correspondents) != 0 || len(problems) != 4 {
+		t.Errorf("metadata of a newer kind: %d, %v, %v", len(correspondents), problems, err)
+	}
+}
+
+// TestStoreFaults makes every single step of adding fail, one after the other. There is then either nothing or all of
+// it, and trying again works.
+func TestStoreFaults(t *testing.T) {
+	alice := issue(t, nil, "alice", newKey(t), forMail("alice@example.org", nil))
+	add := func(h *home) error {
+		if _, err := h.store.AddIdentity(context.Background(), pair(alice), "", "", now()); err != nil {
+			return err
+		}
+		if _, err := h.store.AddCorrespondent(certstore.Correspondent{Chain: certs(alice)}); err != nil {
+			return err
+		}
+		return h.store.Trust(certstore.Anchor{Certificate: alice.cert}, certstore.Mail)
+	}
+	errFault := errors.New("no space left")
+	for step := 0; ; step++ {
+		count := 0
+		h := newHome(t, safeio.Disk{Before: func(op, path string) error {
+			if count++; count == step {
+				return fmt.Errorf("%w: step %d", errFault, step)
+			}
+			return nil
+		}})
+		err := add(h)
+		if step > 0 && err == nil {
+			if step <= 20 {
+				t.Fatalf("only %d steps", step)
+			}
+			return
+		}
+		if step > 0 && !errors.Is(err, errFault) {
+			t.Fatalf("step %d: %v", step, err)
+		}
+		for _, list := range []func() ([]certstore.Problem, error){
+			func() ([]certstore.Problem, error) { _, p, err := h.store.Identities(); return p, err },
+			func() ([]certstore.Problem, error) { _, p, err := h.store.Correspondents(); return p, err },
+			func() ([]certstore.Problem, error) { _, p, err := h.store.Anchors(certstore.Mail); return p, err },
+		} {
+			// An identity's folder may be there without its chain: it is reported, and replaced below.
+			if problems, err := list(); err != nil || len(problems) > 1 {
+				t.Fatalf("step %d: %v, %v", step, problems, err)
+			}
+		}
+		if err := add(h); err != nil {
+			t.Fatalf("step %d, again: %v", step, err)
+		}
+		identities, problems, err := h.store.Identities()
+		if err != nil || len(identities) != 1 || len(problems) != 0 {
+			t.Fatalf("step %d, again: %d identities, %v, %v", step, len(identities), problems, err)
+		}
+	}
+}
