@@ -60,10 +60,17 @@ func TestOpenReadsOpenSSLSigned(t *testing.T) {
 		} {
 			in := filepath.Join(dir, file)
 			writeFile(t, in, []byte(body))
-			for _, flags := range [][]string{
-				{}, {"-stream"}, {"-nodetach"}, {"-nodetach", "-stream"}, {"-crlfeol"}, {"-binary", "-nodetach"}, {"-noattr"}, {"-keyid"},
-				{"-outform", "DER", "-nodetach"}, {"-outform", "PEM", "-nodetach"},
-			} {
+			variants := [][]string{{}, {"-nodetach", "-stream"}}
+			if name == "p256" && file == "entity" {
+				variants = append(variants, [][]string{
+					{"-stream"}, {"-nodetach"}, {"-crlfeol"}, {"-binary", "-nodetach"}, {"-noattr"}, {"-keyid"},
+					{"-outform", "DER", "-nodetach"}, {"-outform", "PEM", "-nodetach"},
+				}...)
+			}
+			if name == "p384" && file != "entity" {
+				continue
+			}
+			for _, flags := range variants {
 				t.Run(name+" "+file+strings.Join(flags, ""), func(t *testing.T) {
 					args := append([]string{"cms", "-sign", "-md", "sha256", "-in", in, "-signer", filepath.Join(dir, "cert.pem"), "-inkey", filepath.Join(dir, "key.pem")}, flags...)
 					out := peertest.Run(t, "openssl", args...)
@@ -127,10 +134,13 @@ func TestOpenReadsOpenSSLEncrypted(t *testing.T) {
 		for file, body := range map[string]string{"entity": plainEntity, "text": "just text\r\n"} {
 			in := filepath.Join(dir, file)
 			writeFile(t, in, []byte(body))
-			for _, flags := range [][]string{
-				{"-aes-256-cbc"}, {"-aes128", "-stream"}, {"-aes-256-gcm"}, {"-aes-128-gcm", "-stream"}, {"-aes256", "-keyid"},
-				{"-aes-256-gcm", "-outform", "DER"}, {"-aes-256-cbc", "-outform", "PEM"},
-			} {
+			variants := [][]string{{"-aes-256-cbc"}, {"-aes-128-gcm", "-stream"}}
+			if file == "entity" {
+				variants = append(variants, [][]string{
+					{"-aes128", "-stream"}, {"-aes-256-gcm"}, {"-aes256", "-keyid"}, {"-aes-256-gcm", "-outform", "DER"}, {"-aes-256-cbc", "-outform", "PEM"},
+				}...)
+			}
+			for _, flags := range variants {
 				t.Run(name+" "+file+strings.Join(flags, ""), func(t *testing.T) {
 					args := append([]string{"cms", "-encrypt", "-in", in}, flags...)
 					args = append(args, filepath.Join(other, "cert.pem"), filepath.Join(dir, "cert.pem"))
