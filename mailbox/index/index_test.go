@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -164,16 +165,38 @@ func TestSaveIsAtomic(t *testing.T) {
 	}
 }
 
-func FuzzLoad(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "x")
-	x := open(f, safeio.Disk{}, path, testKey)
-	if err := x.Save(testState(1)); err != nil {
-		f.Fatal(err)
+var update = flag.Bool("update", false, "write testdata anew")
+
+// golden is an index that an earlier version saved.
+func golden(t testing.TB) (x *Index, data []byte) {
+	t.Helper()
+	x = open(t, safeio.Disk{}, filepath.Join("testdata", "index-v1"), testKey)
+	if *update {
+		if err := x.Save(testState(2)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	good, err := os.ReadFile(path)
+	data, err := os.ReadFile(x.path)
 	if err != nil {
-		f.Fatal(err)
+		t.Fatal(err)
 	}
+	return x, data
+}
+
+// TestFormat keeps the format what it is: the next version must read what this one saved.
+func TestFormat(t *testing.T) {
+	x, _ := golden(t)
+	got, err := x.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(testState(2), got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	x, good := golden(f)
 	f.Add(good)
 	f.Add(good[:header+nonceLen])
 	f.Add([]byte(magic))
