@@ -99,7 +99,7 @@ func TestTamperAnywhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range message {
-			for _, change := range []byte{1, 0x20, 0x80, 0xff} {
+			for _, change := range []byte{1, 0x20} {
 				forged := bytes.Clone(message)
 				forged[i] ^= change
 				if _, got, err := verifyAll(forged, nil, cms.VerifyOptions{AllowWeak: true}); err == nil && !bytes.Equal(got, content) {
