@@ -209,30 +209,35 @@ func (c *Client) mailboxOptions(e mailbox.Endpoint, a config.Account, password m
 
 // dialStore connects to the account's mail.
 func (c *Client) dialStore(ctx context.Context, a config.Account) (mailbox.Store, error) {
-	password, err := c.password(ctx, a)
+	o, err := c.serverOptions(ctx, a, a.IMAP)
 	if err != nil {
 		return nil, err
 	}
-	roots, err := c.serverRoots()
-	if err != nil {
-		return nil, err
-	}
-	s, err := c.o.DialStore(ctx, c.mailboxOptions(a.IMAP, a, password, roots))
+	s, err := c.o.DialStore(ctx, o)
 	return s, explainServer(err)
 }
 
 // dialSubmitter connects to where the account's mail is sent.
 func (c *Client) dialSubmitter(ctx context.Context, a config.Account) (mailbox.Submitter, error) {
-	password, err := c.password(ctx, a)
+	o, err := c.serverOptions(ctx, a, a.SMTP)
 	if err != nil {
 		return nil, err
+	}
+	s, err := c.o.DialSubmitter(ctx, o)
+	return s, explainServer(err)
+}
+
+// serverOptions is how to reach one of the account's servers.
+func (c *Client) serverOptions(ctx context.Context, a config.Account, e mailbox.Endpoint) (mailbox.Options, error) {
+	password, err := c.password(ctx, a)
+	if err != nil {
+		return mailbox.Options{}, err
 	}
 	roots, err := c.serverRoots()
 	if err != nil {
-		return nil, err
+		return mailbox.Options{}, err
 	}
-	s, err := c.o.DialSubmitter(ctx, c.mailboxOptions(a.SMTP, a, password, roots))
-	return s, explainServer(err)
+	return c.mailboxOptions(e, a, password, roots), nil
 }
 
 // explainServer adds what a person can do about an error of a mail server.
