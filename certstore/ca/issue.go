@@ -155,8 +155,8 @@ var (
 	oidDocumentSigning = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36} // RFC 9336
 )
 
-// setUsages sets key usage and extended key usage by purpose and kind of key (RFC 8550 section 4.4, RFC 5480 section 3,
-// RFC 8410 section 5).
+// setUsages sets key usage and extended key usage by purpose and kind of key (RFC 8550 section 4.4; RFC 8813 section 3
+// for EC keys, which never get keyEncipherment; RFC 8410 section 5).
 func setUsages(t *x509.Certificate, p Profile, public crypto.PublicKey) error {
 	encryption := x509.KeyUsageKeyEncipherment
 	switch public.(type) {
