@@ -27,9 +27,6 @@ var (
 	oidCofactorDHSHA256KDF = asn1.ObjectIdentifier{1, 3, 132, 1, 14, 1}
 	oidCofactorDHSHA384KDF = asn1.ObjectIdentifier{1, 3, 132, 1, 14, 2}
 	oidCofactorDHSHA512KDF = asn1.ObjectIdentifier{1, 3, 132, 1, 14, 3}
-	oidCurveP256           = asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}
-	oidCurveP384           = asn1.ObjectIdentifier{1, 3, 132, 0, 34}
-	oidCurveP521           = asn1.ObjectIdentifier{1, 3, 132, 0, 35}
 
 	// Key wrap: RFC 3565 section 4.1.
 	oidAES128Wrap = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 5}

@@ -85,16 +85,14 @@ func keyWrapByOID(oid asn1.ObjectIdentifier) (keyWrap, bool) {
 	return keyWrap{}, false
 }
 
-// agreementCurves are the curves that a sender may use. pointSize is the length of an uncompressed point.
+// agreementCurves are the curves that a sender may use, told apart by the length of an uncompressed point.
 var agreementCurves = []struct {
-	curve     ecdh.Curve
-	oid       asn1.ObjectIdentifier
 	pointSize int
 	name      string
 }{
-	{ecdh.P256(), oidCurveP256, 65, "p256"},
-	{ecdh.P384(), oidCurveP384, 97, "p384"},
-	{ecdh.P521(), oidCurveP521, 133, "p521"},
+	{65, "p256"},
+	{97, "p384"},
+	{133, "p521"},
 }
 
 // Type returns KeyAgreement.

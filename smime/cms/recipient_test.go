@@ -43,7 +43,7 @@ func TestKeyAgreementWithUKM(t *testing.T) {
 		}
 		e := cbcEnvelope(t, pad([]byte("text")))
 		e.recipients = [][]byte{element(0xa1, element(0x02, []byte{3}),
-			element(0xa0, element(0xa1, element(0x30, oidElement(t, oidECPublicKey), oidElement(t, oidCurveP384)),
+			element(0xa0, element(0xa1, element(0x30, oidElement(t, oidECPublicKey), oidElement(t, asn1.ObjectIdentifier{1, 3, 132, 0, 34})),
 				element(0x03, []byte{0}, ephemeral.PublicKey().Bytes()))),
 			sentUKM,
 			element(0x30, oidElement(t, oidCofactorDHSHA512KDF), wrapDER),
