@@ -1,7 +1,6 @@
 package certstore
 
 import (
-	"bytes"
 	"crypto/x509"
 	"fmt"
 	"path/filepath"
@@ -129,9 +128,4 @@ func (s *Store) readCorrespondent(fingerprint string) (Correspondent, error) {
 func (s *Store) correspondentPaths(fingerprint string) (pemPath, metaPath string) {
 	base := filepath.Join(s.dir, correspondentsDir, fingerprint)
 	return base + ".pem", base + ".json"
-}
-
-// IssuersIn returns those certificates that are not the leaf: what may stand behind it in a chain.
-func IssuersIn(bag []*x509.Certificate, leaf *x509.Certificate) []*x509.Certificate {
-	return slices.DeleteFunc(slices.Clone(bag), func(c *x509.Certificate) bool { return bytes.Equal(c.Raw, leaf.Raw) })
 }

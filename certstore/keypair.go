@@ -71,6 +71,11 @@ func orderChain(leaf *x509.Certificate, pool []*x509.Certificate) []*x509.Certif
 	return chain
 }
 
+// IssuersIn returns the issuers of a certificate, the nearest first, as far as the bag has them.
+func IssuersIn(bag []*x509.Certificate, leaf *x509.Certificate) []*x509.Certificate {
+	return orderChain(leaf, bag)[1:]
+}
+
 func issuerIn(c *x509.Certificate, pool []*x509.Certificate) (issuer *x509.Certificate) {
 	for _, candidate := range pool {
 		if !bytes.Equal(candidate.RawSubject, c.RawIssuer) {

@@ -73,15 +73,17 @@ type Bundle struct {
 	Keys         []crypto.PrivateKey
 }
 
-// KeyPairs joins each key with its certificate and that one's issuers as far as the bundle has them. Keys without
-// a certificate are left out; rest holds the certificates that belong to no key's chain.
+// KeyPairs joins each key with its certificate and that one's issuers as far as the bundle has them. A key with several
+// certificates makes as many pairs. Keys without a certificate are left out; rest holds the certificates that belong
+// to no key's chain.
 func (b Bundle) KeyPairs() (pairs []KeyPair, rest []*x509.Certificate) {
-	used := make(map[string]bool)
+	used, leaves := make(map[string]bool), make(map[string]bool)
 	for _, key := range b.Keys {
 		for _, c := range b.Certificates {
-			if !matchesKey(c, key) {
+			if leaves[string(c.Raw)] || !matchesKey(c, key) {
 				continue
 			}
+			leaves[string(c.Raw)] = true
 			chain := orderChain(c, b.Certificates)
 			for _, link := range chain {
 				used[string(link.Raw)] = true

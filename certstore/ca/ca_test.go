@@ -278,6 +278,14 @@ func TestNames(t *testing.T) {
 	if c.Subject.CommonName != "jörg@bücher.example" {
 		t.Errorf("name %q", c.Subject.CommonName)
 	}
+	long := strings.Repeat("x", 60) + "@example.org"
+	c = issue(t, a, ca.Profile{Purpose: ca.Mail, Key: ca.P256, Emails: []string{long}}).Certificate()
+	if c.Subject.String() != "" || !certstore.MatchAddress(c, long) {
+		t.Errorf("%q, %q", c.Subject, certstore.Addresses(c))
+	}
+	if _, err := (certstore.Validator{Anchors: []*x509.Certificate{a.Root()}}).Path(c, []*x509.Certificate{a.Issuing()}, certstore.SignMail, now()); err != nil {
+		t.Errorf("without a subject: %v", err)
+	}
 	for name, p := range map[string]ca.Profile{
 		"no address":         {Purpose: ca.Mail, Key: ca.P256, Name: "Alice"},
 		"no host":            {Purpose: ca.TLS, Key: ca.P256, Emails: []string{"a@example.org"}},
@@ -301,7 +309,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if records, err := a.Records(); err != nil || len(records) != 1 {
+	if records, err := a.Records(); err != nil || len(records) != 2 {
 		t.Errorf("%d records, %v", len(records), err)
 	}
 }

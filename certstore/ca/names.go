@@ -21,8 +21,10 @@ var (
 	oidSmtpUTF8Mailbox = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 9} // RFC 9598
 )
 
-// maxNames bounds the names in one certificate.
-const maxNames = 100
+const (
+	maxNames = 100 // in one certificate
+	maxText  = 64  // characters: RFC 5280 appendix A.1, ub-common-name and ub-organization-name
+)
 
 // setNames sets subject and subjectAltName. What was stated wins over what the request asks for.
 func setNames(t *x509.Certificate, p Profile) error {
@@ -46,14 +48,12 @@ func setNames(t *x509.Certificate, p Profile) error {
 		return err
 	}
 	for _, fallback := range [][]string{emails, hosts} {
-		if name == "" && len(fallback) > 0 {
+		// An address that is too long for a common name stands in subjectAltName alone.
+		if name == "" && len(fallback) > 0 && utf8.RuneCountInString(fallback[0]) <= maxText {
 			name = fallback[0]
 		}
 	}
-	if name = strings.TrimSpace(name); name == "" {
-		return fmt.Errorf("%w: it names nobody", ErrProfile)
-	}
-	// RFC 5280 appendix A.1, ub-common-name and ub-organization-name.
+	name = strings.TrimSpace(name)
 	if err := checkText("name", name); err != nil {
 		return err
 	}
@@ -64,16 +64,20 @@ func setNames(t *x509.Certificate, p Profile) error {
 		}
 		t.Subject.Organization = []string{p.Organization}
 	}
+	empty := name == "" && p.Organization == ""
 	if san != nil {
-		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: oidSubjectAltName, Value: san})
+		// RFC 5280 section 4.2.1.6: critical where the subject is empty.
+		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: oidSubjectAltName, Critical: empty, Value: san})
+	} else if empty {
+		return fmt.Errorf("%w: it names nobody", ErrProfile)
 	}
 	return nil
 }
 
 // checkText refuses names that are too long, or that hold what could make them look like others.
 func checkText(what, text string) error {
-	if utf8.RuneCountInString(text) > 64 {
-		return fmt.Errorf("%w: its %s has more than 64 characters", ErrProfile, what)
+	if utf8.RuneCountInString(text) > maxText {
+		return fmt.Errorf("%w: its %s has more than %d characters", ErrProfile, what, maxText)
 	}
 	for _, r := range text {
 		if r == utf8.RuneError || r < ' ' || r >= 0x7f && r < 0xa0 {

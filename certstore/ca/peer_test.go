@@ -120,3 +120,30 @@ func strongKey(key crypto.PublicKey) bool {
 	}
 	return false
 }
+
+// TestNSS imports an identity into the certificate store that Thunderbird uses, and has it judged there.
+func TestNSS(t *testing.T) {
+	peertest.Command(t, "pk12util")
+	peertest.Command(t, "certutil")
+	a, dir := newAuthority(t, nil)
+	db, file, password := "sql:"+t.TempDir(), filepath.Join(t.TempDir(), "alice.p12"), filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	peertest.Run(t, "certutil", "-N", "-d", db, "--empty-password")
+	peertest.Run(t, "certutil", "-A", "-d", db, "-n", "root", "-t", ",C,", "-i", filepath.Join(dir, "root.pem"))
+	for _, key := range []ca.KeyType{ca.P256, ca.RSA2048} {
+		name := "alice-" + string(key) + "@example.org"
+		data, err := certstore.EncodePKCS12(issue(t, a, ca.Profile{Purpose: ca.Mail, Key: key, Emails: []string{name}}).KeyPair(), "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		peertest.Run(t, "pk12util", "-i", file, "-d", db, "-K", "", "-w", password)
+		for _, usage := range []string{"S", "R"} { // e-mail signer, e-mail recipient
+			peertest.Run(t, "certutil", "-V", "-d", db, "-u", usage, "-b", "261121100000Z", "-n", name)
+		}
+	}
+}
