@@ -268,17 +268,15 @@ func TestAlteredSigned(t *testing.T) {
 		in := []byte(outerHeader + sign(t, plainEntity, alice(), smime.SignOptions{Form: form, SigningTime: testTime}))
 		held := 0
 		for i := range in {
-			for _, bit := range []byte{0x01, 0x20, 0x80} {
-				altered := bytes.Clone(in)
-				altered[i] ^= bit
-				held += checkSigned(t, altered)
+			altered := bytes.Clone(in)
+			altered[i] ^= 1 << (i % 8)
+			held += checkSigned(t, altered)
+			if i%3 == 0 {
+				checkSigned(t, in[:i])
 			}
 		}
-		if held == 0 || held > len(in) {
-			t.Errorf("%v: %d of %d alterations left the signature intact", form, held, 3*len(in))
-		}
-		for i := range in {
-			checkSigned(t, in[:i])
+		if held == 0 || held > len(in)/3 {
+			t.Errorf("%v: %d of %d alterations left the signature intact", form, held, len(in))
 		}
 	}
 }

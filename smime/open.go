@@ -2,14 +2,17 @@ package smime
 
 import (
 	"context"
+	"encoding/asn1"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/smime/cms/ber"
 	"github.com/sealmail/sealmail/smime/entity"
 	"github.com/sealmail/sealmail/smime/spool"
+	"golang.org/x/crypto/cryptobyte"
 )
 
 // Open reads a message (RFC 5322), a MIME entity, or bare CMS in DER, PEM or base64, and opens its layers of protection
@@ -127,13 +130,29 @@ func (op *opener) cms(e *entity.Entity, maybe, bare bool) (*entity.Entity, *Laye
 	return inside, layer, err
 }
 
-// unreadable is the layer for CMS that cannot be read. Which kind it was meant to be is known from smime-type only.
+// unreadable is the layer for CMS that cannot be read as a whole.
 func unreadable(e *entity.Entity, err error) *Layer {
-	switch strings.ToLower(e.Type.Params["smime-type"]) {
-	case "signed-data", "certs-only":
+	if meantSigned(e) {
 		return &Layer{Signed: &Signed{Form: Opaque, Err: err}}
 	}
 	return &Layer{Encrypted: &Encrypted{Status: StatusFailed, Err: fmt.Errorf("%w: %w", ErrDamaged, err)}}
+}
+
+// meantSigned reports whether damaged CMS was a signed message: its first octets say so, or else smime-type does.
+func meantSigned(e *entity.Entity) bool {
+	head := make([]byte, 64)
+	n, _ := io.ReadFull(e.Decode(), head) // what is there will do
+	if _, size, err := ber.ParseHeader(head[:n]); err == nil {
+		var contentType asn1.ObjectIdentifier
+		if rest := cryptobyte.String(head[size:n]); rest.ReadASN1ObjectIdentifier(&contentType) {
+			return contentType.Equal(cms.OIDSignedData)
+		}
+	}
+	switch strings.ToLower(e.Type.Params["smime-type"]) {
+	case "signed-data", "certs-only":
+		return true
+	}
+	return false
 }
 
 // isFormError tells an error that the message is to blame for from one of the source, the spool or the context.

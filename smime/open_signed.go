@@ -220,7 +220,7 @@ func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *S
 		if h, err := si.Digest(); err == nil {
 			s.Digest = cms.DigestName(h)
 		}
-		s.Signer, s.Err = op.verifyOne(sd, si, digest, bag)
+		s.Signer, s.Weak, s.Err = op.verifyOne(sd, si, digest, bag)
 		s.Algorithm = cms.SignatureName(si, s.Signer)
 		if layer.Err != nil {
 			s.Err = layer.Err
@@ -232,7 +232,9 @@ func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *S
 // maxSigners bounds the certificates that are tried for one signature: several may bear the same key identifier.
 const maxSigners = 4
 
-func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest, bag []*x509.Certificate) (signer *x509.Certificate, err error) {
+// verifyOne finds the signer's certificate and verifies with it. weak is what would be wrong if weak algorithms were not
+// allowed.
+func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest, bag []*x509.Certificate) (signer *x509.Certificate, weak, err error) {
 	err = ErrNoCertificate
 	if raw, ok := sd.Certificate(si.SID); ok {
 		if _, parseErr := raw.Parse(); parseErr != nil {
@@ -246,23 +248,32 @@ func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.
 				continue
 			}
 			tried++
-			var verifyErr error
-			if digest == nil {
-				verifyErr = ErrNoContent
-			} else {
-				verifyErr = si.Verify(c, digest, cms.VerifyOptions{ContentType: sd.EContentType, AllowWeak: op.o.AllowWeak})
-			}
-			// S/MIME signs MIME entities: another type is something else that the signer signed (RFC 8551 section 2.4.2).
-			if verifyErr == nil && !sd.EContentType.Equal(cms.OIDData) {
-				verifyErr = fmt.Errorf("%w: %v is not a message", cms.ErrContentType, sd.EContentType)
-			}
+			weak, verifyErr := op.verifyWith(c, sd, si, digest)
 			if verifyErr == nil {
-				return c, nil
+				return c, weak, nil
 			}
 			if signer == nil {
 				signer, err = c, verifyErr
 			}
 		}
 	}
-	return signer, err
+	return signer, nil, err
+}
+
+func (op *opener) verifyWith(c *x509.Certificate, sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest) (weak, err error) {
+	if digest == nil {
+		return nil, ErrNoContent
+	}
+	o := cms.VerifyOptions{ContentType: sd.EContentType}
+	err = si.Verify(c, digest, o)
+	var weakness *cms.WeakError
+	if errors.As(err, &weakness) && op.o.AllowWeak {
+		o.AllowWeak = true
+		weak, err = err, si.Verify(c, digest, o)
+	}
+	// S/MIME signs MIME entities: another type is something else that the signer signed (RFC 8551 section 2.4.2).
+	if err == nil && !sd.EContentType.Equal(cms.OIDData) {
+		err = fmt.Errorf("%w: %v is not a message", cms.ErrContentType, sd.EContentType)
+	}
+	return weak, err
 }

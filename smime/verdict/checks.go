@@ -10,21 +10,21 @@ import (
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
-// integrity judges what cryptography says of a signature.
-func integrity(err error, p Policy) Check {
-	if err == nil {
+// integrity judges what cryptography says of a signature. weak is why it would not do if that were not allowed.
+func integrity(err, weak error) Check {
+	switch {
+	case err == nil && weak != nil:
+		return Check{Status: Passed, Code: "weak-algorithm", Reason: weak.Error(), Err: weak}
+	case err == nil:
 		return Check{Status: Passed}
 	}
 	c := Check{Status: Failed, Code: "signature-invalid", Reason: err.Error(), Err: err}
-	var weak *cms.WeakError
+	var tooWeak *cms.WeakError
 	var unsupported *cms.UnsupportedError
 	switch {
-	case errors.As(err, &weak):
-		// Everything matches, but somebody else may have made it match.
+	case errors.As(err, &tooWeak):
+		// What matches may have been made to match by somebody else.
 		c.Status, c.Code = Indeterminate, "weak-algorithm"
-		if p.AllowWeak {
-			c.Status = Passed
-		}
 	case errors.As(err, &unsupported):
 		c.Status, c.Code = Indeterminate, "unsupported-algorithm"
 	case errors.Is(err, smime.ErrNoCertificate):

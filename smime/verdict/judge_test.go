@@ -85,11 +85,8 @@ func TestChecks(t *testing.T) {
 		"malformed":          {bad(cms.ErrTrailing), with(func(o *outcome) { o.status, o.integrity = "failed", "failed malformed" })},
 		"something else":     {bad(errors.New("x")), with(func(o *outcome) { o.status, o.integrity = "failed", "failed signature-invalid" })},
 		"weak":               {bad(weak), with(func(o *outcome) { o.status, o.integrity = "indeterminate", "indeterminate weak-algorithm" })},
-		"weak, allowed": {func(s *verdict.Signature, _ *verdict.Evidence, p *verdict.Policy) { s.Err, p.AllowWeak = weak, true },
+		"weak, allowed": {func(s *verdict.Signature, _ *verdict.Evidence, _ *verdict.Policy) { s.Weak = weak },
 			with(func(o *outcome) { o.integrity, o.warnings = "passed weak-algorithm", []string{"weak-algorithm"} })},
-		"MD5, weak allowed": {func(s *verdict.Signature, _ *verdict.Evidence, p *verdict.Policy) {
-			s.Err, p.AllowWeak = cms.ErrBrokenDigest, true
-		}, with(func(o *outcome) { o.status, o.integrity = "failed", "failed broken-digest" })},
 		"unsupported":    {bad(&cms.UnsupportedError{What: "x"}), with(func(o *outcome) { o.status, o.integrity = "indeterminate", "indeterminate unsupported-algorithm" })},
 		"no certificate": {bad(smime.ErrNoCertificate), with(func(o *outcome) { o.status, o.integrity = "indeterminate", "indeterminate no-certificate" })},
 

@@ -51,6 +51,7 @@ type Signed struct {
 // Signature is what cryptography says of one signature.
 type Signature struct {
 	Err         error
+	Weak        error     // why it does not hold unless weak algorithms are allowed, as they were
 	SigningTime time.Time // claimed; zero if it is not
 }
 
@@ -92,7 +93,7 @@ func layerOf(l smime.Layer) Layer {
 	if signed := l.Signed; signed != nil {
 		layer.Signed = &Signed{Err: signed.Err}
 		for _, s := range signed.Signatures {
-			layer.Signed.Signatures = append(layer.Signed.Signatures, Signature{Err: s.Err, SigningTime: s.SigningTime})
+			layer.Signed.Signatures = append(layer.Signed.Signatures, Signature{Err: s.Err, Weak: s.Weak, SigningTime: s.SigningTime})
 		}
 	}
 	return layer

@@ -63,9 +63,9 @@ const (
 	RevocationOff  RevocationMode = "off"  // nobody asks
 )
 
-// Policy is what a verdict is measured by.
+// Policy is what a verdict is measured by. Weak algorithms are allowed when a message is opened, because they have to be
+// verified all the same: see [Signature].
 type Policy struct {
-	AllowWeak  bool // take SHA-1 and RSA keys under 2048 bits for good
 	Revocation RevocationMode
 	Now        time.Time // the time that counts where none is proven
 	Own        []string  // addresses of the reader, to tell whether a message was meant for them; none: not told
