@@ -131,7 +131,7 @@ type Signature struct {
 	Digest      string   // "sha256" and the like; "" if unknown
 	Algorithm   string   // "ecdsa-p256" and the like; "" if unknown
 	Err         error    // nil: the signature holds over the content. Trust is another matter
-	Weak        error    // Err is nil only because OpenOptions.AllowWeak is set: the *cms.WeakError that it would be
+	Weak        error    // a *cms.WeakError where the signature holds only because OpenOptions.AllowWeak is set
 }
 
 // Message is an opened message. It must be closed.

@@ -10,16 +10,11 @@ import (
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
-// integrity judges what cryptography says of a signature. weak says that it holds, under an algorithm that is too weak
-// to rely on unless the policy does.
-func integrity(err, weak error, p Policy) Check {
+// integrity judges what cryptography says of a signature. weak is why it would not do if that were not allowed.
+func integrity(err, weak error) Check {
 	switch {
 	case err == nil && weak != nil:
-		c := Check{Status: Indeterminate, Code: "weak-algorithm", Reason: weak.Error(), Err: weak}
-		if p.AllowWeak {
-			c.Status = Passed
-		}
-		return c
+		return Check{Status: Passed, Code: "weak-algorithm", Reason: weak.Error(), Err: weak}
 	case err == nil:
 		return Check{Status: Passed}
 	}
@@ -28,7 +23,7 @@ func integrity(err, weak error, p Policy) Check {
 	var unsupported *cms.UnsupportedError
 	switch {
 	case errors.As(err, &tooWeak):
-		// Not even verified under it, perhaps: no policy helps.
+		// What matches may have been made to match by somebody else.
 		c.Status, c.Code = Indeterminate, "weak-algorithm"
 	case errors.As(err, &unsupported):
 		c.Status, c.Code = Indeterminate, "unsupported-algorithm"

@@ -95,7 +95,7 @@ func (j *judge) layer(i int, l Layer) []SignatureVerdict {
 		skipped := Check{Status: Skipped, Code: "no-signer", Reason: "there is no signer"}
 		none := Check{Status: Failed, Code: "no-signer", Reason: "the signed message has no signer", Err: l.Signed.Err}
 		if l.Signed.Err != nil {
-			none = integrity(l.Signed.Err, nil, j.policy)
+			none = integrity(l.Signed.Err, nil)
 			none.Status = Failed // nothing was verified, whatever the reason
 		}
 		return []SignatureVerdict{{
@@ -108,7 +108,7 @@ func (j *judge) layer(i int, l Layer) []SignatureVerdict {
 		e := j.evidenceOf(i, n)
 		sv := SignatureVerdict{
 			Layer: i, Signature: n, Covers: l.Covers, Judged: judged,
-			Integrity: integrity(s.Err, s.Weak, j.policy),
+			Integrity: integrity(s.Err, s.Weak),
 			Chain:     chain(e.Chain),
 			Time:      proof(e.Time),
 		}

@@ -51,7 +51,7 @@ type Signed struct {
 // Signature is what cryptography says of one signature.
 type Signature struct {
 	Err         error
-	Weak        error     // it holds, and this is why it is not to be relied on: smime.Signature.Weak
+	Weak        error     // why it does not hold unless weak algorithms are allowed, as they were
 	SigningTime time.Time // claimed; zero if it is not
 }
 
