@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -80,7 +81,7 @@ func ParseEndpoint(s string) (Endpoint, error) {
 		return bad("the host is missing")
 	}
 	if net.ParseIP(e.Host) == nil {
-		if e.Host, err = idna.Lookup.ToASCII(e.Host); err != nil {
+		if e.Host, err = idna.Lookup.ToASCII(e.Host); err != nil || !utf8.ValidString(s) {
 			return bad("%q is no host name", cleanText(u.Hostname()))
 		}
 	}

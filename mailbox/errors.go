@@ -328,8 +328,7 @@ func reasonOf(err error) Reason {
 		unknown     x509.UnknownAuthorityError
 		hostname    x509.HostnameError
 		record      tls.RecordHeaderError
-		alert       tls.AlertError
-		dial        *net.OpError
+		op          *net.OpError
 		dns         *net.DNSError
 		told        reasonError
 	)
@@ -342,12 +341,12 @@ func reasonOf(err error) Reason {
 		return ReasonUntrusted
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return ReasonTimeout
-	case errors.As(err, &dns), errors.As(err, &dial) && dial.Op == "dial":
+	case errors.As(err, &dns), errors.As(err, &op) && op.Op == "dial":
 		return ReasonUnreachable
-	case errors.As(err, &record), errors.As(err, &alert):
+	case errors.As(err, &record), errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error"): // alerts of crypto/tls
 		return ReasonTLS
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe),
-		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.As(err, &dial):
+		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.As(err, &op):
 		return ReasonLost
 	}
 	return ReasonProtocol

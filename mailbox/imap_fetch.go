@@ -10,13 +10,9 @@ import (
 	"github.com/emersion/go-imap/v2/imapclient"
 )
 
-const (
-	// pieceSize is how many octets of a message are asked for at once: enough that asking costs little, and little
-	// enough that a slow line moves it within a step.
-	pieceSize = 1 << 20
-	// pieceDepth is how many pieces are on the way at a time, so that the line is not idle while one is asked for.
-	pieceDepth = 2
-)
+// pieceSize is how many octets of a message are asked for at once. One piece is under way at a time: the library cannot
+// tell the answers of two commands about one message apart, and waits for ever when it hands one to the wrong command.
+const pieceSize = 4 << 20
 
 // Fetch reads a message in pieces and writes each as it comes.
 func (s *IMAP) Fetch(ctx context.Context, folder string, uid UID, dst io.Writer) error {
@@ -54,70 +50,30 @@ type transfer struct {
 	mixedUp int   // how often in a row a piece was asked for in vain
 }
 
-// run gets the first piece, which tells the size, and then the others. The message ends with a piece that comes short.
-// Where that is not where its size says, it is asked once more for what follows: some servers are wrong about the size
-// of messages, but none about there being no more of it.
+// run gets piece after piece. The message ends with a piece that comes short. Where that is not where its size says, it
+// is asked once more for what follows: some servers are wrong about the size of messages, but none about there being no
+// more of it.
 func (t *transfer) run(ctx context.Context) error {
-	n, err := t.single(ctx)
-	for err == nil {
+	for {
+		var n int64
+		err := t.session.do(ctx, "fetch", pieceSize+answerBudget, func() (err error) {
+			n, err = t.take(t.ask())
+			return err
+		})
 		switch {
-		case n == pieceSize && t.done < t.size:
-			n, err = t.pipelined(ctx)
+		case err != nil:
+			return err
 		case n == 0 && t.done == 0 && t.size > 0:
 			return ErrNotFound // there was something, and now there is nothing
 		case n == 0 || n < pieceSize && t.done == t.size:
 			return nil
-		default:
-			n, err = t.single(ctx)
 		}
 	}
-	return err
 }
 
-// single gets the piece that follows, and returns how many octets came.
-func (t *transfer) single(ctx context.Context) (n int64, err error) {
-	err = t.step(ctx, func() error {
-		n, err = t.take(t.ask(t.done))
-		return err
-	})
-	return n, err
-}
-
-// pipelined gets pieces up to the message's size or to one that comes short, and returns how many octets the last had.
-func (t *transfer) pipelined(ctx context.Context) (n int64, err error) {
-	var flight []*imapclient.FetchCommand
-	next := t.done
-	for err == nil && (next < t.size || len(flight) > 0) {
-		expect := t.done + pieceSize
-		err = t.step(ctx, func() error {
-			for ; len(flight) < pieceDepth && next < t.size; next += pieceSize {
-				flight = append(flight, t.ask(next))
-			}
-			cmd := flight[0]
-			flight = flight[1:]
-			n, err = t.take(cmd)
-			return err
-		})
-		if t.done != expect {
-			break // what follows was asked for at the wrong place
-		}
-	}
-	for _, cmd := range flight {
-		// The answers have to be read in any case; without err they are asked for again.
-		if lost := t.step(ctx, cmd.Close); err == nil && !errors.As(lost, new(*ServerError)) {
-			err = lost
-		}
-	}
-	return n, err
-}
-
-func (t *transfer) step(ctx context.Context, f func() error) error {
-	return t.session.do(ctx, "fetch", pieceDepth*pieceSize+answerBudget, f)
-}
-
-// ask asks for the piece at an offset, and for the size as long as it is not known. PEEK does not mark it as seen.
-func (t *transfer) ask(offset int64) *imapclient.FetchCommand {
-	section := &imap.FetchItemBodySection{Peek: true, Partial: &imap.SectionPartial{Offset: offset, Size: pieceSize}}
+// ask asks for the next piece, and for the size as long as it is not known. PEEK does not mark the message as seen.
+func (t *transfer) ask() *imapclient.FetchCommand {
+	section := &imap.FetchItemBodySection{Peek: true, Partial: &imap.SectionPartial{Offset: t.done, Size: pieceSize}}
 	return t.session.client.Fetch(imap.UIDSetNum(t.uid), &imap.FetchOptions{
 		UID:         true,
 		RFC822Size:  t.size < 0,
@@ -125,9 +81,9 @@ func (t *transfer) ask(offset int64) *imapclient.FetchCommand {
 	})
 }
 
-// take reads the answer, the piece at t.done, and returns how many octets it had. A server may tell of changed flags at
+// take reads the answer, writes the piece, and returns how many octets it had. A server may tell of changed flags at
 // any time in the form of an answer; the library takes that for the one waited for and throws the true one away. take
-// then claims a whole piece, which makes run go on asking at the same place.
+// then claims a whole piece, which makes run ask for the same again.
 func (t *transfer) take(cmd *imapclient.FetchCommand) (n int64, err error) {
 	found, body := false, false
 	for m := cmd.Next(); m != nil && err == nil; m = cmd.Next() {

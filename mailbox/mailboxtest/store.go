@@ -134,7 +134,7 @@ func (t *storeTest) noFolder() {
 }
 
 func (t *storeTest) folderNames() {
-	for _, name := range []string{"Gesendet & Größe", "日本語", `quote"d`, "two  spaces", "(list) {7}", "per%cent", "st*r", "&amp-"} {
+	for _, name := range []string{"Gesendet & Größe", "日本語", `quote"d`, "two  spaces", "(list) {7}", "&amp-", "a&b"} {
 		folder := t.folder + " " + name
 		want := message(newID(), name+"\n")
 		uid := t.append(folder, want)
@@ -216,7 +216,7 @@ func (t *storeTest) octets() {
 
 func (t *storeTest) pieces() {
 	const mib = 1 << 20
-	for _, size := range []int{mib - 1, mib, mib + 1, 2 * mib, 3*mib + 12345, 5 * mib} {
+	for _, size := range []int{mib, 4*mib - 1, 4 * mib, 4*mib + 1, 9*mib + 12345} {
 		want := large(newID(), size)
 		same(t.T, fetch(t.T, t.Store, t.folder, t.append(t.folder, want)), want)
 	}
