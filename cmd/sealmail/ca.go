@@ -13,6 +13,11 @@ func newCACommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ca",
 		Short: "A small certificate authority for a team",
+		Long: `Makes a certificate authority in a folder, and issues certificates for people, mail servers and timestamps.
+
+` + exitCodesHelp,
+		Example: `  sealmail ca init --dir ca --name "Example CA" --ca-passphrase-file secret
+  sealmail ca issue --dir ca --ca-passphrase-file secret --key p256 --purpose mail --email alice@example.org -o alice.p12 --p12-password-file p12pw`,
 	}
 	cmd.AddCommand(newCAInitCommand(a), newCAIssueCommand(a))
 	return cmd

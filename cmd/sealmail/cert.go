@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,11 @@ func newCertCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cert",
 		Short: "Certificates: yours, your correspondents', and whom you trust",
+		Long: `Keeps certificates: your own with their keys, those of the people you write to, and the anchors that you trust for
+mail, for timestamps or for servers.
+
+` + exitCodesHelp,
+		Example: "  sealmail cert import bob.pem\n  sealmail cert trust root.pem --for mail\n  sealmail cert list",
 	}
 	cmd.AddCommand(newCertImportCommand(a), newCertListCommand(a), newCertShowCommand(a), newCertExportCommand(a), newCertTrustCommand(a))
 	return cmd
@@ -29,15 +35,10 @@ correspondent. Nothing becomes trusted by this: for that there is ` + "`sealmail
 ` + exitCodesHelp,
 		Example: "  sealmail cert import bob.pem\n  sealmail cert import alice.p12 --p12-password-file secret",
 		Args:    argCount(1, -1, "at least one file"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
 			for _, name := range args {
-				imported, err := c.CertImport(cmd.Context(), client.Input{Name: name, Stdin: a.in}, func() ([]byte, error) {
-					return password.read(cmd.Context(), a)
+				imported, err := c.CertImport(ctx, name, func() ([]byte, error) {
+					return password.read(ctx, a)
 				})
 				if err != nil {
 					return err
@@ -47,7 +48,7 @@ correspondent. Nothing becomes trusted by this: for that there is ` + "`sealmail
 				}
 			}
 			return nil
-		},
+		}),
 	}
 	password.add(cmd, "p12-password", "the password of the PKCS#12 file")
 	cmd.Flags().BoolVar(&a.flags.unprotected, "unprotected", false, "if the vault has to be made: without a passphrase")
@@ -62,12 +63,7 @@ func newCertListCommand(a *app) *cobra.Command {
 		Long:    "Lists the certificates in the store, or those whose name or address contains TEXT.\n\n" + exitCodesHelp,
 		Example: "  sealmail cert list\n  sealmail cert list bob@example.org --json",
 		Args:    argCount(0, 1, "at most one text"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(_ context.Context, c *client.Client, args []string) error {
 			if len(args) == 1 {
 				p.Text = args[0]
 			}
@@ -76,7 +72,7 @@ func newCertListCommand(a *app) *cobra.Command {
 				return err
 			}
 			return a.printCertificates(list)
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&p.Kind, "kind", "", "only this `kind`: identity, correspondent or anchor")
 	return cmd
@@ -94,12 +90,7 @@ The exit code is 1 where a certificate shown is not trusted for mail now.
 ` + exitCodesHelp,
 		Example: "  sealmail cert show bob@example.org\n  sealmail cert show ./bob.pem --json",
 		Args:    argCount(1, 1, "one certificate"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(_ context.Context, c *client.Client, args []string) error {
 			shown, err := c.CertShow(args[0])
 			if err != nil {
 				return err
@@ -120,7 +111,7 @@ The exit code is 1 where a certificate shown is not trusted for mail now.
 				return errAnswerIsNo
 			}
 			return nil
-		},
+		}),
 	}
 }
 
@@ -139,20 +130,15 @@ then, the private key goes along: FILE must be a .p12, and needs a password.
 ` + exitCodesHelp,
 		Example: "  sealmail cert export alice@example.org -o alice.pem\n  sealmail cert export alice@example.org --key -o alice.p12 --p12-password-file secret",
 		Args:    argCount(1, 1, "one certificate"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
 			p.Which = args[0]
 			if p.WithKey {
-				if p.Password, err = password.read(cmd.Context(), a); err != nil {
+				if p.Password, err = password.read(ctx, a); err != nil {
 					return err
 				}
 			}
-			return c.CertExport(cmd.Context(), p, client.Output{Name: output, Stdout: a.out})
-		},
+			return c.CertExport(ctx, p, client.Output{Name: output, Stdout: a.out})
+		}),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "-", "write to this `file`; - is stdout")
 	cmd.Flags().BoolVar(&p.WithKey, "key", false, "export the private key too")
@@ -171,17 +157,12 @@ What each of them can then vouch for is all mail, all timestamps, or all servers
 ` + exitCodesHelp,
 		Example: "  sealmail cert trust root.pem --for mail",
 		Args:    argCount(1, -1, "at least one file"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(_ context.Context, c *client.Client, args []string) error {
 			if purpose == "" {
 				return usagef("--for mail, --for tsa, or --for server", "what to trust it for is not said")
 			}
 			for _, name := range args {
-				anchors, err := c.CertAnchors(client.Input{Name: name, Stdin: a.in})
+				anchors, err := c.CertAnchors(name)
 				if err != nil {
 					return err
 				}
@@ -201,7 +182,7 @@ What each of them can then vouch for is all mail, all timestamps, or all servers
 				}
 			}
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&purpose, "for", "", "the `purpose`: mail, tsa or server")
 	return cmd

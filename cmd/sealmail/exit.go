@@ -51,15 +51,15 @@ func exitCode(err error) int {
 		return exitGood
 	case errors.Is(err, errAnswerIsNo):
 		return exitNo
-	case errors.As(err, &usage), errors.As(err, &broken), errors.Is(err, config.ErrNoAccount):
-		return exitUsage
-	case errors.As(err, &known):
+	case errors.As(err, &known): // first: a locked vault is a failure, whatever is wrong with the words that would open it
 		switch known.Kind {
 		case client.No:
 			return exitNo
 		case client.Usage:
 			return exitUsage
 		}
+	case errors.As(err, &usage), errors.As(err, &broken), errors.Is(err, config.ErrNoAccount):
+		return exitUsage
 	}
 	return exitFailed
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,17 +23,12 @@ With --strict the exit code tells about the verdicts: 1 where one is not passed,
 ` + exitCodesHelp,
 		Example: "  sealmail fetch\n  sealmail fetch Archive --json",
 		Args:    argCount(0, 1, "at most one folder"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
 			if len(args) == 1 {
 				p.Folder = args[0]
 			}
-			return c.Fetch(cmd.Context(), p, a.printListLine)
-		},
+			return c.Fetch(ctx, p, a.printListLine)
+		}),
 	}
 	cmd.Flags().BoolVar(&p.Strict, "strict", false, "let the exit code tell about the verdicts")
 	return cmd
@@ -51,12 +47,7 @@ func newListCommand(a *app) *cobra.Command {
 ` + exitCodesHelp,
 		Example: "  sealmail list --limit 20\n  sealmail list INBOX --since 2026-11-01T00:00:00Z --json",
 		Args:    argCount(0, 1, "at most one folder"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
 			if len(args) == 1 {
 				p.Folder = args[0]
 			}
@@ -65,8 +56,8 @@ func newListCommand(a *app) *cobra.Command {
 					return err
 				}
 			}
-			return c.List(cmd.Context(), p, a.printListLine)
-		},
+			return c.List(ctx, p, a.printListLine)
+		}),
 	}
 	f := cmd.Flags()
 	f.BoolVar(&p.Refresh, "refresh", false, "contact the server first")
@@ -109,21 +100,16 @@ The exit code is 0 for passed and for unsigned mail, 1 where a signature is not 
 ` + exitCodesHelp,
 		Example: "  sealmail read last\n  sealmail read 42 --folder Archive --json\n  sealmail read ./mail.eml --p12 bob.p12 --p12-password-file secret",
 		Args:    argCount(1, 1, "one ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
 			p.ID = args[0]
 			if raw {
-				return c.ReadRaw(cmd.Context(), p, a.out)
+				return c.ReadRaw(ctx, p, a.out)
 			}
-			if p.Keys, err = keys.read(cmd.Context(), a); err != nil {
+			if p.Keys, err = keys.read(ctx, a); err != nil {
 				return err
 			}
 			good := true
-			err = c.Read(cmd.Context(), p, func(report *client.Report) error {
+			err = c.Read(ctx, p, func(report *client.Report) error {
 				good = good && report.ReadIsGood()
 				switch {
 				case a.flags.json:
@@ -137,7 +123,7 @@ The exit code is 0 for passed and for unsigned mail, 1 where a signature is not 
 				return errAnswerIsNo
 			}
 			return err
-		},
+		}),
 	}
 	f := cmd.Flags()
 	f.StringVar(&p.Folder, "folder", "INBOX", "the `folder` that the UID is of")

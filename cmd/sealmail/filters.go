@@ -29,22 +29,17 @@ The exit code is 0 only where every message passed; an unsigned message is 1.
   sealmail verify --trust root.pem --tsa-trust root.pem --json *.eml
   sealmail verify --content report.pdf report.pdf.p7s --at 2026-11-21T10:00:00Z`,
 		Args: argCount(1, -1, "at least one file"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
 			if at != "" {
 				if p.At, err = parseTime("at", at); err != nil {
 					return err
 				}
 			}
-			if p.Keys, err = keys.read(cmd.Context(), a); err != nil {
+			if p.Keys, err = keys.read(ctx, a); err != nil {
 				return err
 			}
-			return a.verifyFiles(cmd.Context(), c, p, args)
-		},
+			return a.verifyFiles(ctx, c, p, args)
+		}),
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&p.Trust, "trust", nil, "trust the anchors in this `file` and no others (repeat for more); else the store's")
@@ -62,7 +57,7 @@ func (a *app) verifyFiles(ctx context.Context, c *client.Client, p client.Verify
 	var broken error
 	good := true
 	for i, name := range files {
-		report, err := c.Verify(ctx, p, client.Input{Name: name, Stdin: a.in})
+		report, err := c.Verify(ctx, p, name)
 		if err != nil {
 			if exitCode(err) == exitUsage || ctx.Err() != nil {
 				return err
@@ -102,7 +97,7 @@ message was checked: an altered message leaves no output.
 
 ` + exitCodesHelp,
 		Example: "  sealmail decrypt mail.eml -o clear.eml\n  sealmail decrypt --p12 bob.p12 --p12-password-file secret < mail.eml > clear.eml",
-	}, func(cmd *cobra.Command) { keys.add(cmd) }, func(ctx context.Context, c *client.Client, in client.Input, out client.Output) error {
+	}, func(cmd *cobra.Command) { keys.add(cmd) }, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
 		k, err := keys.read(ctx, a)
 		if err != nil {
 			return err
@@ -129,7 +124,7 @@ gets a protected copy of it inside (RFC 9788). With an account that has a timest
 		cmd.Flags().BoolVar(&p.Opaque, "opaque", false, "put the content inside the signature (application/pkcs7-mime)")
 		cmd.Flags().BoolVar(&p.NoTimestamp, "no-timestamp", false, "sign without a trusted timestamp")
 		cmd.Flags().StringArrayVar(&p.TSA, "tsa", nil, "ask the timestamp authority at this `URL`")
-	}, func(ctx context.Context, c *client.Client, in client.Input, out client.Output) error {
+	}, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
 		k, err := keys.read(ctx, a)
 		if err != nil {
 			return err
@@ -152,7 +147,7 @@ certificate file. A whole message keeps its header outside, less what confidenti
 	}, func(cmd *cobra.Command) {
 		cmd.Flags().StringArrayVar(&p.To, "to", nil, "encrypt to this `address`, or to the certificate in this file; repeat for more")
 		cmd.Flags().StringVar(&p.Cipher, "cipher", "", "`cipher`: aes-256-gcm or aes-256-cbc, or 128 in place of 256 (default: what all recipients are known to take)")
-	}, func(ctx context.Context, c *client.Client, in client.Input, out client.Output) error {
+	}, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
 		if len(p.To) == 0 {
 			return usagef("name one with --to", "encrypting needs a recipient")
 		}
@@ -161,7 +156,7 @@ certificate file. A whole message keeps its header outside, less what confidenti
 }
 
 // filterCommand completes a command that reads one file or stdin and writes one file or stdout.
-func (a *app) filterCommand(cmd *cobra.Command, flags func(*cobra.Command), run func(context.Context, *client.Client, client.Input, client.Output) error) *cobra.Command {
+func (a *app) filterCommand(cmd *cobra.Command, flags func(*cobra.Command), run func(context.Context, *client.Client, string, client.Output) error) *cobra.Command {
 	var output string
 	cmd.Args = argCount(0, 1, "at most one file")
 	cmd.Flags().StringVarP(&output, "output", "o", "-", "write to this `file`; - is stdout")
@@ -178,9 +173,9 @@ func (a *app) filterCommand(cmd *cobra.Command, flags func(*cobra.Command), run 
 			return err
 		}
 		defer c.Close()
-		in := client.Input{Name: "-", Stdin: a.in}
+		in := "-"
 		if len(args) == 1 {
-			in.Name = args[0]
+			in = args[0]
 		}
 		err = run(cmd.Context(), c, in, client.Output{Name: output, Stdout: a.out})
 		var known *client.Error

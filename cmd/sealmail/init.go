@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"github.com/spf13/cobra"
 
 	"github.com/sealmail/sealmail/internal/client"
@@ -27,13 +28,7 @@ imaps:// and submissions:// mean TLS from the start, imap:// and submission:// m
     --password-file pw --p12 alice.p12 --p12-password-file p12pw --trust root.pem \
     --tsa https://tsa.example.org --tsa-trust tsa-root.pem --passphrase-file pass`,
 		Args: argCount(1, 1, "one address"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
 			p.Address = args[0]
 			p.Name = a.flags.account
 			if err := c.CheckInit(p); err != nil {
@@ -55,7 +50,7 @@ imaps:// and submissions:// mean TLS from the start, imap:// and submission:// m
 				return a.printJSON(result)
 			}
 			return term.PrintInit(a.out, result)
-		},
+		}),
 	}
 	f := cmd.Flags()
 	f.StringVar(&p.IMAP, "imap", "", "where mail is read: imaps://HOST:PORT or imap://HOST:PORT")
@@ -86,14 +81,9 @@ names what is wrong, and how to mend it. The exit code is 1 where something is.
 ` + exitCodesHelp,
 		Example: "  sealmail doctor\n  sealmail doctor --json",
 		Args:    argCount(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, _ []string) (err error) {
 			healthy := true
-			for finding := range c.Doctor(cmd.Context()) {
+			for finding := range c.Doctor(ctx) {
 				healthy = healthy && finding.Status != client.FindingBad
 				if a.flags.json {
 					err = a.printJSON(finding)
@@ -108,6 +98,6 @@ names what is wrong, and how to mend it. The exit code is 1 where something is.
 				return errAnswerIsNo
 			}
 			return nil
-		},
+		}),
 	}
 }

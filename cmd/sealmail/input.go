@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/sealmail/sealmail/internal/client"
 )
 
 // maxText bounds a message text that is given on stdin or by file.
@@ -23,7 +25,7 @@ func (a *app) inputText(name string) ([]byte, error) {
 	default:
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, usagef("name a file that can be read, or - for stdin", "%v", err)
+			return nil, unreadable(err)
 		}
 		defer f.Close()
 		r = f
@@ -36,6 +38,11 @@ func (a *app) inputText(name string) ([]byte, error) {
 		return nil, usagef("send a large file with --attach", "%s: a text of more than 64 MiB", name)
 	}
 	return b, nil
+}
+
+// unreadable is the error of a file that was named and cannot be read.
+func unreadable(err error) error {
+	return &client.Error{Kind: client.Failed, Err: err, Hint: "name a file that can be read, or - for stdin"}
 }
 
 // confirm asks a person; without a terminal a confirmation that is not given is a refusal.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,10 +82,29 @@ shows the identity in the sender's certificate.
 		newCertCommand(a), newCACommand(a), newTSACommand(a),
 		newDemoCommand(a), newVersionCommand(a),
 	)
+	root.InitDefaultCompletionCmd()
+	root.SetHelpCommand(newHelpCommand())
 	for _, cmd := range allCommands(root) {
 		requireSubcommand(cmd)
 	}
 	return root
+}
+
+// newHelpCommand is `help COMMAND`, which is `COMMAND --help`.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND…]",
+		Short:   "Show what a command does, its flags and examples",
+		Long:    "Shows what a command does, its flags, exit codes and examples.\n\n" + exitCodesHelp,
+		Example: "  sealmail help cert import",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, rest, err := cmd.Root().Find(args)
+			if err != nil || target.HasSubCommands() && len(rest) > 0 {
+				return usagef("`sealmail --help` lists the commands", "unknown command %q", strings.Join(args, " "))
+			}
+			return target.Help()
+		},
+	}
 }
 
 // allCommands lists the command and everything below it.
@@ -105,17 +125,22 @@ func requireSubcommand(cmd *cobra.Command) {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		hint := "`" + cmd.CommandPath() + " --help` lists what there is"
 		if len(args) > 0 {
-			return usagef(hint, "unknown command %q", cmd.Name()+" "+args[0])
+			return usagef(hint, "unknown command %q", words(cmd)+" "+args[0])
 		}
-		return usagef(hint, "%s needs a command", cmd.CommandPath())
+		return usagef(hint, "%s: which one is not said", words(cmd))
 	}
+}
+
+// words are those of the command line that name a command.
+func words(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
 }
 
 // argCount bounds the number of arguments; what says in words which they are.
 func argCount(least, most int, what string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || (most >= 0 && len(args) > most) {
-			return usagef("`"+cmd.CommandPath()+" --help` shows how", "%s takes %s", cmd.CommandPath(), what)
+			return usagef("`"+cmd.CommandPath()+" --help` shows how", "%s: takes %s", words(cmd), what)
 		}
 		return nil
 	}

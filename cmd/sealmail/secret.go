@@ -51,7 +51,7 @@ func readSecretFile(stdin io.Reader, path string) ([]byte, error) {
 	if path != "-" {
 		f, err := os.Open(path)
 		if err != nil {
-			return nil, usagef("name a file that can be read", "%v", err)
+			return nil, unreadable(err)
 		}
 		defer f.Close()
 		r = f

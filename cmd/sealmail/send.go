@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -28,24 +29,19 @@ the reason. A message that was accepted but could not be handed over waits in th
   sealmail send --to bob@example.org --cc carol@example.org --subject Report --body note.txt --attach q3.pdf
   sealmail send --to bob@example.org --subject Test --body - --dry-run --json < note.txt`,
 		Args: argCount(0, 0, "no arguments; recipients are given with --to, --cc and --bcc"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, _ []string) (err error) {
 			if p.Body, err = a.inputText(body); err != nil {
 				return err
 			}
-			result, err := c.Send(cmd.Context(), p)
+			result, err := c.Send(ctx, p)
 			// For a person, the error says all where nothing was sent.
-			if result != nil && (result.State != "" || a.flags.json) {
+			if result != nil && (result.State != nil || a.flags.json) {
 				if printErr := a.printSend(result); printErr != nil {
 					return printErr
 				}
 			}
 			return err
-		},
+		}),
 	}
 	f := cmd.Flags()
 	f.StringArrayVar(&p.To, "to", nil, "an `address` to send to; repeat for more")
@@ -72,6 +68,11 @@ func newOutboxCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "outbox",
 		Short: "Show and deliver what was accepted and is not yet sent",
+		Long: `What was accepted for sending lies in the outbox until a server has taken it: it survives a crash, and is never sent twice
+unasked.
+
+` + exitCodesHelp,
+		Example: "  sealmail outbox list\n  sealmail outbox flush",
 	}
 	list := &cobra.Command{
 		Use:   "list",
@@ -82,18 +83,13 @@ handed over and before the server answered: it may or may not be under way, and 
 ` + exitCodesHelp,
 		Example: "  sealmail outbox list --json",
 		Args:    argCount(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			entries, err := c.OutboxList(cmd.Context())
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, _ []string) error {
+			entries, err := c.OutboxList(ctx)
 			if err != nil {
 				return err
 			}
 			return a.printOutbox(entries)
-		},
+		}),
 	}
 	var resend bool
 	flush := &cobra.Command{
@@ -105,18 +101,13 @@ left alone, unless --resend-uncertain says to send the same bytes once more.
 ` + exitCodesHelp,
 		Example: "  sealmail outbox flush\n  sealmail outbox flush --resend-uncertain",
 		Args:    argCount(0, 0, "no arguments"),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			entries, err := c.OutboxFlush(cmd.Context(), resend)
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, _ []string) error {
+			entries, err := c.OutboxFlush(ctx, resend)
 			if printErr := a.printOutbox(entries); printErr != nil {
 				return printErr
 			}
 			return err
-		},
+		}),
 	}
 	flush.Flags().BoolVar(&resend, "resend-uncertain", false, "also send, once more and at the risk of a double, what is uncertain")
 	drop := &cobra.Command{
@@ -125,17 +116,12 @@ left alone, unless --resend-uncertain says to send the same bytes once more.
 		Long:    "Removes a message from the outbox. What was not sent is never sent.\n\n" + exitCodesHelp,
 		Example: "  sealmail outbox drop 3f9c2a --yes",
 		Args:    argCount(1, 1, "one ID, as `sealmail outbox list` shows it"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
 			if err := a.confirm(fmt.Sprintf("Give up message %s for good?", args[0])); err != nil {
 				return err
 			}
-			return c.OutboxDrop(cmd.Context(), args[0])
-		},
+			return c.OutboxDrop(ctx, args[0])
+		}),
 	}
 	cmd.AddCommand(list, flush, drop)
 	return cmd

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"github.com/spf13/cobra"
 
 	"github.com/sealmail/sealmail/internal/client"
@@ -11,6 +13,10 @@ func newTSACommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tsa",
 		Short: "Trusted timestamps (RFC 3161)",
+		Long: `Gets trusted timestamps on files, checks them, and can be a small timestamp authority itself.
+
+` + exitCodesHelp,
+		Example: "  sealmail tsa stamp report.pdf -o report.pdf.tsr\n  sealmail tsa verify report.pdf",
 	}
 	cmd.AddCommand(newTSAStampCommand(a), newTSAVerifyCommand(a), newTSAServeCommand(a))
 	return cmd
@@ -30,13 +36,8 @@ nowhere.
 ` + exitCodesHelp,
 		Example: "  sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa http://tsa.example.org",
 		Args:    argCount(1, 1, "one file"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
-			result, err := c.Stamp(cmd.Context(), p, client.Input{Name: args[0], Stdin: a.in}, client.Output{Name: output, Stdout: a.out})
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
+			result, err := c.Stamp(ctx, p, args[0], client.Output{Name: output, Stdout: a.out})
 			if err != nil {
 				return err
 			}
@@ -45,7 +46,7 @@ nowhere.
 			}
 			a.say("%s", term.StampWords(result))
 			return nil
-		},
+		}),
 	}
 	f := cmd.Flags()
 	f.StringVarP(&output, "output", "o", "-", "write the response to this `file`; - is stdout")
@@ -67,25 +68,20 @@ The exit code is 1 where it is not.
 ` + exitCodesHelp,
 		Example: "  sealmail tsa verify report.pdf --token report.pdf.tsr --tsa-trust tsa-root.pem",
 		Args:    argCount(1, 1, "one file"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			defer c.Close()
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
 			if p.Token == "" {
 				p.Token = args[0] + ".tsr"
 			}
-			result, err := c.VerifyStamp(cmd.Context(), p, client.Input{Name: args[0], Stdin: a.in})
+			result, err := c.VerifyStamp(ctx, p, args[0])
 			if err != nil {
 				return err
 			}
 			if a.flags.json {
 				return a.printJSON(result)
 			}
-			a.say("%s", term.StampWords(result))
-			return nil
-		},
+			_, err = fmt.Fprintln(a.out, term.StampWords(result))
+			return err
+		}),
 	}
 	f := cmd.Flags()
 	f.StringVar(&p.Token, "token", "", "the response or token, in this `file` (default: FILE.tsr)")

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"github.com/spf13/cobra"
+
 	"github.com/sealmail/sealmail/internal/client"
 	"github.com/sealmail/sealmail/internal/config"
 	"github.com/sealmail/sealmail/mailbox"
@@ -16,6 +18,7 @@ func (a *app) options() client.Options {
 		Timeout:     a.flags.timeout,
 		Disk:        a.disk,
 		Now:         a.now,
+		Stdin:       a.in,
 		Passphrase:  a.passphrase,
 		Unprotected: a.flags.unprotected,
 		Dial:        a.dial,
@@ -43,4 +46,16 @@ func (a *app) client() (*client.Client, error) {
 		return nil, usagef("write it like 30s", "--timeout must be more than nothing")
 	}
 	return client.New(a.options())
+}
+
+// withClient is what a command runs that needs a home and, mostly, an account.
+func (a *app) withClient(run func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return run(cmd.Context(), c, args)
+	}
 }

@@ -103,7 +103,7 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 		if toP12 {
 			return nil, usage("ca issue", errors.New("a PKCS#12 file needs the private key, which a request does not bring"), "name a .pem with -o")
 		}
-		if profile.CSR, err = readRequest(p.CSR); err != nil {
+		if profile.CSR, err = o.readRequest(p.CSR); err != nil {
 			return nil, err
 		}
 	}
@@ -148,8 +148,8 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 	}, nil
 }
 
-func readRequest(name string) (*x509.CertificateRequest, error) {
-	data, err := readSmall(Input{Name: name})
+func (o Options) readRequest(name string) (*x509.CertificateRequest, error) {
+	data, err := o.readSmall(name)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func readRequest(name string) (*x509.CertificateRequest, error) {
 	}
 	request, err := x509.ParseCertificateRequest(data)
 	if err != nil {
-		return nil, usage(name, err, "the file must hold a certificate request (PKCS#10) in PEM or DER")
+		return nil, failed(name, err, "the file must hold a certificate request (PKCS#10) in PEM or DER")
 	}
 	return request, nil
 }

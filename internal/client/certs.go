@@ -18,16 +18,16 @@ import (
 )
 
 // readCertificates reads all certificates in these files.
-func readCertificates(names []string) ([]*x509.Certificate, error) {
+func (o Options) readCertificates(names []string) ([]*x509.Certificate, error) {
 	var all []*x509.Certificate
 	for _, name := range names {
-		data, err := readSmall(Input{Name: name})
+		data, err := o.readSmall(name)
 		if err != nil {
 			return nil, err
 		}
 		certs, err := certstore.ParseCertificates(data)
 		if err != nil {
-			return nil, usage(name, err, "the file must hold certificates in PEM or DER")
+			return nil, failed(name, err, "the file must hold certificates in PEM or DER")
 		}
 		all = append(all, certs...)
 	}
@@ -63,8 +63,8 @@ func looksLikePKCS12(data []byte) bool {
 }
 
 // CertImport takes what a file holds into the store; password is asked for where the file needs one.
-func (c *Client) CertImport(ctx context.Context, in Input, password func() ([]byte, error)) ([]CertificateLine, error) {
-	data, err := readSmall(in)
+func (c *Client) CertImport(ctx context.Context, in string, password func() ([]byte, error)) ([]CertificateLine, error) {
+	data, err := c.o.readSmall(in)
 	if err != nil {
 		return nil, err
 	}
@@ -75,33 +75,33 @@ func (c *Client) CertImport(ctx context.Context, in Input, password func() ([]by
 		if err != nil {
 			return nil, err
 		}
-		if pairs, err = decodePKCS12(in.Name, data, secret); err != nil {
+		if pairs, err = decodePKCS12(in, data, secret); err != nil {
 			return nil, err
 		}
 	} else {
 		bundle, err := certstore.ParsePEM(data)
 		if err != nil {
-			return nil, failed(in.Name, err, "the file must hold certificates or keys in PEM or DER, or be PKCS#12")
+			return nil, failed(in, err, "the file must hold certificates or keys in PEM or DER, or be PKCS#12")
 		}
 		pairs, alone = bundle.KeyPairs()
 		if len(bundle.Keys) > len(pairs) {
-			return nil, failed(in.Name, errors.New("there is a private key without its certificate"), "put the certificate into the same file")
+			return nil, failed(in, errors.New("there is a private key without its certificate"), "put the certificate into the same file")
 		}
 	}
 	store, now := c.certificates(), c.o.Now()
 	var lines []CertificateLine
 	for _, pair := range pairs {
-		if _, err := store.AddIdentity(ctx, pair, "", "imported from "+filepath.Base(in.Name), now); err != nil {
+		if _, err := store.AddIdentity(ctx, pair, "", "imported from "+filepath.Base(in), now); err != nil {
 			return nil, storeError(err)
 		}
 		lines = append(lines, certificateLine("identity", "", pair.Chain[0]))
 	}
 	correspondents := slices.DeleteFunc(slices.Clone(alone), func(cert *x509.Certificate) bool { return cert.IsCA })
 	if len(pairs)+len(correspondents) == 0 {
-		return nil, usage(in.Name, errors.New("it holds nothing but certificates of authorities"), "to trust one: `sealmail cert trust FILE --for mail`")
+		return nil, usage(in, errors.New("it holds nothing but certificates of authorities"), "to trust one: `sealmail cert trust FILE --for mail`")
 	}
 	for _, cert := range correspondents {
-		correspondent := certstore.Correspondent{Chain: append([]*x509.Certificate{cert}, issuersOf(cert, alone)...), Source: "imported from " + filepath.Base(in.Name), FirstSeen: now}
+		correspondent := certstore.Correspondent{Chain: append([]*x509.Certificate{cert}, issuersOf(cert, alone)...), Source: "imported from " + filepath.Base(in), FirstSeen: now}
 		if _, err := store.AddCorrespondent(correspondent); err != nil {
 			return nil, storeError(err)
 		}
@@ -124,10 +124,12 @@ func issuersOf(cert *x509.Certificate, others []*x509.Certificate) []*x509.Certi
 	return issuers
 }
 
+// storeError is the error of the library below. Where one of ours lies under it, such as that of a locked vault, that one
+// says all, and the steps that it came through say nothing more.
 func storeError(err error) error {
 	var known *Error
 	if errors.As(err, &known) {
-		return err
+		return known
 	}
 	return failed("", err, "")
 }
@@ -245,7 +247,7 @@ func namesFile(word string, extensions ...string) bool {
 func (c *Client) CertShow(which string) ([]CertificateReport, error) {
 	var found []storedCertificate
 	if namesFile(which, ".pem", ".der", ".crt", ".cer") {
-		certs, err := readCertificates([]string{which})
+		certs, err := c.o.readCertificates([]string{which})
 		if err != nil {
 			return nil, err
 		}
@@ -353,14 +355,14 @@ func (c *Client) CertExport(ctx context.Context, p CertExportParams, out Output)
 }
 
 // CertAnchors reads the certificates of a file that are to become anchors.
-func (c *Client) CertAnchors(in Input) ([]Anchor, error) {
-	data, err := readSmall(in)
+func (c *Client) CertAnchors(in string) ([]Anchor, error) {
+	data, err := c.o.readSmall(in)
 	if err != nil {
 		return nil, err
 	}
 	certs, err := certstore.ParseCertificates(data)
 	if err != nil {
-		return nil, usage(in.Name, err, "the file must hold certificates in PEM or DER")
+		return nil, failed(in, err, "the file must hold certificates in PEM or DER")
 	}
 	anchors := make([]Anchor, len(certs))
 	for i, cert := range certs {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -28,6 +29,7 @@ type Options struct {
 	Timeout time.Duration // on each network step
 	Disk    safeio.Disk
 	Now     func() time.Time
+	Stdin   io.Reader // what a file named "-" holds
 
 	// Passphrase gives the vault's passphrase; create says that a new vault is being made.
 	Passphrase func(ctx context.Context, create bool) ([]byte, error)

@@ -63,10 +63,10 @@ func parseAddresses(flag string, values []string) ([]*mail.Address, error) {
 func openAttachment(path string) (attachment, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return attachment{}, usage("", err, "name a file that can be read")
+		return attachment{}, failed("", err, "name a file that can be read")
 	}
 	if !info.Mode().IsRegular() {
-		return attachment{}, usage("", fmt.Errorf("%s is not a regular file", path), "attach files only")
+		return attachment{}, failed("", fmt.Errorf("%s is not a regular file", path), "attach files only")
 	}
 	// The parameters are left out: that a file is UTF-8 is only a guess. A part of the last two types would be read as
 	// structure of the message.

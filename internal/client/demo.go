@@ -150,7 +150,7 @@ func DemoServe(ctx context.Context, o Options, dir string, ready func(DemoServer
 		return failed("demo serve", err, "")
 	}
 	secret := string(password[:max(len(password)-1, 0)])
-	pair, err := readPKCS12File(in("server.p12"), secret)
+	pair, err := o.readPKCS12File(in("server.p12"), secret)
 	if err != nil {
 		return err
 	}
@@ -183,8 +183,8 @@ func DemoServe(ctx context.Context, o Options, dir string, ready func(DemoServer
 }
 
 // readPKCS12File reads the one key in a PKCS#12 file.
-func readPKCS12File(name, password string) (certstore.KeyPair, error) {
-	data, err := readSmall(Input{Name: name})
+func (o Options) readPKCS12File(name, password string) (certstore.KeyPair, error) {
+	data, err := o.readSmall(name)
 	if err != nil {
 		return certstore.KeyPair{}, err
 	}

@@ -11,12 +11,6 @@ import (
 	"github.com/sealmail/sealmail/smime/spool"
 )
 
-// Input is a file that a use case reads, or stdin where Name is "-".
-type Input struct {
-	Name  string
-	Stdin io.Reader
-}
-
 // Output is a file that a use case writes, whole or not at all, or stdout where Name is "-".
 type Output struct {
 	Name   string
@@ -31,21 +25,21 @@ type source struct {
 
 func (s *source) Close() error { return s.close() }
 
-// openSource opens an input. A regular file is read where it lies; anything else goes into a spool first.
-func (c *Client) openSource(in Input) (*source, error) {
-	r := in.Stdin
-	if in.Name != "-" {
-		f, err := os.Open(in.Name)
+// openSource opens a file, or stdin for "-". A regular file is read where it lies; anything else goes into a spool first.
+func (c *Client) openSource(in string) (*source, error) {
+	r := c.o.Stdin
+	if in != "-" {
+		f, err := os.Open(in)
 		if err != nil {
-			return nil, failed("", err, "name a file that can be read, or - for stdin")
+			return nil, unreadable(err)
 		}
 		info, err := f.Stat()
 		if err == nil && info.IsDir() {
-			err = fmt.Errorf("%s is a folder", in.Name)
+			err = fmt.Errorf("%s is a folder", in)
 		}
 		if err != nil {
 			f.Close()
-			return nil, failed("", err, "name a file that can be read, or - for stdin")
+			return nil, unreadable(err)
 		}
 		if info.Mode().IsRegular() {
 			return &source{io.NewSectionReader(f, 0, info.Size()), f.Close}, nil
@@ -55,7 +49,7 @@ func (c *Client) openSource(in Input) (*source, error) {
 	}
 	s := spool.New(c.spoolOptions())
 	if _, err := io.Copy(s, r); err != nil {
-		return nil, errors.Join(failed(in.Name, err, ""), s.Close())
+		return nil, errors.Join(failed(in, err, ""), s.Close())
 	}
 	return &source{s, s.Close}, nil
 }
@@ -63,24 +57,29 @@ func (c *Client) openSource(in Input) (*source, error) {
 const maxSmallFile = 16 << 20
 
 // readSmall reads an input that is a certificate, a key, a token: nothing large.
-func readSmall(in Input) ([]byte, error) {
-	r := in.Stdin
-	if in.Name != "-" {
-		f, err := os.Open(in.Name)
+func (o Options) readSmall(in string) ([]byte, error) {
+	r := o.Stdin
+	if in != "-" {
+		f, err := os.Open(in)
 		if err != nil {
-			return nil, usage("", err, "name a file that can be read, or - for stdin")
+			return nil, unreadable(err)
 		}
 		defer f.Close()
 		r = f
 	}
 	b, err := io.ReadAll(io.LimitReader(r, maxSmallFile+1))
 	if err != nil {
-		return nil, failed(in.Name, err, "")
+		return nil, unreadable(err)
 	}
 	if len(b) > maxSmallFile {
-		return nil, usage(in.Name, errors.New("larger than 16 MiB"), "this is no certificate, key or token")
+		return nil, failed(in, errors.New("larger than 16 MiB"), "this is no certificate, key or token")
 	}
 	return b, nil
+}
+
+// unreadable is the error of a file that was named and cannot be read.
+func unreadable(err error) error {
+	return failed("", err, "name a file that can be read, or - for stdin")
 }
 
 // write lets fill write the output. A file appears only when fill and the disk have done all without an error, and is

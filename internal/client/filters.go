@@ -18,7 +18,7 @@ import (
 
 // Decrypt takes the encryption off a message: it writes the entity that was encrypted, with its signature if it has one.
 // The output appears only when the whole message was checked.
-func (c *Client) Decrypt(ctx context.Context, k KeyFiles, in Input, out Output) error {
+func (c *Client) Decrypt(ctx context.Context, k KeyFiles, in string, out Output) error {
 	src, err := c.openSource(in)
 	if err != nil {
 		return err
@@ -30,14 +30,14 @@ func (c *Client) Decrypt(ctx context.Context, k KeyFiles, in Input, out Output) 
 	}
 	m, err := smime.Open(ctx, src, smime.OpenOptions{Decrypters: decrypters, Spool: c.spoolOptions()})
 	if err != nil {
-		return failed(in.Name, err, "")
+		return failed(in, err, "")
 	}
 	defer m.Close()
 	if len(m.Layers) == 0 || m.Layers[0].Encrypted == nil {
-		return &Error{Kind: No, What: in.Name, Err: errors.New("the message is not encrypted"), Hint: "`sealmail verify` judges a signature"}
+		return &Error{Kind: No, What: in, Err: errors.New("the message is not encrypted"), Hint: "`sealmail verify` judges a signature"}
 	}
 	layer := m.Layers[0].Encrypted
-	if err := explainEncrypted(in.Name, layer); err != nil {
+	if err := explainEncrypted(in, layer); err != nil {
 		return err
 	}
 	if !layer.Authenticated {
@@ -74,7 +74,7 @@ type SignParams struct {
 }
 
 // Sign signs a MIME entity or a message.
-func (c *Client) Sign(ctx context.Context, p SignParams, in Input, out Output) error {
+func (c *Client) Sign(ctx context.Context, p SignParams, in string, out Output) error {
 	a, found, err := c.optionalAccount()
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ type EncryptParams struct {
 }
 
 // Encrypt encrypts a MIME entity or a message.
-func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in Input, out Output) error {
+func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Output) error {
 	var candidates []certstore.Candidate
 	v, err := c.mailValidator(nil)
 	if err != nil {
@@ -139,7 +139,7 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in Input, out Out
 	var refusals []string
 	for _, to := range p.To {
 		if namesFile(to, ".pem", ".der", ".crt", ".cer") {
-			certs, err := readCertificates([]string{to})
+			certs, err := c.o.readCertificates([]string{to})
 			if err != nil {
 				return err
 			}
@@ -157,8 +157,8 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in Input, out Out
 		}
 		candidates = append(candidates, *s.Chosen)
 	}
-	if len(refusals) > 0 {
-		return (&plan{refusals: refusals}).refused()
+	if err := refused("encrypt", refusals, "nothing was written"); err != nil {
+		return err
 	}
 	choice := certstore.ChooseCipher(candidates)
 	if p.Cipher != "" {
@@ -191,7 +191,7 @@ var messageFields = []string{"From", "To", "Cc", "Subject", "Date", "Message-ID"
 
 // protect reads a MIME entity or a whole message and writes it under one more layer. The header of a message is
 // protected inside, and stays outside as far as the scheme lets it.
-func (c *Client) protect(ctx context.Context, in Input, out Output, scheme smime.HPScheme, layer func(w io.Writer, payload io.Reader) error) error {
+func (c *Client) protect(ctx context.Context, in string, out Output, scheme smime.HPScheme, layer func(w io.Writer, payload io.Reader) error) error {
 	src, err := c.openSource(in)
 	if err != nil {
 		return err
@@ -199,7 +199,7 @@ func (c *Client) protect(ctx context.Context, in Input, out Output, scheme smime
 	defer src.Close()
 	e, err := entity.Parse(src, entity.Limits{})
 	if err != nil {
-		return failed(in.Name, err, "")
+		return failed(in, err, "")
 	}
 	whole := slices.ContainsFunc(messageFields, func(name string) bool { return len(e.Header.All(name)) > 0 })
 	return c.write(out, func(w io.Writer) error {
@@ -207,7 +207,7 @@ func (c *Client) protect(ctx context.Context, in Input, out Output, scheme smime
 		if whole {
 			protected, outer, err := smime.ProtectHeaders(payload, e.Header, scheme)
 			if err != nil {
-				return failed(in.Name, err, "take the message's header fields off the entity first")
+				return failed(in, err, "take the message's header fields off the entity first")
 			}
 			payload = protected
 			if isLayer(e) {

@@ -98,9 +98,9 @@ type initFiles struct {
 	serverCA, trust, tsaTrust []*x509.Certificate
 }
 
-func (p InitParams) readFiles() (f initFiles, err error) {
+func (p InitParams) readFiles(o Options) (f initFiles, err error) {
 	for _, name := range p.P12 {
-		data, err := readSmall(Input{Name: name})
+		data, err := o.readSmall(name)
 		if err != nil {
 			return f, err
 		}
@@ -114,7 +114,7 @@ func (p InitParams) readFiles() (f initFiles, err error) {
 		names []string
 		certs *[]*x509.Certificate
 	}{{p.ServerCA, &f.serverCA}, {p.Trust, &f.trust}, {p.TSATrust, &f.tsaTrust}} {
-		if *group.certs, err = readCertificates(group.names); err != nil {
+		if *group.certs, err = o.readCertificates(group.names); err != nil {
 			return f, err
 		}
 	}
@@ -128,7 +128,7 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := p.readFiles()
+	files, err := p.readFiles(c.o)
 	if err != nil {
 		return nil, err
 	}

@@ -25,11 +25,12 @@ type judge struct {
 	decrypters []smime.Decrypter
 	extra      []*x509.Certificate
 	detached   smime.Source
+	allowWeak  bool
 	policy     verdict.Policy
 }
 
 func (c *Client) newJudge(p VerifyParams) (*judge, error) {
-	j := &judge{client: c, policy: verdict.Policy{AllowWeak: p.AllowWeak, Revocation: verdict.RevocationMode(p.Revocation), Now: p.At}}
+	j := &judge{client: c, allowWeak: p.AllowWeak, policy: verdict.Policy{Revocation: verdict.RevocationMode(p.Revocation), Now: p.At}}
 	switch j.policy.Revocation {
 	case verdict.RevocationSoft, verdict.RevocationHard, verdict.RevocationOff:
 	default:
@@ -72,7 +73,7 @@ type judged struct {
 // judge opens a message and judges it. A key that is there but out of reach is an error; none at all is a finding.
 func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judged, error) {
 	m, err := smime.Open(ctx, src, smime.OpenOptions{
-		Decrypters: j.decrypters, Certificates: j.extra, Detached: j.detached, AllowWeak: j.policy.AllowWeak, Spool: j.client.spoolOptions(),
+		Decrypters: j.decrypters, Certificates: j.extra, Detached: j.detached, AllowWeak: j.allowWeak, Spool: j.client.spoolOptions(),
 	})
 	if err != nil {
 		return nil, failed(what, err, "")
@@ -170,7 +171,7 @@ func (j *judge) tokenEvidence(raw []byte, s smime.Signature) verdict.TimeEvidenc
 	token, err := tsa.ParseToken(raw)
 	var result *tsa.Result
 	if err == nil {
-		result, err = token.Verify(bytes.NewReader(s.Value), tsa.VerifyOptions{Path: j.stampPath, Extra: slices.Concat(s.Bag, j.extra), AllowWeak: j.policy.AllowWeak})
+		result, err = token.Verify(bytes.NewReader(s.Value), tsa.VerifyOptions{Path: j.stampPath, Extra: slices.Concat(s.Bag, j.extra), AllowWeak: j.allowWeak})
 	}
 	var refused *tsa.TokenError
 	switch {

@@ -21,9 +21,9 @@ type KeyFiles struct {
 func (k KeyFiles) given() bool { return len(k.P12)+len(k.Key) > 0 }
 
 // read returns the keys with their certificates, and all other certificates in the files.
-func (k KeyFiles) read() (pairs []certstore.KeyPair, others []*x509.Certificate, err error) {
+func (k KeyFiles) read(o Options) (pairs []certstore.KeyPair, others []*x509.Certificate, err error) {
 	for _, name := range k.P12 {
-		data, err := readSmall(Input{Name: name})
+		data, err := o.readSmall(name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -33,13 +33,13 @@ func (k KeyFiles) read() (pairs []certstore.KeyPair, others []*x509.Certificate,
 		}
 		pairs = append(pairs, more...)
 	}
-	certs, err := readCertificates(k.Cert)
+	certs, err := o.readCertificates(k.Cert)
 	if err != nil {
 		return nil, nil, err
 	}
 	bundle := certstore.Bundle{Certificates: certs}
 	for _, name := range k.Key {
-		data, err := readSmall(Input{Name: name})
+		data, err := o.readSmall(name)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -60,13 +60,13 @@ func (k KeyFiles) read() (pairs []certstore.KeyPair, others []*x509.Certificate,
 // decrypters are the keys that mail may be opened with: those of the files, or else the store's.
 func (c *Client) decrypters(k KeyFiles) (list []smime.Decrypter, others []*x509.Certificate, err error) {
 	if k.given() {
-		pairs, others, err := k.read()
+		pairs, others, err := k.read(c.o)
 		for _, p := range pairs {
 			list = append(list, p.Decrypter())
 		}
 		return list, others, err
 	}
-	if others, err = readCertificates(k.Cert); err != nil {
+	if others, err = c.o.readCertificates(k.Cert); err != nil {
 		return nil, nil, err
 	}
 	stored, problems, err := c.certificates().Decrypters()
@@ -83,7 +83,7 @@ func (c *Client) decrypters(k KeyFiles) (list []smime.Decrypter, others []*x509.
 // signer is who signs: the key in the files, or else the store's for an address.
 func (c *Client) signer(k KeyFiles, address string) (smime.Signer, error) {
 	if k.given() {
-		pairs, _, err := k.read()
+		pairs, _, err := k.read(c.o)
 		if err != nil {
 			return smime.Signer{}, err
 		}

@@ -99,7 +99,7 @@ func (c *Client) OutboxFlush(ctx context.Context, resendUncertain bool) ([]Outbo
 			}
 		}
 		if err != nil && firstErr == nil {
-			firstErr = explainDelivery(e.ID, string(e.State()), err)
+			firstErr = explainDelivery(e.ID, e.State(), err)
 		}
 		if err != nil || e.State() != outbox.Sent {
 			waiting = append(waiting, outboxLine(e))

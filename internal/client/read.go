@@ -26,7 +26,7 @@ type VerifyParams struct {
 }
 
 // Verify judges a message in a file. Its text is not in the report.
-func (c *Client) Verify(ctx context.Context, p VerifyParams, in Input) (*Report, error) {
+func (c *Client) Verify(ctx context.Context, p VerifyParams, in string) (*Report, error) {
 	j, err := c.newJudge(p)
 	if err != nil {
 		return nil, err
@@ -37,21 +37,21 @@ func (c *Client) Verify(ctx context.Context, p VerifyParams, in Input) (*Report,
 	}
 	defer src.Close()
 	if p.Content != "" {
-		content, err := c.openSource(Input{Name: p.Content, Stdin: in.Stdin})
+		content, err := c.openSource(p.Content)
 		if err != nil {
 			return nil, err
 		}
 		defer content.Close()
 		j.detached = content
 	}
-	judged, err := j.judge(ctx, in.Name, src)
+	judged, err := j.judge(ctx, in, src)
 	if err != nil {
 		return nil, err
 	}
 	defer judged.message.Close()
 	report := judged.report()
-	if in.Name != "-" {
-		report.File = &in.Name
+	if in != "-" {
+		report.File = &in
 	}
 	return report, nil
 }
@@ -110,7 +110,7 @@ type located struct {
 // eachMessage finds the messages that an ID means, and gets them one after the other.
 func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located) error) error {
 	if p.ID == "-" || namesFile(p.ID, ".eml") {
-		src, err := c.openSource(Input{Name: p.ID})
+		src, err := c.openSource(p.ID)
 		if err != nil {
 			return err
 		}

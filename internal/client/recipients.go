@@ -138,12 +138,13 @@ func refusal(s certstore.Selection) string {
 	return fmt.Sprintf("no usable certificate for %s: %s", s.Address, strings.Join(reasons, "; "))
 }
 
-// refused is the error of a message that has a recipient without a certificate.
-func (p *plan) refused() error {
-	if len(p.refusals) == 0 {
+// refused is the error of what was to be encrypted to people of whom some have no certificate to use; outcome says that
+// it was not done.
+func refused(what string, refusals []string, outcome string) error {
+	if len(refusals) == 0 {
 		return nil
 	}
-	return failed("send", errors.New(strings.Join(p.refusals, ". ")+"; nothing was sent"),
+	return failed(what, errors.New(strings.Join(append(slices.Clone(refusals), outcome), "; ")),
 		"import the certificate with `sealmail cert import FILE`, or fetch a signed mail of theirs; an untrusted one needs its root: `sealmail cert trust ROOT.pem --for mail`")
 }
 

@@ -143,7 +143,7 @@ type ListLineSigner struct {
 // SendResult is what `send` says; its JSON is a contract.
 type SendResult struct {
 	MessageID  string                `json:"message_id"`
-	State      string                `json:"state"` // sent, queued, uncertain; dry-run
+	State      *string               `json:"state"` // sent, queued, uncertain; dry-run; null where nothing was accepted
 	Timestamp  *time.Time            `json:"timestamp"`
 	Recipients []SendRecipientResult `json:"recipients"`
 }

@@ -25,7 +25,7 @@ import (
 type SendParams struct {
 	To, Cc, Bcc                    []string
 	Subject                        string
-	Body                           []byte
+	Body                           []byte   // nil: none was given
 	Attach                         []string // files
 	NoEncrypt, NoSign, NoTimestamp bool
 	DryRun                         bool
@@ -61,11 +61,11 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 		return nil, err
 	}
 	result := &SendResult{MessageID: d.MessageID, Recipients: seal.plan.results}
-	if err := seal.plan.refused(); err != nil {
+	if err := refused("send", seal.plan.refusals, "nothing was sent"); err != nil {
 		return result, err
 	}
 	if p.DryRun {
-		result.State = "dry-run"
+		result.State = orNull("dry-run")
 		return result, nil
 	}
 	timestamp := a.Timestamp
@@ -81,9 +81,9 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 	}
 	result.Timestamp = seal.timestamp
 	outcome, err := c.deliver(ctx, box, entry.ID, a, outbox.DeliverOptions{Now: c.o.Now()})
-	result.State = string(outcome.State)
+	result.State = orNull(string(outcome.State))
 	if err != nil {
-		return result, explainDelivery(entry.ID, result.State, err)
+		return result, explainDelivery(entry.ID, outcome.State, err)
 	}
 	return result, nil
 }
@@ -105,8 +105,11 @@ func (c *Client) newDraft(a config.Account, p SendParams) (*draft, error) {
 		}
 		*group.list = list
 	}
-	if len(d.To)+len(d.Cc)+len(d.Bcc) == 0 {
+	switch {
+	case len(d.To)+len(d.Cc)+len(d.Bcc) == 0:
 		return nil, usage("send", errors.New("nobody to send to"), "name somebody with --to, --cc or --bcc")
+	case p.Body == nil && len(p.Attach) == 0:
+		return nil, usage("send", errors.New("neither text nor attachment"), "--body FILE, or --body - for stdin")
 	}
 	for _, path := range p.Attach {
 		file, err := openAttachment(path)
@@ -281,8 +284,8 @@ func (s *sealing) writeMessage(ctx context.Context, w io.Writer, a audience, out
 }
 
 // explainDelivery says where a message is that could not be handed over.
-func explainDelivery(id, state string, err error) error {
-	if state == string(outbox.Uncertain) {
+func explainDelivery(id string, state outbox.State, err error) error {
+	if state == outbox.Uncertain {
 		return failed("send", fmt.Errorf("the line died before the server's answer: whether message %s is under way is not known: %w", id, err),
 			"ask the recipient; then `sealmail outbox drop "+id+"`, or `sealmail outbox flush --resend-uncertain`")
 	}

@@ -39,7 +39,7 @@ type StampVerifyParams struct {
 func (c *Client) stampPath(files []string) (path tsa.PathFunc, anchored bool, err error) {
 	var anchors []*x509.Certificate
 	if len(files) > 0 {
-		anchors, err = readCertificates(files)
+		anchors, err = c.o.readCertificates(files)
 	} else {
 		anchors, err = c.anchors(certstore.TimeStamping)
 	}
@@ -79,7 +79,7 @@ func (s *stamper) stamp(ctx context.Context, message func() io.Reader) ([]byte, 
 		if token, err = client.Stamp(ctx, message()); err == nil {
 			return token, nil
 		}
-		err = fmt.Errorf("%s: %w", authorityHost(client.URL), err)
+		err = fmt.Errorf("%s: %w", authorityHost(client.URL), withoutURL(err))
 		if i < len(s.clients)-1 {
 			s.say("warning: timestamp: " + err.Error() + "; asking the next authority")
 		}
@@ -90,6 +90,15 @@ func (s *stamper) stamp(ctx context.Context, message func() io.Reader) ([]byte, 
 // stampBytes is stamp over octets.
 func (s *stamper) stampBytes(ctx context.Context, message []byte) ([]byte, error) {
 	return s.stamp(ctx, func() io.Reader { return bytes.NewReader(message) })
+}
+
+// withoutURL is an error of asking an authority whose name is said already. Its kind is kept.
+func withoutURL(err error) error {
+	var ofURL *url.Error
+	if errors.Is(err, tsa.ErrNetwork) && errors.As(err, &ofURL) {
+		return fmt.Errorf("%w: %w", tsa.ErrNetwork, ofURL.Err)
+	}
+	return err
 }
 
 func authorityHost(raw string) string {
@@ -110,7 +119,7 @@ func stampHint(err error) string {
 }
 
 // Stamp gets a timestamp on a file, and writes the response.
-func (c *Client) Stamp(ctx context.Context, p StampParams, in Input, out Output) (*StampResult, error) {
+func (c *Client) Stamp(ctx context.Context, p StampParams, in string, out Output) (*StampResult, error) {
 	urls := p.TSA
 	if len(urls) == 0 {
 		a, found, err := c.optionalAccount()
@@ -179,7 +188,7 @@ func anyPath(cert *x509.Certificate, _ []*x509.Certificate, _ time.Time) ([]*x50
 }
 
 // VerifyStamp checks a timestamp, as a response or as a bare token, against its file.
-func (c *Client) VerifyStamp(_ context.Context, p StampVerifyParams, in Input) (*StampResult, error) {
+func (c *Client) VerifyStamp(_ context.Context, p StampVerifyParams, in string) (*StampResult, error) {
 	path, anchored, err := c.stampPath(p.TSATrust)
 	if err != nil {
 		return nil, err
@@ -187,7 +196,7 @@ func (c *Client) VerifyStamp(_ context.Context, p StampVerifyParams, in Input) (
 	if !anchored {
 		return nil, usage("tsa verify", errors.New("no anchor for timestamps is trusted"), "name one with --tsa-trust, or `sealmail cert trust ROOT.pem --for tsa`")
 	}
-	data, err := readSmall(Input{Name: p.Token, Stdin: in.Stdin})
+	data, err := c.o.readSmall(p.Token)
 	if err != nil {
 		return nil, err
 	}
@@ -270,7 +279,7 @@ func TSAServe(ctx context.Context, o Options, p TSAServeParams, ready func(url s
 		}
 		policies = append(policies, oid)
 	}
-	data, err := readSmall(Input{Name: p.P12})
+	data, err := o.readSmall(p.P12)
 	if err != nil {
 		return err
 	}

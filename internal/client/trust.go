@@ -12,7 +12,7 @@ func (c *Client) mailValidator(files []string) (certstore.Validator, error) {
 	var v certstore.Validator
 	var err error
 	if len(files) > 0 {
-		v.Anchors, err = readCertificates(files)
+		v.Anchors, err = c.o.readCertificates(files)
 	} else {
 		v.Anchors, err = c.anchors(certstore.Mail)
 	}

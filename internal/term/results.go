@@ -12,13 +12,14 @@ import (
 // PrintSend writes what became of a message, recipient by recipient.
 func PrintSend(w io.Writer, r *client.SendResult) error {
 	p := &linePrinter{w: w}
+	state := optional(r.State)
 	switch {
-	case r.State == "dry-run":
+	case state == "dry-run":
 		p.line("nothing was sent; it would be sealed so:")
 	case r.Timestamp != nil:
-		p.line(fmt.Sprintf("%s <%s>, timestamped %s", r.State, Line(r.MessageID), r.Timestamp.UTC().Format(time.RFC3339)))
+		p.line(fmt.Sprintf("%s <%s>, timestamped %s", state, Line(r.MessageID), r.Timestamp.UTC().Format(time.RFC3339)))
 	default:
-		p.line(fmt.Sprintf("%s <%s>, without a timestamp", r.State, Line(r.MessageID)))
+		p.line(fmt.Sprintf("%s <%s>, without a timestamp", state, Line(r.MessageID)))
 	}
 	for _, to := range r.Recipients {
 		switch {
@@ -26,7 +27,7 @@ func PrintSend(w io.Writer, r *client.SendResult) error {
 			p.line(fmt.Sprintf("  %s: %s", Line(to.Address), Line(*to.Error)))
 		case to.Cipher != nil && to.Certificate != nil && to.KeyManagement != nil:
 			p.line(fmt.Sprintf("  %s: %s, key by %s to certificate %.16s…", Line(to.Address), strings.ToUpper(*to.Cipher), *to.KeyManagement, *to.Certificate))
-			if r.State == "dry-run" && to.Reason != nil {
+			if state == "dry-run" && to.Reason != nil {
 				p.line("    because " + Line(*to.Reason))
 			}
 		default:
