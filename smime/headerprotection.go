@@ -74,6 +74,9 @@ func ProtectHeaders(e io.Reader, fields entity.Header, scheme HPScheme) (payload
 	return io.MultiReader(&head, body), outer, nil
 }
 
+// hiddenSubject stands for a subject that is not for everybody.
+const hiddenSubject = "[...]"
+
 // baseline is hcp_baseline (RFC 9788 section 3.2.1).
 func baseline(fields entity.Header) (entity.Header, error) {
 	var outer entity.Header
@@ -83,7 +86,7 @@ func baseline(fields entity.Header) (entity.Header, error) {
 			continue
 		case f.Is("Subject"):
 			var err error
-			if f, err = entity.NewField(f.Name, "[...]"); err != nil {
+			if f, err = entity.NewField(f.Name, hiddenSubject); err != nil {
 				return nil, err
 			}
 		}

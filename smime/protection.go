@@ -26,7 +26,9 @@ type HeaderDifference struct {
 	Name      string   // as it is written where it is found
 	Protected []string // values inside; none if it is only outside
 	Outer     []string // values outside; none if it is only inside
-	Explained bool     // the composer says that it put these values outside
+	// Explained says that there is nothing to wonder about: the composer says that it put these values outside, or a
+	// message was encrypted, perhaps after it was signed elsewhere, and its Subject outside is the placeholder.
+	Explained bool
 }
 
 // Confidential reports whether the composer kept this protected field from the outside (section 4.3.1), so that a reply
@@ -74,12 +76,12 @@ func readProtection(outside entity.Header, root *entity.Entity, encrypted bool) 
 			p.Fields = append(p.Fields, f)
 		}
 	}
-	p.compare(outside)
+	p.compare(outside, encrypted)
 	return p
 }
 
 // compare finds the differences between inside and outside.
-func (p *HeaderProtection) compare(outside entity.Header) {
+func (p *HeaderProtection) compare(outside entity.Header, encrypted bool) {
 	if !slices.ContainsFunc(outside, func(f entity.Field) bool { return f.Name != "" && !f.Structural() }) {
 		return // an entity by itself, and not a message: there is no outside
 	}
@@ -104,7 +106,9 @@ func (p *HeaderProtection) compare(outside entity.Header) {
 			continue
 		}
 		d := HeaderDifference{Name: name, Protected: inside, Outer: actual}
-		d.Explained = i < protected && p.Outer != nil && slices.Equal(values(p.Outer.All(name)), actual)
+		announced := p.Outer != nil && slices.Equal(values(p.Outer.All(name)), actual)
+		hidden := encrypted && strings.EqualFold(name, "Subject") && slices.Equal(actual, []string{hiddenSubject})
+		d.Explained = i < protected && (announced || hidden)
 		p.Differences = append(p.Differences, d)
 	}
 	p.FromMismatch = fromMismatch(p.Fields.All("From"), outside.All("From"))

@@ -341,6 +341,32 @@ func TestProtectHeaders(t *testing.T) {
 			t.Error("a field from outside is displayed as protected")
 		}
 	})
+	t.Run("signed first, encrypted by another hand", func(t *testing.T) {
+		payload, outer, err := smime.ProtectHeaders(strings.NewReader(plainEntity), fields, smime.HPClear)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := io.ReadAll(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed := sign(t, string(raw), alice(), smime.SignOptions{})
+		var head bytes.Buffer
+		if err := smime.WriteOuterHeader(&head, outer); err != nil {
+			t.Fatal(err)
+		}
+		for subject, explained := range map[string]bool{"[...]": true, "pay now": false} {
+			hidden := strings.Replace(head.String(), "the secret plan", subject, 1)
+			encrypted := open(t, []byte(hidden+encrypt(t, signed, cms.AES256GCM, bob())), smime.OpenOptions{Decrypters: bob().decrypters()})
+			if d := encrypted.Protection.Differences; len(d) != 1 || d[0].Explained != explained {
+				t.Errorf("%q outside an encrypted message: %+v", subject, d)
+			}
+			clear := open(t, []byte(hidden+signed), smime.OpenOptions{})
+			if d := clear.Protection.Differences; len(d) != 1 || d[0].Explained {
+				t.Errorf("%q outside a signed message: %+v", subject, d)
+			}
+		}
+	})
 	t.Run("hp twice", func(t *testing.T) {
 		payload, _, err := smime.ProtectHeaders(strings.NewReader(plainEntity), fields, smime.HPClear)
 		if err != nil {
