@@ -81,48 +81,63 @@ func (t *transfer) ask() *imapclient.FetchCommand {
 	})
 }
 
+// errCut says that a piece ended before its end.
+var errCut = fmt.Errorf("in the text of a message: %w", io.ErrUnexpectedEOF)
+
 // take reads the answer, writes the piece, and returns how many octets it had. A server may tell of changed flags at
 // any time in the form of an answer; the library takes that for the one waited for and throws the true one away. take
 // then claims a whole piece, which makes run ask for the same again.
 func (t *transfer) take(cmd *imapclient.FetchCommand) (n int64, err error) {
-	found, body := false, false
-	for m := cmd.Next(); m != nil && err == nil; m = cmd.Next() {
+	var found, text bool
+	for m := cmd.Next(); m != nil; m = cmd.Next() {
 		found = true
-		for item := m.Next(); item != nil && err == nil; item = m.Next() {
-			switch item := item.(type) {
-			case imapclient.FetchItemDataRFC822Size:
-				if t.size < 0 {
-					t.size = item.Size
-				}
-				if t.size > t.limit {
-					err = t.tooLarge(t.size)
-				}
-			case imapclient.FetchItemDataBodySection:
-				if item.Section.Partial == nil || item.Section.Partial.Offset != t.done || body {
-					err = reasonError{ReasonProtocol, "a piece of the message that was not asked for"}
-					break
-				}
-				body = true
-				n, err = t.copy(item.Literal)
-			}
+		if n, text, err = t.items(m); err != nil {
+			break
 		}
+	}
+	if errors.Is(err, errCut) {
+		return n, err // to read on, even to throw it away, would be a data race in the library
 	}
 	closed := cmd.Close()
 	switch {
-	case err != nil && (closed == nil || errors.As(err, new(*localError))):
+	case err != nil:
 		return n, err
 	case closed != nil:
 		return n, closed
 	case !found:
 		return 0, &localError{ErrNotFound}
-	case body && t.size >= 0:
+	case text && t.size >= 0:
 		t.mixedUp = 0
 		return n, nil
 	}
-	if t.mixedUp++; t.mixedUp >= attempts || body {
+	if t.mixedUp++; t.mixedUp >= attempts || text {
 		return n, reasonError{ReasonProtocol, "a message without text or without a size"}
 	}
 	return pieceSize, nil
+}
+
+// items reads what an answer says of the message.
+func (t *transfer) items(m *imapclient.FetchMessageData) (n int64, text bool, err error) {
+	for item := m.Next(); item != nil; item = m.Next() {
+		switch item := item.(type) {
+		case imapclient.FetchItemDataRFC822Size:
+			if t.size < 0 {
+				t.size = item.Size
+			}
+			if t.size > t.limit {
+				return n, text, t.tooLarge(t.size)
+			}
+		case imapclient.FetchItemDataBodySection:
+			if item.Section.Partial == nil || item.Section.Partial.Offset != t.done || text {
+				return n, text, reasonError{ReasonProtocol, "a piece of the message that was not asked for"}
+			}
+			text = true
+			if n, err = t.copy(item.Literal); err != nil {
+				return n, text, err
+			}
+		}
+	}
+	return n, text, nil
 }
 
 // copy writes a piece to its destination.
@@ -140,7 +155,7 @@ func (t *transfer) copy(r imap.LiteralReader) (n int64, err error) {
 		// Whole buffers, so that time stands still for writing only after some progress.
 		k, err := io.ReadFull(r, t.buffer[:min(int64(len(t.buffer)), r.Size()-n)])
 		if err != nil {
-			return n, io.ErrUnexpectedEOF // the library ends a literal quietly where the connection ends
+			return n, errCut // the library ends a literal quietly where the connection ends
 		}
 		t.session.conn.hold(func() { _, err = t.dst.Write(t.buffer[:k]) })
 		if err != nil {

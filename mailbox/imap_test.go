@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,7 +73,7 @@ func TestIMAPEachCommandFails(t *testing.T) {
 			} {
 				t.Run(call+"/"+command+"/"+c.name, func(t *testing.T) {
 					t.Parallel()
-					failing := true
+					var failed atomic.Bool
 					fake := &fakeIMAP{commands: map[string]func(*peer, string, string) bool{}}
 					fake.commands["SEARCH"] = answer("OK done", "* SEARCH 1 2 3")
 					fake.commands["FETCH"] = answer("OK done", "* 3 FETCH (UID 3 FLAGS () RFC822.SIZE 3 INTERNALDATE \"21-Nov-2025 10:02:11 +0100\" BODY[]<0> {3}\r\nx\r\n)",
@@ -80,8 +81,7 @@ func TestIMAPEachCommandFails(t *testing.T) {
 					fake.commands["APPEND"] = func(p *peer, tag, args string) bool { readLiteral(p, args, true); p.say(tag + " OK done"); return true }
 					good := fake.commands[command]
 					fake.commands[command] = func(p *peer, tag, args string) bool {
-						if failing {
-							failing = false
+						if failed.CompareAndSwap(false, true) {
 							return c.fail(p, tag, args)
 						}
 						if good != nil {

@@ -47,7 +47,7 @@ type NewMessage struct {
 	Date time.Time
 	// Size is the exact number of octets in Body.
 	Size int64
-	// Body is read once; only an attempt that was refused for want of the folder rewinds it, if it is an io.Seeker.
+	// Body is read once, to its end.
 	Body io.Reader
 }
 
@@ -76,7 +76,9 @@ type Store interface {
 	Fetch(ctx context.Context, folder string, uid UID, dst io.Writer) error
 
 	// Append stores a message, making the folder if it is missing, and returns the UID it got, or 0 if the store cannot
-	// tell. An UncertainError says that the message may or may not have been stored: Find answers that.
+	// tell. A QuotaError or a TooLargeError says that there is no room for it, ErrSize that Body has another length than
+	// Size. An UncertainError says that the message may or may not have been stored: Find answers that. After any other
+	// error it was not.
 	Append(ctx context.Context, folder string, m NewMessage) (UID, error)
 
 	// SetFlags changes flags of messages; those that are gone are passed over.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,11 +69,10 @@ func TestSMTPEachCommandFails(t *testing.T) {
 	} {
 		t.Run(c.command+"/"+c.name, func(t *testing.T) {
 			t.Parallel()
-			failing := true
+			var failed atomic.Bool
 			fake := &fakeSMTP{}
 			fake.commands = map[string]func(*peer, string) bool{c.command: func(p *peer, args string) bool {
-				if failing {
-					failing = false
+				if failed.CompareAndSwap(false, true) {
 					return c.fail(p, args)
 				}
 				return fake.one(p, c.command)
@@ -225,9 +225,9 @@ func TestSMTPReconnects(t *testing.T) {
 		})
 	}
 	t.Run("never again", func(t *testing.T) {
-		connections := 0
+		var connections atomic.Int32
 		address, _ := listen(t, func(p *peer) {
-			if connections++; connections == 1 {
+			if connections.Add(1) == 1 {
 				(&fakeSMTP{commands: map[string]func(*peer, string) bool{".": reply(false, "250 taken")}}).serve(p)
 			} else {
 				(&fakeSMTP{commands: map[string]func(*peer, string) bool{"MAIL": reply(false)}}).serve(p)
