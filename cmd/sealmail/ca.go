@@ -156,7 +156,7 @@ sealmail takes AES-GCM.
 	f.StringVar(&p.Organization, "organization", "", "the owner's organization's `name`")
 	f.StringVar(&notBefore, "not-before", "", "valid from this `time` (RFC 3339)")
 	f.StringVar(&notAfter, "not-after", "", "valid to this `time` (RFC 3339)")
-	f.IntVar(&days, "days", 0, "`days` of validity (default 365)")
+	f.IntVar(&days, "days", 0, "`days` of validity (default: two years, for servers 397 days, for timestamps more)")
 	f.StringVarP(&p.Output, "output", "o", "", "write to this `file`: .p12 or .pem")
 	passphrase.add(cmd)
 	password.add(cmd, "p12-password", "the password for the PKCS#12 file")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -29,25 +30,25 @@ func newCertImportCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import FILE…",
 		Short: "Take certificates and keys into the store",
-		Long: `Imports PEM, DER and PKCS#12 files. A key with its certificate becomes an identity of yours, a certificate alone that of a
-correspondent. Nothing becomes trusted by this: for that there is ` + "`sealmail cert trust`" + `.
+		Long: `Imports PEM, DER, PKCS#7 and PKCS#12 files. A key with its certificate becomes an identity of yours, a certificate alone
+that of a correspondent. Nothing becomes trusted by this: for that there is ` + "`sealmail cert trust`" + `.
 
 ` + exitCodesHelp,
 		Example: "  sealmail cert import bob.pem\n  sealmail cert import alice.p12 --p12-password-file secret",
 		Args:    argCount(1, -1, "at least one file"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
+			var imported []client.CertificateLine
 			for _, name := range args {
-				imported, err := c.CertImport(ctx, name, func() ([]byte, error) {
-					return password.read(ctx, a)
-				})
+				more, err := c.CertImport(ctx, name, func() ([]byte, error) { return password.read(ctx, a) })
 				if err != nil {
+					if len(imported) > 0 {
+						err = errors.Join(a.printCertificates(imported), err)
+					}
 					return err
 				}
-				if err := a.printCertificates(imported); err != nil {
-					return err
-				}
+				imported = append(imported, more...)
 			}
-			return nil
+			return a.printCertificates(imported)
 		}),
 	}
 	password.add(cmd, "p12-password", "the password of the PKCS#12 file")
@@ -124,8 +125,8 @@ func newCertExportCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export FINGERPRINT|ADDRESS -o FILE",
 		Short: "Write a certificate, or an identity with its key, to a file",
-		Long: `Writes certificates as PEM, or, where FILE ends in .p7c, as a certificate bundle with the chain. With --key, and only
-then, the private key goes along: FILE must be a .p12, and needs a password.
+		Long: `Writes a certificate and those of its issuers as PEM, or, where FILE ends in .p7c, as PKCS#7. With --key, and only then,
+the private key goes along: FILE must be a .p12, and needs a password.
 
 ` + exitCodesHelp,
 		Example: "  sealmail cert export alice@example.org -o alice.pem\n  sealmail cert export alice@example.org --key -o alice.p12 --p12-password-file secret",

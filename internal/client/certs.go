@@ -17,51 +17,6 @@ import (
 	"github.com/sealmail/sealmail/certstore"
 )
 
-// readCertificates reads all certificates in these files.
-func (o Options) readCertificates(names []string) ([]*x509.Certificate, error) {
-	var all []*x509.Certificate
-	for _, name := range names {
-		data, err := o.readSmall(name)
-		if err != nil {
-			return nil, err
-		}
-		certs, err := certstore.ParseCertificates(data)
-		if err != nil {
-			return nil, failed(name, err, "the file must hold certificates in PEM or DER")
-		}
-		all = append(all, certs...)
-	}
-	return all, nil
-}
-
-// decodePKCS12 opens a PKCS#12 file, and says what to do where it does not open.
-func decodePKCS12(name string, data, password []byte) ([]certstore.KeyPair, error) {
-	bundle, err := certstore.DecodePKCS12(data, string(password))
-	pairs, _ := bundle.KeyPairs()
-	switch {
-	case errors.Is(err, certstore.ErrPassword):
-		return nil, failed(name, err, "check the password that --p12-password-file or --p12-password-command gives")
-	case err != nil:
-		return nil, failed(name, err, "the file must be PKCS#12, with a key and its certificate")
-	case len(pairs) == 0:
-		return nil, failed(name, errors.New("it holds no private key with its certificate"), "export both together from where they are")
-	}
-	return pairs, nil
-}
-
-// looksLikePKCS12 tells a PKCS#12 file from certificates and keys in PEM or DER: a PFX is a SEQUENCE that begins with
-// the version 3 (RFC 7292 section 4), where a certificate begins with a SEQUENCE and a private key with version 0 or 1.
-func looksLikePKCS12(data []byte) bool {
-	if len(data) < 2 || data[0] != 0x30 {
-		return false
-	}
-	header := 2
-	if data[1] > 0x80 {
-		header += int(data[1] & 0x7f)
-	}
-	return len(data) > header+3 && bytes.Equal(data[header:header+3], []byte{2, 1, 3})
-}
-
 // CertImport takes what a file holds into the store; password is asked for where the file needs one.
 func (c *Client) CertImport(ctx context.Context, in string, password func() ([]byte, error)) ([]CertificateLine, error) {
 	data, err := c.o.readSmall(in)
@@ -79,9 +34,9 @@ func (c *Client) CertImport(ctx context.Context, in string, password func() ([]b
 			return nil, err
 		}
 	} else {
-		bundle, err := certstore.ParsePEM(data)
+		bundle, err := parseBundle(data)
 		if err != nil {
-			return nil, failed(in, err, "the file must hold certificates or keys in PEM or DER, or be PKCS#12")
+			return nil, failed(in, err, "the file must hold certificates or keys in PEM or DER, or be PKCS#12 or PKCS#7")
 		}
 		pairs, alone = bundle.KeyPairs()
 		if len(bundle.Keys) > len(pairs) {
@@ -314,7 +269,8 @@ type CertExportParams struct {
 	Password []byte
 }
 
-// CertExport writes certificates: PEM, or a .p7c bundle with the chain, or PKCS#12 with the key.
+// CertExport writes a certificate with the issuers that are known of it, without whom others could not judge it: PEM, or
+// .p7c, or PKCS#12 with the key.
 func (c *Client) CertExport(ctx context.Context, p CertExportParams, out Output) error {
 	found, err := c.find(p.Which)
 	if err != nil {
@@ -346,7 +302,7 @@ func (c *Client) CertExport(ctx context.Context, p CertExportParams, out Output)
 			return failed("", err, "")
 		}
 	default:
-		data = certstore.EncodeCertificates(s.cert)
+		data = certstore.EncodeCertificates(s.chain...)
 	}
 	return c.write(out, func(w io.Writer) error {
 		_, err := w.Write(data)
@@ -360,9 +316,9 @@ func (c *Client) CertAnchors(in string) ([]Anchor, error) {
 	if err != nil {
 		return nil, err
 	}
-	certs, err := certstore.ParseCertificates(data)
+	certs, err := parseCertificates(in, data)
 	if err != nil {
-		return nil, failed(in, err, "the file must hold certificates in PEM or DER")
+		return nil, err
 	}
 	anchors := make([]Anchor, len(certs))
 	for i, cert := range certs {
