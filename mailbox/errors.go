@@ -204,7 +204,7 @@ func (e *RefusedError) Error() string {
 	if e.EnhancedCode != "" {
 		code += " " + e.EnhancedCode
 	}
-	return fmt.Sprintf("%s refused %s: %s %s", whom, how, code, e.Text)
+	return fmt.Sprintf("%s was refused %s: %s %s", whom, how, code, e.Text)
 }
 
 // RefusedRecipientsError names each recipient that was refused; nothing was sent to anybody. errors.As finds the first

@@ -242,7 +242,8 @@ func (c *Client) serverOptions(ctx context.Context, a config.Account, e mailbox.
 	return c.mailboxOptions(e, a, password, roots), nil
 }
 
-// explainServer adds what a person can do about an error of a mail server.
+// explainServer says what a mail server or the way to it answered, without the steps that it came through, and adds what
+// a person can do about it.
 func explainServer(err error) error {
 	if err == nil {
 		return nil
@@ -253,13 +254,14 @@ func explainServer(err error) error {
 		auth    *mailbox.AuthError
 		quota   *mailbox.QuotaError
 		large   *mailbox.TooLargeError
+		all     *mailbox.RefusedRecipientsError
+		refused *mailbox.RefusedError
 	)
-	hint := ""
 	switch {
 	case errors.As(err, &known):
-		return err
+		return known
 	case errors.As(err, &connect):
-		hint = map[mailbox.Reason]string{
+		return failed("", connect, map[mailbox.Reason]string{
 			mailbox.ReasonUnreachable: "check the host, the port and the network",
 			mailbox.ReasonTimeout:     "try again, or allow more with --timeout",
 			mailbox.ReasonUntrusted:   "if the server is yours, trust its authority: `sealmail cert trust CA.pem --for server`",
@@ -267,15 +269,19 @@ func explainServer(err error) error {
 			mailbox.ReasonNoSTARTTLS:  "use imaps:// or submissions://; sealmail does not talk in clear text",
 			mailbox.ReasonUnavailable: "try again later",
 			mailbox.ReasonLost:        "try again",
-		}[connect.Reason]
+		}[connect.Reason])
 	case errors.As(err, &auth):
-		hint = "check user and password; `sealmail init` with the same words and --password-file stores a new one"
+		return failed("", auth, "check user and password; `sealmail init` with the same words and --password-file stores a new one")
 	case errors.As(err, &quota):
-		hint = "delete mail at the server, or ask for more space"
+		return failed("", quota, "delete mail at the server, or ask for more space")
 	case errors.As(err, &large):
-		hint = "send less at once"
+		return failed("", large, "send less at once")
+	case errors.As(err, &all):
+		return failed("", all, "")
+	case errors.As(err, &refused):
+		return failed("", refused, "")
 	}
-	return failed("", err, hint)
+	return failed("", err, "")
 }
 
 // httpClient is what timestamp authorities are asked with.

@@ -209,9 +209,9 @@ func explainMessage(id, folder string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, mailbox.ErrNotFound):
-		return failed(id+" in "+folder, err, "`sealmail list "+folder+"` shows what there is; a file must contain a \"/\"")
+		return failed(id+" in "+folder, mailbox.ErrNotFound, "`sealmail list "+folder+"` shows what there is; a file must contain a \"/\"")
 	case errors.Is(err, mailbox.ErrNoFolder):
-		return failed(folder, err, "name another with --folder")
+		return failed(folder, mailbox.ErrNoFolder, "name a folder that is there")
 	}
 	return explainServer(err)
 }

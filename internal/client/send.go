@@ -283,16 +283,22 @@ func (s *sealing) writeMessage(ctx context.Context, w io.Writer, a audience, out
 	return smime.Encrypt(ctx, w, payload.Section(), a.recipients, smime.EncryptOptions{Cipher: a.cipher.Cipher})
 }
 
-// explainDelivery says where a message is that could not be handed over.
+// explainDelivery says where a message is that could not be handed over, or not be copied.
 func explainDelivery(id string, state outbox.State, err error) error {
-	if state == outbox.Uncertain {
-		return failed("send", fmt.Errorf("the line died before the server's answer: whether message %s is under way is not known: %w", id, err),
+	why := err
+	hint := ""
+	if known, ok := errors.AsType[*Error](explainServer(err)); ok {
+		why, hint = known.Err, known.Hint
+	}
+	if hint != "" {
+		hint += "; "
+	}
+	switch state {
+	case outbox.Uncertain:
+		return failed("send", fmt.Errorf("the line died before the server's answer: whether message %s is under way is not known: %w", id, why),
 			"ask the recipient; then `sealmail outbox drop "+id+"`, or `sealmail outbox flush --resend-uncertain`")
+	case outbox.Sent:
+		return failed("send", fmt.Errorf("the message was sent, and there is no copy in %s: %w", sentFolder, why), hint+"`sealmail outbox flush` tries again to make the copy")
 	}
-	hint := "it waits in the outbox: `sealmail outbox flush` tries again, `sealmail outbox drop " + id + "` gives it up"
-	var explained *Error
-	if errors.As(explainServer(err), &explained) && explained.Hint != "" {
-		hint = explained.Hint + "; the message waits in the outbox: `sealmail outbox flush`"
-	}
-	return failed("send", err, hint)
+	return failed("send", why, hint+"the message waits in the outbox: `sealmail outbox flush` tries again, `sealmail outbox drop "+id+"` gives it up")
 }
