@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/tsa"
+)
+
+// json SOURCE PATH WANT: in the JSON of a file or of stdout, what is at PATH is WANT: text as it is, anything else as
+// compact JSON, or a regular expression /between slashes/. PATH is keys and indexes with dots between, and len for a
+// length; it begins with [N] where the source has several lines. ! json SOURCE PATH: there is no such thing.
+func checkJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg && len(args) != 2 || !neg && len(args) != 3 {
+		ts.Fatalf("usage: json SOURCE PATH WANT, or ! json SOURCE PATH")
+	}
+	value, err := lookUp(ts.ReadFile(args[0]), args[1])
+	if neg {
+		if err == nil {
+			ts.Fatalf("%s is %s", args[1], value)
+		}
+		return
+	}
+	ts.Check(err)
+	want := args[2]
+	if len(want) > 1 && strings.HasPrefix(want, "/") && strings.HasSuffix(want, "/") {
+		pattern, err := regexp.Compile("^(?s:" + want[1:len(want)-1] + ")$")
+		ts.Check(err)
+		if !pattern.MatchString(value) {
+			ts.Fatalf("%s is %q, want %s", args[1], value, want)
+		}
+	} else if value != want {
+		ts.Fatalf("%s is %q, want %q", args[1], value, want)
+	}
+}
+
+// keep NAME SOURCE PATH: puts what is at PATH into $NAME.
+func keepJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: keep NAME SOURCE PATH")
+	}
+	value, err := lookUp(ts.ReadFile(args[1]), args[2])
+	ts.Check(err)
+	ts.Setenv(args[0], value)
+}
+
+func lookUp(text, path string) (string, error) {
+	var values []any
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber()
+	for decoder.More() {
+		var v any
+		if err := decoder.Decode(&v); err != nil {
+			return "", err
+		}
+		values = append(values, v)
+	}
+	words := strings.Split(path, ".")
+	if path == "len" {
+		return strconv.Itoa(len(values)), nil
+	}
+	line := 0
+	if n, ok := strings.CutPrefix(words[0], "["); ok {
+		var err error
+		if line, err = strconv.Atoi(strings.TrimSuffix(n, "]")); err != nil {
+			return "", err
+		}
+		words = words[1:]
+	} else if len(values) != 1 {
+		return "", fmt.Errorf("there are %d values: say which, as [N].%s", len(values), path)
+	}
+	if line >= len(values) {
+		return "", fmt.Errorf("there are %d values", len(values))
+	}
+	v, err := descend(values[line], words)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	if s, ok := v.(string); ok {
+		return s, nil
+	}
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+func descend(v any, words []string) (any, error) {
+	for _, word := range words {
+		switch container := v.(type) {
+		case map[string]any:
+			inner, ok := container[word]
+			if !ok {
+				return nil, fmt.Errorf("there is no %q", word)
+			}
+			v = inner
+		case []any:
+			if word == "len" {
+				v = json.Number(strconv.Itoa(len(container)))
+				continue
+			}
+			i, err := strconv.Atoi(word)
+			if err != nil || i < 0 || i >= len(container) {
+				return nil, fmt.Errorf("%q is none of %d", word, len(container))
+			}
+			v = container[i]
+		default:
+			return nil, fmt.Errorf("%q is looked for in what has no parts", word)
+		}
+	}
+	return v, nil
+}
+
+// flip FILE: changes one letter in the middle of a message's body, and its bits if that is base64.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: flip FILE")
+	}
+	message := []byte(ts.ReadFile(args[0]))
+	body := bytes.Index(message, []byte("\n\r\n"))
+	if body < 0 {
+		ts.Fatalf("no body")
+	}
+	at := body + (len(message)-body)/2
+	for !isLetter(message[at]) {
+		at++
+	}
+	if message[at]++; !isLetter(message[at]) {
+		message[at] -= 2 // Z and z
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), message, 0o600))
+}
+
+func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
+
+// replace FILE OLD NEW: replaces text that must be there.
+func replace(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: replace FILE OLD NEW")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%q is not in %s", args[1], args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o600))
+}
+
+// halve FILE: cuts off its second half.
+func halve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: halve FILE")
+	}
+	text := ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text[:len(text)/2]), 0o600))
+}
+
+// sign-with-token P12 PASSWORD-FILE TOKEN IN OUT: signs as no honest program does, with a timestamp that was made for
+// something else.
+func signWithToken(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: sign-with-token P12 PASSWORD-FILE TOKEN IN OUT")
+	}
+	pair, err := readPair(ts.MkAbs(args[0]), strings.TrimSpace(ts.ReadFile(args[1])))
+	ts.Check(err)
+	response, err := tsa.ParseResponse([]byte(ts.ReadFile(args[2])))
+	ts.Check(err)
+	signer, ok := pair.Key.(crypto.Signer)
+	if !ok {
+		ts.Fatalf("the key cannot sign")
+	}
+	var out bytes.Buffer
+	header, text, found := strings.Cut(ts.ReadFile(args[3]), "\n\n")
+	if !found {
+		ts.Fatalf("no header in %s", args[3])
+	}
+	out.WriteString(strings.ReplaceAll(header, "\n", "\r\n") + "\r\n")
+	err = smime.Sign(context.Background(), &out, strings.NewReader("Content-Type: text/plain\n\n"+text), smime.Signer{Key: signer, Chain: pair.Chain}, smime.SignOptions{
+		SigningTime: time.Now(),
+		Timestamp:   func(context.Context, []byte) ([]byte, error) { return response.Token, nil },
+	})
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[4]), out.Bytes(), 0o600))
+}

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/internal/client"
+	"github.com/sealmail/sealmail/mailbox"
+	"github.com/sealmail/sealmail/mailbox/localserver"
+)
+
+const (
+	worldDomain = "example.test"
+	worldPolicy = "1.3.6.1.4.1.32473.1" // under the arc for documentation (RFC 5612)
+)
+
+// world is what the stories find when they begin: an authority (ca), certificates with keys for alice, bob and carol, for
+// servers and for timestamps (NAME.p12, NAME.pem), one password for all (password), and a timestamp authority that
+// runs. No story changes it.
+type world struct {
+	dir, tsa    string
+	certificate tls.Certificate // of servers
+	password    mailbox.Password
+}
+
+func (w *world) in(name string) string { return filepath.Join(w.dir, name) }
+
+func worldOptions(say func(string)) client.Options {
+	return client.Options{Now: time.Now, Timeout: 30 * time.Second, Stdin: strings.NewReader(""), Say: say}
+}
+
+// newWorld makes a world that ends with the test.
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{dir: filepath.Join(t.TempDir(), "world")}
+	o := worldOptions(func(string) {})
+	if err := client.DemoCreate(t.Context(), o, w.dir); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := os.ReadFile(w.in("password"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.password = mailbox.Password(strings.TrimSpace(string(secret)))
+	w.issueCarol(t, o)
+	pair := w.pair(t, "server.p12")
+	w.certificate.PrivateKey = pair.Key
+	for _, c := range pair.Chain {
+		w.certificate.Certificate = append(w.certificate.Certificate, c.Raw)
+	}
+	w.startTSA(t, o)
+	return w
+}
+
+func (w *world) issueCarol(t *testing.T, o client.Options) {
+	t.Helper()
+	_, err := client.CAIssue(t.Context(), o, client.CAIssueParams{
+		Dir: w.in("ca"), Purpose: "mail", Key: "p256", Email: []string{"carol@" + worldDomain}, Name: "Carol Clark",
+		Output: w.in("carol.p12"), P12Password: []byte(w.password),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(w.in("carol.pem"), certstore.EncodeCertificates(w.pair(t, "carol.p12").Chain...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *world) pair(t *testing.T, name string) certstore.KeyPair {
+	t.Helper()
+	pair, err := readPair(w.in(name), string(w.password))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair
+}
+
+// readPair reads the one key in a PKCS#12 file.
+func readPair(name, password string) (certstore.KeyPair, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return certstore.KeyPair{}, err
+	}
+	bundle, err := certstore.DecodePKCS12(data, password)
+	if err != nil {
+		return certstore.KeyPair{}, err
+	}
+	pairs, _ := bundle.KeyPairs()
+	if len(pairs) != 1 {
+		return certstore.KeyPair{}, errors.New(name + ": not one key with its certificate")
+	}
+	return pairs[0], nil
+}
+
+func (w *world) startTSA(t *testing.T, o client.Options) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	ready, ended := make(chan string, 1), make(chan error, 1)
+	p := client.TSAServeParams{Listen: "127.0.0.1:0", P12: w.in("tsa.p12"), P12Password: []byte(w.password), Policy: []string{worldPolicy}, State: w.in("tsa")}
+	go func() {
+		ended <- client.TSAServe(ctx, o, p, func(url string) error { ready <- url; return nil })
+	}()
+	select {
+	case w.tsa = <-ready:
+	case err := <-ended:
+		stop()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// mailServer is a story's own mail server. It keeps its mail in the folder mail, and its addresses when it starts again.
+type mailServer struct {
+	addresses localserver.Addresses
+	stop      func() error // nil: it does not run
+}
+
+// mailserver [quota=USER:OCTETS] [cut=EVENT]: starts the story's mail server, for alice, bob and carol, and sets
+// $IMAP and $SMTP; cut makes it drop the line at that event, once. mailserver stop: ends it.
+func (s *stories) mailServer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: mailserver [stop | quota=USER:OCTETS | cut=EVENT]…")
+	}
+	own := storyOf(ts)
+	if own.mail == nil {
+		own.mail = &mailServer{}
+	}
+	if len(args) == 1 && args[0] == "stop" {
+		ts.Check(own.mail.end())
+		return
+	}
+	o := localserver.Options{
+		Dir: ts.MkAbs("mail"), TLS: &tls.Config{Certificates: []tls.Certificate{s.world.certificate}}, Clock: time.Now,
+		Users: map[string]mailbox.Password{}, Quotas: map[string]int64{},
+		IMAPS: own.mail.addresses.IMAPS, Submissions: own.mail.addresses.Submissions,
+	}
+	for _, name := range []string{"alice", "bob", "carol"} {
+		o.Users[name+"@"+worldDomain] = s.world.password
+	}
+	for _, arg := range args {
+		word, value, _ := strings.Cut(arg, "=")
+		switch word {
+		case "quota":
+			user, octets, _ := strings.Cut(value, ":")
+			n, err := strconv.ParseInt(octets, 10, 64)
+			ts.Check(err)
+			o.Quotas[user+"@"+worldDomain] = n
+		case "cut":
+			o.Hook = cutOnce(value)
+		default:
+			ts.Fatalf("mailserver: unknown word %q", arg)
+		}
+	}
+	ts.Check(own.mail.start(o))
+	ts.Setenv("IMAP", "imaps://"+own.mail.addresses.IMAPS)
+	ts.Setenv("SMTP", "submissions://"+own.mail.addresses.Submissions)
+}
+
+// cutOnce is a hook that drops the line at the first such event.
+func cutOnce(event string) func(string) error {
+	once := make(chan struct{}, 1)
+	once <- struct{}{}
+	return func(e string) error {
+		if e != event {
+			return nil
+		}
+		select {
+		case <-once:
+			return errors.New("cut")
+		default:
+			return nil
+		}
+	}
+}
+
+func (m *mailServer) start(o localserver.Options) error {
+	if m.stop != nil {
+		return errors.New("the mail server is running")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	server, err := localserver.Open(ctx, o)
+	if err != nil {
+		cancel()
+		return err
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx) }()
+	m.addresses = server.Addresses()
+	m.stop = func() error {
+		cancel()
+		return errors.Join(server.Close(), <-served)
+	}
+	return nil
+}
+
+func (m *mailServer) end() error {
+	if m == nil || m.stop == nil {
+		return nil
+	}
+	stop := m.stop
+	m.stop = nil
+	return stop()
+}
+
+// background is a sealmail that serves.
+type background struct {
+	cmd    *exec.Cmd
+	stderr strings.Builder
+	rest   chan struct{} // closed when stdout has ended
+}
+
+// serve NAME WORDS…: runs the program beside the story, until it says that it is ready. What the first line on stdout has
+// as "key" becomes $NAME_KEY.
+func (s *stories) serve(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: serve NAME WORDS…")
+	}
+	own := storyOf(ts)
+	b := &background{cmd: exec.Command(s.exe, args[1:]...), rest: make(chan struct{})}
+	b.cmd.Env, b.cmd.Dir, b.cmd.Stderr = own.env, ts.MkAbs("."), &b.stderr
+	stdout, err := b.cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(b.cmd.Start())
+	own.running[args[0]] = b
+	lines := bufio.NewScanner(stdout)
+	if !lines.Scan() {
+		close(b.rest)
+		_ = b.cmd.Wait() // what it wrote tells more
+		delete(own.running, args[0])
+		ts.Fatalf("it ended without being ready: %s", b.stderr.String())
+	}
+	ready := lines.Text()
+	go func() {
+		defer close(b.rest)
+		for lines.Scan() {
+		}
+	}()
+	var values map[string]string
+	ts.Check(json.Unmarshal([]byte(ready), &values))
+	for key, value := range values {
+		ts.Setenv(strings.ToUpper(args[0]+"_"+key), value)
+	}
+}
+
+// stop NAME: ends what serve has started, by SIGTERM; it must end with 0.
+func (s *stories) stop(ts *testscript.TestScript, neg bool, args []string) {
+	own := storyOf(ts)
+	if neg || len(args) != 1 || own.running[args[0]] == nil {
+		ts.Fatalf("usage: stop NAME")
+	}
+	b := own.running[args[0]]
+	delete(own.running, args[0])
+	if err := b.end(); err != nil {
+		ts.Fatalf("%v: %s", err, b.stderr.String())
+	}
+}
+
+func (b *background) end() error {
+	if err := b.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	<-b.rest
+	return b.cmd.Wait()
+}
+
+// end ends all that a story has left running.
+func (s *story) end() {
+	_ = s.mail.end() // the story is over, and has said what it had to say
+	for _, b := range s.running {
+		_ = b.end()
+	}
+}
