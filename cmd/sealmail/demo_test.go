@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sealmail/sealmail/internal/client"
+)
+
+// TestDemo runs the demo, and then every command it printed once more by hand, against its servers started again.
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "a demo") // with a blank, so that quoting matters
+	out, err := program(t, nil, "demo", "--keep", dir).CombinedOutput()
+	if err != nil {
+		t.Fatalf("demo: %v\n%s", err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	verdict := lines[len(lines)-4:]
+	for i, want := range []string{
+		`^▌ PASSED +signed by Alice Adams <alice@example\.test>, Example GmbH`,
+		`^▌ +certificate from Example Issuing CA, valid to \d{4}-\d\d-\d\d`,
+		`^▌ +sent \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, proven by Example TSA$`,
+		`^▌ +encrypted with AES-256-GCM to you and 1 other$`,
+	} {
+		if !regexp.MustCompile(want).MatchString(verdict[i]) {
+			t.Errorf("the demo ends with %q, want %s", verdict[i], want)
+		}
+	}
+
+	serve := program(t, nil, "demo", "serve", dir)
+	stdout, err := serve.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var servers client.DemoServers
+	if err := json.NewDecoder(bufio.NewReader(stdout)).Decode(&servers); err != nil {
+		t.Fatalf("the first line of demo serve: %v", err)
+	}
+	var env []string
+	commands := 0
+	for _, line := range lines {
+		command, ok := strings.CutPrefix(line, "$ ")
+		if !ok {
+			continue
+		}
+		words := shellWords(t, command)
+		switch words[0] {
+		case "export":
+			env = append(env, words[1])
+		case "sealmail":
+			commands++
+			if out, err := program(t, env, words[1:]...).CombinedOutput(); err != nil {
+				t.Errorf("%s\n%v\n%s", command, err, out)
+			}
+		default:
+			t.Errorf("the demo prints %q", command)
+		}
+	}
+	if commands < 8 {
+		t.Errorf("the demo shows %d commands only", commands)
+	}
+	if err := serve.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Wait(); err != nil {
+		t.Errorf("demo serve, ended by SIGTERM: %v", err)
+	}
+}
+
+// shellWords takes a command line apart as a shell does, as far as the demo uses its rules; a pipe ends it.
+func shellWords(t *testing.T, line string) []string {
+	t.Helper()
+	var words []string
+	word, begun, quoted := "", false, false
+	for _, r := range line + " " {
+		switch {
+		case r == '\'':
+			quoted, begun = !quoted, true
+		case r == ' ' && !quoted:
+			if word == "|" {
+				return words
+			}
+			if begun {
+				words = append(words, word)
+			}
+			word, begun = "", false
+		case strings.ContainsRune(`"$&;<>()\`, r) && !quoted:
+			t.Fatalf("%q needs a real shell", line)
+		default:
+			word, begun = word+string(r), true
+		}
+	}
+	return words
+}
