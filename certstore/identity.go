@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"time"
@@ -114,6 +115,9 @@ func (s *Store) Identities() ([]*Identity, []Problem, error) {
 	for _, fingerprint := range fingerprints {
 		dir := filepath.Join(root, fingerprint)
 		identity, err := s.readIdentity(dir, fingerprint)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // AddIdentity was killed before it wrote the certificate; the next one goes on from there
+		}
 		if err != nil {
 			problems = append(problems, Problem{dir, err})
 			continue

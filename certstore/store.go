@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/hex"
@@ -169,10 +170,16 @@ func (s *Store) writePair(pemPath, metaPath string, chain []*x509.Certificate, m
 	if err := s.disk.MkdirAll(filepath.Dir(pemPath), 0o700); err != nil {
 		return fmt.Errorf("certificate store: %w", err)
 	}
+	// What a kill left behind goes with the next write. That it cannot go is no reason not to write.
+	_ = safeio.RemoveStale(filepath.Dir(pemPath))
 	if err := s.disk.WriteFile(metaPath, append(data, '\n'), 0o600); err != nil {
 		return fmt.Errorf("certificate store: %w", err)
 	}
-	if err := s.disk.WriteFile(pemPath, EncodeCertificates(chain...), 0o600); err != nil {
+	certificates := EncodeCertificates(chain...)
+	if old, err := readLimited(pemPath); err == nil && bytes.Equal(old, certificates) {
+		return nil // as when only capabilities are new
+	}
+	if err := s.disk.WriteFile(pemPath, certificates, 0o600); err != nil {
 		return fmt.Errorf("certificate store: %w", err)
 	}
 	return nil
