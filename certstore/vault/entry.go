@@ -86,6 +86,7 @@ func (v *Vault) update(ctx context.Context, change func(f *file, root []byte) er
 		return err
 	}
 	defer unlock()
+	v.clearUp()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.root == nil {

@@ -69,6 +69,7 @@ func Create(ctx context.Context, disk safeio.Disk, path string, p Protection) (*
 		return nil, err
 	}
 	defer unlock()
+	v.clearUp()
 	if _, err := os.Lstat(path); err == nil {
 		return nil, fmt.Errorf("%w: %s", ErrExist, path)
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -251,6 +252,9 @@ func (v *Vault) read() error {
 	v.file, v.info = f, p.info
 	return nil
 }
+
+// clearUp removes what killed writers left behind. That something cannot be removed is no reason not to write.
+func (v *Vault) clearUp() { _ = safeio.RemoveStale(filepath.Dir(v.path)) }
 
 // write replaces the file. It is not taken over into memory here: the next refresh does that.
 func (v *Vault) write(f *file) error {

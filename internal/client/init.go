@@ -12,6 +12,7 @@ import (
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/internal/config"
+	"github.com/sealmail/sealmail/internal/safeio"
 	"github.com/sealmail/sealmail/mailbox"
 )
 
@@ -189,6 +190,7 @@ func (c *Client) addAccount(a config.Account) error {
 	if err := c.o.Disk.MkdirAll(filepath.Dir(c.config.Path), 0o700); err != nil {
 		return failed("", err, "")
 	}
+	_ = safeio.RemoveStale(filepath.Dir(c.config.Path)) // what a kill left behind; not being able to is no reason to stop
 	if err := c.o.Disk.WriteFile(c.config.Path, text, 0o600); err != nil {
 		return failed("", err, "")
 	}

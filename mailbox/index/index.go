@@ -147,6 +147,8 @@ func (x *Index) Save(s State) error {
 	data[len(magic)] = version
 	nonce := data[header:]
 	_, _ = rand.Read(nonce) // never fails
+	// What a kill left behind goes with the next write. That it cannot go is no reason not to write.
+	_ = safeio.RemoveStale(filepath.Dir(x.path))
 	if err := x.disk.WriteFile(x.path, x.aead.Seal(data, nonce, plain, x.bound()), 0o600); err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
