@@ -13,9 +13,11 @@ import (
 const (
 	// progressUnit is how many octets count as progress: fewer keep a step alive only so long.
 	progressUnit = 16 << 10
-	// patience is for how many timeouts a step may drag on with less than that. Servers that search a large folder
-	// send a line now and then to say that they live (RFC 9051 section 5.4 leaves the client waiting for minutes).
+	// patience is for how many timeouts a step may drag on with less than that: servers that search a large folder
+	// send a line now and then to say that they live.
 	patience = 10
+	// farewell bounds a goodbye, which nobody should have to wait for.
+	farewell = 2 * time.Second
 	// answerBudget is how many octets a short answer may have.
 	answerBudget = 256 << 10
 )
@@ -111,10 +113,12 @@ func (c *conn) moved(n int, in bool) {
 		c.out += int64(n)
 	}
 	s := c.step
-	if s == nil {
+	if s == nil && in {
 		if c.idle += int64(n); c.idle > answerBudget {
 			c.failLocked(reasonError{ReasonProtocol, "the server talks without being asked"})
 		}
+	}
+	if s == nil {
 		return
 	}
 	if in {

@@ -298,6 +298,7 @@ func TestLogInWays(t *testing.T) {
 		{"IMAP4rev1 AUTH=PLAIN AUTH=LOGIN SASL-IR", "AUTHENTICATE PLAIN "},
 		{"IMAP4rev1", "LOGIN "},
 		{"IMAP4rev1 AUTH=CRAM-MD5", "LOGIN "},
+		{"IMAP4rev1 AUTH=LOGIN LOGINDISABLED", "AUTHENTICATE LOGIN"},
 	} {
 		_, said := (&fakeIMAP{capabilities: c.capabilities}).dial(t)
 		if !strings.Contains(said.String(), c.want) {
@@ -331,6 +332,10 @@ func TestLogInWays(t *testing.T) {
 		if !errors.As(err, &auth) || auth.Temporary != c.temporary || mailbox.Temporary(err) != c.temporary {
 			t.Errorf("%s: got error %v", c.answer, err)
 		}
+	}
+	address, said = listen(t, (&fakeSMTP{commands: map[string]func(*peer, string) bool{"EHLO": reply(true, "250-fake", "250 AUTH LOGIN")}}).serve)
+	if err := connect(t, t.Context(), fakeOptions(t, "submission", address)); err != nil || !strings.Contains(said.String(), "AUTH LOGIN") {
+		t.Errorf("LOGIN: %v, %q", err, said)
 	}
 	// A submission server that knows of no log-in gets no credentials; and one is not asked of who has none.
 	address, said = listen(t, func(p *peer) { p.say("220 hello"); p.line(); p.say("250 fake"); p.silence() })

@@ -210,8 +210,10 @@ func (s *IMAP) Close() error {
 	if s.session = nil; session == nil || session.ended() {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
 	// An answer to LOGOUT is a courtesy that changes nothing.
-	_ = session.do(context.Background(), "log out", answerBudget, func() error { return session.client.Logout().Wait() })
+	_ = session.do(ctx, "log out", answerBudget, func() error { return session.client.Logout().Wait() })
 	session.conn.fail(net.ErrClosed)
 	return nil
 }

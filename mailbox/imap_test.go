@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -417,6 +418,58 @@ func TestIMAPAppend(t *testing.T) {
 			}
 			if _, err := s.Status(t.Context(), "INBOX"); err != nil {
 				t.Errorf("afterwards: %v", err)
+			}
+		})
+	}
+}
+
+// TestIMAPMakesFolder: a missing folder is made before a message is sent to it, however the server says that it is missing.
+func TestIMAPMakesFolder(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		status, list      string
+		create, subscribe string
+		check             func(error) bool
+		commands          string
+	}{
+		{"with a code", "NO [NONEXISTENT] no", "", "OK done", "OK done", func(err error) bool { return err == nil }, "STATUS CREATE SUBSCRIBE APPEND"},
+		{"without a code", "NO no", "", "OK done", "NO no", func(err error) bool { return err == nil }, "STATUS LIST CREATE SUBSCRIBE APPEND"},
+		{"made meanwhile", "NO no", "* LIST () NIL other", "NO [ALREADYEXISTS] no", "OK done", func(err error) bool { return err == nil }, "STATUS LIST CREATE SUBSCRIBE APPEND"},
+		{"there, but not for us", "NO no", "* LIST () NIL fresh", "OK done", "OK done", isType[*mailbox.ServerError], "STATUS LIST"},
+		{"not to be made", "NO [NONEXISTENT] no", "", "NO [NOPERM] no", "OK done", isType[*mailbox.ServerError], "STATUS CREATE"},
+		{"cut", "NO [NONEXISTENT] no", "", "cut", "OK done", certain, "STATUS CREATE"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var (
+				mu       sync.Mutex
+				commands []string
+			)
+			say := func(name string, lines ...string) func(*peer, string, string) bool {
+				return func(p *peer, tag, args string) bool {
+					mu.Lock()
+					commands = append(commands, name)
+					mu.Unlock()
+					readLiteral(p, args, true)
+					if lines[len(lines)-1] == "cut" {
+						return false
+					}
+					if lines[0] == "" {
+						lines = lines[1:]
+					}
+					lines[len(lines)-1] = tag + " " + lines[len(lines)-1]
+					p.say(lines...)
+					return true
+				}
+			}
+			s, _ := (&fakeIMAP{commands: map[string]func(*peer, string, string) bool{
+				"STATUS": say("STATUS", c.status), "LIST": say("LIST", c.list, "OK done"), "CREATE": say("CREATE", c.create),
+				"SUBSCRIBE": say("SUBSCRIBE", c.subscribe), "APPEND": say("APPEND", "OK done"),
+			}}).dial(t)
+			_, err := appendTo(t, s, "fresh", "x\r\n")
+			mu.Lock()
+			defer mu.Unlock()
+			if got := strings.Join(commands, " "); !c.check(err) || got != c.commands {
+				t.Errorf("got error %v after %s, want %s", err, got, c.commands)
 			}
 		})
 	}

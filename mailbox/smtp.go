@@ -168,8 +168,10 @@ func (s *SMTP) Close() error {
 	if s.session = nil; session == nil || session.conn.failure() != nil {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
 	// An answer to QUIT is a courtesy that changes nothing.
-	_ = session.do(context.Background(), "quit", session.client.Quit)
+	_ = session.do(ctx, "quit", session.client.Quit)
 	session.conn.fail(net.ErrClosed)
 	return nil
 }
