@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"go.mozilla.org/pkcs7"
 
@@ -243,14 +244,7 @@ func (c *Client) CertShow(which string) ([]CertificateReport, error) {
 func (c *Client) certificateReport(s storedCertificate, v certstore.Validator) CertificateReport {
 	d := certstore.Describe(s.cert)
 	r := CertificateReport{SignerReport: *signerReport(s.cert, nil, nil), Subject: s.cert.Subject.String(), KeyAlgorithm: certstore.KeyAlgorithm(s.cert), Uses: d.Usages, Kinds: []string{}, Chain: []string{}}
-	// A certificate that is for encryption alone is trusted as such.
-	var path []*x509.Certificate
-	var err error
-	for _, use := range []certstore.Use{certstore.SignMail, certstore.EncryptMail} {
-		if path, err = v.Path(s.cert, s.chain[1:], use, c.o.Now()); err == nil {
-			break
-		}
-	}
+	path, err := trustPath(s, v, c.o.Now())
 	if err != nil {
 		r.Reason = orNull(err.Error())
 		return r
@@ -260,6 +254,30 @@ func (c *Client) certificateReport(s storedCertificate, v certstore.Validator) C
 		r.Chain = append(r.Chain, cert.Subject.String())
 	}
 	return r
+}
+
+// trustPath is the path from a certificate to an anchor for mail. Whether it is for signing or for encryption does not
+// matter; that of an authority is a path where it leads to an anchor.
+func trustPath(s storedCertificate, v certstore.Validator, at time.Time) (path []*x509.Certificate, err error) {
+	if s.cert.IsCA {
+		path = append([]*x509.Certificate{s.cert}, certstore.IssuersIn(slices.Concat(v.Anchors, s.chain), s.cert)...)
+		last := path[len(path)-1]
+		if !slices.ContainsFunc(v.Anchors, last.Equal) {
+			return nil, fmt.Errorf("%q is not trusted for mail", certstore.Describe(last).Name)
+		}
+		for _, cert := range path {
+			if at.Before(cert.NotBefore) || at.After(cert.NotAfter) {
+				return nil, fmt.Errorf("%q is valid from %s to %s", certstore.Describe(cert).Name, cert.NotBefore.UTC().Format(time.DateOnly), cert.NotAfter.UTC().Format(time.DateOnly))
+			}
+		}
+		return path, nil
+	}
+	for _, use := range []certstore.Use{certstore.SignMail, certstore.EncryptMail} {
+		if path, err = v.Path(s.cert, s.chain[1:], use, at); err == nil {
+			return path, nil
+		}
+	}
+	return nil, err
 }
 
 // CertExportParams say what to export.

@@ -93,8 +93,7 @@ func layerReport(l smime.Layer) LayerReport {
 		return LayerReport{Type: "signed", Form: l.Signed.Form.String()}
 	}
 	e := l.Encrypted
-	status := string(e.Status)
-	r := LayerReport{Type: "encrypted", Form: e.Form, Cipher: orNull(e.Cipher), Authenticated: &e.Authenticated, Status: &status}
+	r := &EncryptionReport{Cipher: orNull(e.Cipher), Authenticated: e.Authenticated, Status: string(e.Status), Recipients: []RecipientReport{}}
 	if e.Key != nil {
 		r.Key = orNull(certstore.Fingerprint(e.Key))
 	}
@@ -108,7 +107,7 @@ func layerReport(l smime.Layer) LayerReport {
 		rr.SubjectKeyID = orNull(hex.EncodeToString(id.SubjectKeyID))
 		r.Recipients = append(r.Recipients, rr)
 	}
-	return r
+	return LayerReport{Type: "encrypted", Form: e.Form, EncryptionReport: r}
 }
 
 // signature is one signature with its verdict.

@@ -34,13 +34,18 @@ type MessageReport struct {
 
 // LayerReport is one layer of protection, from the outside in.
 type LayerReport struct {
-	Type          string            `json:"type"` // encrypted, signed, compressed
-	Form          string            `json:"form"`
-	Cipher        *string           `json:"cipher,omitempty"`
-	Authenticated *bool             `json:"authenticated,omitempty"`
-	Status        *string           `json:"status,omitempty"`
-	Key           *string           `json:"key,omitempty"` // fingerprint of the certificate whose key opened it
-	Recipients    []RecipientReport `json:"recipients,omitempty"`
+	Type string `json:"type"` // encrypted, signed, compressed
+	Form string `json:"form"`
+	*EncryptionReport
+}
+
+// EncryptionReport is what an encrypted layer has to tell beyond that; other layers have none of it.
+type EncryptionReport struct {
+	Cipher        *string           `json:"cipher"`
+	Authenticated bool              `json:"authenticated"`
+	Status        string            `json:"status"`
+	Key           *string           `json:"key"` // fingerprint of the certificate whose key opened it
+	Recipients    []RecipientReport `json:"recipients"`
 }
 
 // RecipientReport is one RecipientInfo.

@@ -124,7 +124,7 @@ func timeWords(s client.SignatureReport) string {
 }
 
 func encryptionWords(r *client.Report) string {
-	layer := slices.IndexFunc(r.Layers, func(l client.LayerReport) bool { return l.Type == "encrypted" })
+	layer := slices.IndexFunc(r.Layers, func(l client.LayerReport) bool { return l.EncryptionReport != nil })
 	switch r.Encryption {
 	case "none":
 		return "not encrypted: every server on the way could read it"
@@ -144,7 +144,7 @@ func encryptionWords(r *client.Report) string {
 		cipher = strings.ToUpper(*l.Cipher)
 	}
 	words := "encrypted with " + cipher + " to " + recipientWords(l.Recipients)
-	if l.Authenticated != nil && !*l.Authenticated {
+	if !l.Authenticated {
 		words += " (this cipher does not show alteration)"
 	}
 	return words
