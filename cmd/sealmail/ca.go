@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sealmail/sealmail/internal/client"
+	"github.com/sealmail/sealmail/internal/term"
 )
 
 func newCACommand(a *app) *cobra.Command {
@@ -68,11 +69,7 @@ Writes root.pem (the trust anchor), issuing.pem and chain.pem. Refuses a folder 
 			if a.flags.json {
 				return a.printJSON(result)
 			}
-			a.say("Made the authority %s. Its trust anchor is %s, SHA-256 %s.", p.Name, result.Root, result.RootFingerprint)
-			if p.Unprotected {
-				a.say("Its keys are unprotected: who reads %s can issue certificates.", p.Dir)
-			}
-			return nil
+			return term.PrintCAInit(a.out, result)
 		},
 	}
 	f := cmd.Flags()
@@ -98,8 +95,8 @@ func newCAIssueCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "issue --dir DIR --purpose PURPOSE {--key KIND | --csr FILE} -o FILE",
 		Short: "Issue a certificate",
-		Long: `Issues a certificate for a key made here (--key) or for a certificate request (--csr). The output is PKCS#12 with key and
-chain where it ends in .p12, else PEM. A certificate that can encrypt, for a key made here, says that its owner's
+		Long: `Issues a certificate for a key made here (--key) or for a certificate request (--csr). The output is PKCS#12 with key
+and chain where it ends in .p12, else PEM. A certificate that can encrypt, for a key made here, says that its owner's
 sealmail takes AES-GCM.
 
 ` + exitCodesHelp,
@@ -141,8 +138,7 @@ sealmail takes AES-GCM.
 			if a.flags.json {
 				return a.printJSON(result)
 			}
-			a.say("Issued %s for %s, serial %s, valid to %s.", result.Fingerprint, strings.Join(result.Subjects, ", "), result.Serial, result.NotAfter.Format(time.DateOnly))
-			return nil
+			return term.PrintIssued(a.out, result)
 		},
 	}
 	f := cmd.Flags()

@@ -93,7 +93,8 @@ func newReadCommand(a *app) *cobra.Command {
 		Use:   "read ID",
 		Short: "Show a message with its verdict",
 		Long: `Shows a message: the verdict and the identity in the sender's certificate, the header, the text, and what is attached.
-ID is a UID, a range of them (40:50), "last", "mid:<Message-ID>", or a file: an argument that contains "/" or ends in .eml.
+ID is a UID, a range of them (40:50), "last", "mid:<Message-ID>", or a file: an argument that contains "/" or ends in
+.eml, or is "-" for stdin.
 
 The exit code is 0 for passed and for unsigned mail, 1 where a signature is not good or no key opens the message.
 

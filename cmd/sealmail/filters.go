@@ -115,7 +115,8 @@ func newSignCommand(a *app) *cobra.Command {
 		Use:   "sign [FILE] -o FILE",
 		Short: "Sign a MIME entity or a message in a file",
 		Long: `Signs a MIME entity with your certificate, by default as multipart/signed. A whole message keeps its header outside, and
-gets a protected copy of it inside (RFC 9788). With an account that has a timestamp authority, the signature is timestamped.
+gets a protected copy of it inside (RFC 9788). With an account that has a timestamp authority, the signature is
+timestamped.
 
 ` + exitCodesHelp,
 		Example: "  sealmail sign mail.eml -o signed.eml\n  sealmail sign --opaque --p12 alice.p12 --p12-password-file secret < part > signed",

@@ -102,6 +102,7 @@ func newHelpCommand() *cobra.Command {
 			if err != nil || target.HasSubCommands() && len(rest) > 0 {
 				return usagef("`sealmail --help` lists the commands", "unknown command %q", strings.Join(args, " "))
 			}
+			target.InitDefaultHelpFlag()
 			return target.Help()
 		},
 	}

@@ -68,8 +68,8 @@ func newOutboxCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "outbox",
 		Short: "Show and deliver what was accepted and is not yet sent",
-		Long: `What was accepted for sending lies in the outbox until a server has taken it: it survives a crash, and is never sent twice
-unasked.
+		Long: `What was accepted for sending lies in the outbox until a server has taken it: it survives a crash, and is never sent
+twice unasked.
 
 ` + exitCodesHelp,
 		Example: "  sealmail outbox list\n  sealmail outbox flush",

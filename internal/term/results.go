@@ -124,6 +124,26 @@ func PrintInit(w io.Writer, r *client.InitResult) error {
 	return p.err
 }
 
+// PrintCAInit writes what a new authority is to be known by.
+func PrintCAInit(w io.Writer, r *client.CAInitResult) error {
+	p := &linePrinter{w: w}
+	p.line("the authority is made; its trust anchor is " + r.Root)
+	p.line("  SHA-256 " + r.RootFingerprint)
+	if !r.Protected {
+		p.line("  its keys are unprotected: who reads this folder can issue certificates")
+	}
+	return p.err
+}
+
+// PrintIssued writes which certificate was issued.
+func PrintIssued(w io.Writer, r *client.CAIssueResult) error {
+	p := &linePrinter{w: w}
+	p.line(fmt.Sprintf("%s: a certificate for %s, valid to %s", r.File, Line(strings.Join(r.Subjects, ", ")), r.NotAfter.UTC().Format(time.DateOnly)))
+	p.line("  SHA-256 " + r.Fingerprint)
+	p.line("  serial " + r.Serial)
+	return p.err
+}
+
 // PrintFinding writes one line of the doctor, and one more with what to do.
 func PrintFinding(w io.Writer, f client.Finding) error {
 	p := &linePrinter{w: w}
