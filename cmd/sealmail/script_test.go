@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -129,7 +130,7 @@ func checkPromises(args []string, code int, stdout, stderr string) string {
 			return "an error that is longer than one line and a hint"
 		}
 	}
-	several := len(args) > 0 && args[0] == "verify" // one for each file that cannot be read
+	several := slices.Contains(args, "verify") // one for each file that cannot be read
 	switch {
 	case code == exitGood && count > 0:
 		return "an error with exit code 0"
@@ -138,7 +139,7 @@ func checkPromises(args []string, code int, stdout, stderr string) string {
 	case count > 1 && !several:
 		return "more than one error"
 	}
-	if !hasWord(args, "--json") {
+	if !slices.Contains(args, "--json") {
 		return ""
 	}
 	for line := range strings.Lines(stdout) {
@@ -148,15 +149,6 @@ func checkPromises(args []string, code int, stdout, stderr string) string {
 		}
 	}
 	return ""
-}
-
-func hasWord(args []string, word string) bool {
-	for _, arg := range args {
-		if arg == word {
-			return true
-		}
-	}
-	return false
 }
 
 // account NAME [FLAGS…]: sets up NAME@example.test in the home NAME, at the story's mail server.

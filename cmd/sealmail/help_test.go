@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// testCommands is the tree of commands, as a person without any environment finds it.
+func testCommands(t *testing.T) *cobra.Command {
+	t.Helper()
+	return newRootCommand(&app{environment: environment{
+		in: strings.NewReader(""), out: &bytes.Buffer{}, err: &bytes.Buffer{}, getenv: func(string) string { return "" },
+	}})
+}
+
+// TestHelp holds the help of every command to what a person looks for in it: what it is for, its exit codes, an example
+// that begins with the command itself, and a word for each flag.
+func TestHelp(t *testing.T) {
+	for _, cmd := range allCommands(testCommands(t)) {
+		if strings.HasPrefix(words(cmd), "completion") {
+			continue // not of our words
+		}
+		t.Run(cmd.CommandPath(), func(t *testing.T) {
+			var help bytes.Buffer
+			cmd.SetOut(&help)
+			if err := cmd.Help(); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"Exit codes:", "Examples:", "Usage:"} {
+				if !strings.Contains(help.String(), want) {
+					t.Errorf("no %q", want)
+				}
+			}
+			if cmd.HasParent() && !strings.Contains(cmd.Example, cmd.CommandPath()) {
+				t.Errorf("no example has %q in it", cmd.CommandPath())
+			}
+			for line := range strings.Lines(cmd.Long) {
+				if len([]rune(line)) > 121 {
+					t.Errorf("longer than a line: %q", line)
+				}
+			}
+			for _, line := range flagLines(cmd) {
+				if len(strings.Fields(line)) < 3 {
+					t.Errorf("a flag without a word on what it does: %q", line)
+				}
+			}
+		})
+	}
+}
+
+func flagLines(cmd *cobra.Command) []string {
+	usages := strings.TrimSpace(cmd.LocalFlags().FlagUsages())
+	if usages == "" {
+		return nil
+	}
+	return strings.Split(usages, "\n")
+}
+
+// TestHelpByWord has `help COMMAND` print what `COMMAND --help` prints.
+func TestHelpByWord(t *testing.T) {
+	byWord, byFlag := helpOutput(t, "help", "cert", "import"), helpOutput(t, "cert", "import", "--help")
+	if byWord == "" || byWord != byFlag {
+		t.Errorf("help cert import prints\n%s\nand cert import --help\n%s", byWord, byFlag)
+	}
+}
+
+func helpOutput(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, errors bytes.Buffer
+	code := run(t.Context(), environment{in: strings.NewReader(""), out: &out, err: &errors, getenv: func(string) string { return "" }}, args)
+	if code != exitGood || errors.Len() > 0 {
+		t.Errorf("%v: exit code %d, %s", args, code, &errors)
+	}
+	return out.String()
+}
+
+// TestFlags looks for the commands and flags that scripts rely on.
+func TestFlags(t *testing.T) {
+	root := testCommands(t)
+	for command, flags := range map[string]string{
+		"":             "home account json quiet verbose yes timeout passphrase-file passphrase-command",
+		"demo":         "keep",
+		"demo serve":   "",
+		"init":         "imap smtp user password-file password-command server-ca p12 p12-password-file p12-password-command trust tsa tsa-trust timestamp no-check unprotected insecure-loopback",
+		"doctor":       "",
+		"send":         "to cc bcc subject body attach no-encrypt no-sign no-timestamp dry-run",
+		"outbox list":  "",
+		"outbox flush": "resend-uncertain",
+		"outbox drop":  "",
+		"fetch":        "strict",
+		"list":         "refresh since limit strict",
+		"read":         "folder raw headers p12 p12-password-file key cert",
+		"verify":       "trust cert tsa-trust content at revocation allow-weak p12 p12-password-file key",
+		"decrypt":      "output p12 p12-password-file key cert",
+		"sign":         "output p12 p12-password-file key cert",
+		"encrypt":      "output to",
+		"cert import":  "p12-password-file",
+		"cert list":    "",
+		"cert show":    "",
+		"cert export":  "output key p12-password-file",
+		"cert trust":   "for",
+		"ca init":      "dir name organization key days base-url ca-passphrase-file ca-passphrase-command unprotected",
+		"ca issue":     "dir ca-passphrase-file csr key purpose email dns name organization not-before not-after days output p12-password-file",
+		"tsa stamp":    "tsa",
+		"tsa verify":   "token tsa-trust",
+		"tsa serve":    "listen p12 p12-password-file policy state",
+		"version":      "",
+	} {
+		cmd, rest, err := root.Find(strings.Fields(command))
+		if err != nil || len(rest) > 0 {
+			t.Errorf("no command %q", command)
+			continue
+		}
+		for _, name := range strings.Fields(flags) {
+			if cmd.Flag(name) == nil {
+				t.Errorf("%s has no --%s", command, name)
+			}
+		}
+	}
+	for shorthand, name := range map[string]string{"a": "account", "q": "quiet", "v": "verbose"} {
+		if f := root.PersistentFlags().ShorthandLookup(shorthand); f == nil || f.Name != name {
+			t.Errorf("-%s is not --%s", shorthand, name)
+		}
+	}
+	for _, command := range []string{"sign", "encrypt", "decrypt", "cert export", "ca issue", "tsa stamp"} {
+		cmd, _, err := root.Find(strings.Fields(command))
+		if err != nil || cmd.Flags().ShorthandLookup("o") == nil {
+			t.Errorf("%s has no -o", command)
+		}
+	}
+}
+
+// TestSecretsAreNotFlags: a secret is given by file or by command, and never as a word of the command line, where
+// other users of the machine could read it.
+func TestSecretsAreNotFlags(t *testing.T) {
+	for _, cmd := range allCommands(testCommands(t)) {
+		for _, name := range []string{"password", "passphrase", "p12-password", "ca-passphrase", "secret"} {
+			if cmd.Flag(name) != nil {
+				t.Errorf("%s has --%s", cmd.CommandPath(), name)
+			}
+		}
+	}
+}
