@@ -2,9 +2,11 @@ package peertest
 
 import (
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Servers are a Dovecot and a Postfix that run for this test process, on loopback. Mail for the users is delivered
@@ -24,6 +26,7 @@ type Servers struct {
 	MailDir func(user, folder string) string
 
 	config string // Dovecot's
+	queue  string // Postfix's folder
 }
 
 // User is an account on the servers.
@@ -49,6 +52,49 @@ func (s Servers) User(t testing.TB, name string) User {
 func (s Servers) Empty(t testing.TB, user string) {
 	t.Helper()
 	Run(t, "doveadm", "-c", s.config, "expunge", "-u", user, "mailbox", "*", "all")
+}
+
+// settleLimit bounds how long a message may take through the servers.
+const settleLimit = 30 * time.Second
+
+// Settle waits until Postfix has delivered all that it took and got rid of all that was broken off, and fails the test
+// if that takes too long. What clients still say is not waited for.
+func (s Servers) Settle(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(settleLimit); ; time.Sleep(5 * time.Millisecond) {
+		n, err := s.queued()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d messages are stuck in the queue", n)
+		}
+	}
+}
+
+// queued counts the messages in Postfix's queue. The folders come in the order in which a message goes through them, so
+// that none is missed between two.
+func (s Servers) queued() (n int, err error) {
+	for _, folder := range []string{"maildrop", "incoming", "active", "deferred"} {
+		err := filepath.WalkDir(filepath.Join(s.queue, folder), func(_ string, e fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrNotExist):
+				return nil // delivered meanwhile
+			case err != nil:
+				return err
+			case !e.IsDir():
+				n++
+			}
+			return nil
+		})
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 // MailServers returns the mail servers of this test process, which are started when the first test asks. They need
@@ -102,5 +148,6 @@ func (s *mailStack) servers() Servers {
 			return dir
 		},
 		config: filepath.Join(s.Dir, dovecotConf),
+		queue:  filepath.Join(s.Dir, "queue"),
 	}
 }
