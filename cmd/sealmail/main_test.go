@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -18,7 +19,12 @@ const asProgram = "SEALMAIL_TEST_AS_PROGRAM"
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		code := run(ctx, programEnvironment(), os.Args[1:])
+		e, err := programEnvironment()
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitUsage)
+		}
+		code := run(ctx, e, os.Args[1:])
 		stop()
 		os.Exit(code)
 	}
@@ -26,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // programEnvironment is the environment of the test binary as a program.
-func programEnvironment() environment { return systemEnvironment() }
+func programEnvironment() (environment, error) { return countSteps(systemEnvironment()) }
 
 // program returns a command that runs sealmail in a process of its own. It finds no home, no passphrase and no terminal
 // but those that args and env give.
