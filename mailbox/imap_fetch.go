@@ -132,6 +132,14 @@ func (t *transfer) items(m *imapclient.FetchMessageData) (n int64, text bool, er
 				return n, text, reasonError{ReasonProtocol, "a piece of the message that was not asked for"}
 			}
 			text = true
+			if item.Literal == nil {
+				// NIL, not an empty string: there is no text any more. Dovecot says so of a message that was expunged
+				// while the folder was open, with a size of 0 and with OK. Behind the end it may mean the end.
+				if t.done == 0 || t.done != t.size {
+					return n, text, &localError{ErrNotFound}
+				}
+				continue
+			}
 			if n, err = t.copy(item.Literal); err != nil {
 				return n, text, err
 			}
@@ -142,9 +150,6 @@ func (t *transfer) items(m *imapclient.FetchMessageData) (n int64, text bool, er
 
 // copy writes a piece to its destination.
 func (t *transfer) copy(r imap.LiteralReader) (n int64, err error) {
-	if r == nil { // NIL
-		return 0, nil
-	}
 	switch {
 	case r.Size() > pieceSize:
 		return 0, reasonError{ReasonProtocol, "more than the piece that was asked for"}
