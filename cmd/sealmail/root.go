@@ -70,7 +70,7 @@ shows the identity in the sender's certificate.
 	flags.BoolVarP(&a.flags.quiet, "quiet", "q", false, "less on stderr")
 	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "more on stderr")
 	flags.BoolVar(&a.flags.yes, "yes", false, "answer yes to confirmations")
-	flags.DurationVar(&a.flags.timeout, "timeout", 30*time.Second, "bound on each network step")
+	flags.DurationVar(&a.flags.timeout, "timeout", 0, "bound on each network step (default 30s; 10m for a server's answer to a whole message)")
 	flags.StringVar(&a.flags.passphraseFile, "passphrase-file", "", "read the vault's passphrase from this `file` (default: $SEALMAIL_PASSPHRASE_FILE, else a prompt)")
 	flags.StringVar(&a.flags.passphraseCommand, "passphrase-command", "", "read the vault's passphrase from what this `command` prints")
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -10,12 +11,23 @@ import (
 	"github.com/sealmail/sealmail/mailbox"
 )
 
+// Bounds on network steps where none are given. A server may take long to answer to a whole message, and giving up early
+// makes its fate uncertain for nothing (RFC 5321 section 4.5.3.2.6).
+const (
+	defaultTimeout       = 30 * time.Second
+	defaultAnswerTimeout = 10 * time.Minute
+)
+
 // options puts the concrete parts together: the one place where they meet.
 func (a *app) options() client.Options {
+	timeout, answer := a.flags.timeout, a.flags.timeout
+	if timeout == 0 {
+		timeout, answer = defaultTimeout, defaultAnswerTimeout
+	}
 	return client.Options{
 		Home:        config.HomeAt(a.flags.home),
 		Account:     a.flags.account,
-		Timeout:     a.flags.timeout,
+		Timeout:     timeout,
 		Disk:        a.disk,
 		Now:         a.now,
 		Stdin:       a.in,
@@ -30,6 +42,7 @@ func (a *app) options() client.Options {
 			return s, nil
 		},
 		DialSubmitter: func(ctx context.Context, o mailbox.Options) (mailbox.Submitter, error) {
+			o.AnswerTimeout = answer
 			s, err := mailbox.DialSMTP(ctx, o)
 			if err != nil {
 				return nil, err
@@ -42,8 +55,8 @@ func (a *app) options() client.Options {
 
 // client opens the home and the account that the flags name.
 func (a *app) client() (*client.Client, error) {
-	if a.flags.timeout <= 0 {
-		return nil, usagef("write it like 30s", "--timeout must be more than nothing")
+	if a.flags.timeout < 0 {
+		return nil, usagef("write it like 30s", "--timeout cannot be negative")
 	}
 	return client.New(a.options())
 }
