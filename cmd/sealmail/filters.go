@@ -162,28 +162,23 @@ func (a *app) filterCommand(cmd *cobra.Command, flags func(*cobra.Command), run 
 	cmd.Args = argCount(0, 1, "at most one file")
 	cmd.Flags().StringVarP(&output, "output", "o", "-", "write to this `file`; - is stdout")
 	flags(cmd)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	cmd.RunE = a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
 		if a.flags.json {
 			return usagef("this command prints a message", "%s has no JSON output", cmd.CommandPath())
 		}
 		if output == "" {
 			return usagef("name a file, or - for stdout", "-o is empty")
 		}
-		c, err := a.client()
-		if err != nil {
-			return err
-		}
-		defer c.Close()
 		in := "-"
 		if len(args) == 1 {
 			in = args[0]
 		}
-		err = run(cmd.Context(), c, in, client.Output{Name: output, Stdout: a.out})
+		err := run(ctx, c, in, client.Output{Name: output, Stdout: a.out})
 		var known *client.Error
 		if errors.As(err, &known) && known.What == "" {
 			known.What = cmd.Name()
 		}
 		return err
-	}
+	})
 	return cmd
 }

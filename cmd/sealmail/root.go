@@ -56,6 +56,12 @@ shows the identity in the sender's certificate.
 			}
 			return nil
 		},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("timeout") && a.flags.timeout <= 0 {
+				return usagef("write it like 30s", "--timeout must be more than nothing")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

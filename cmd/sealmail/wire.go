@@ -53,18 +53,10 @@ func (a *app) options() client.Options {
 	}
 }
 
-// client opens the home and the account that the flags name.
-func (a *app) client() (*client.Client, error) {
-	if a.flags.timeout < 0 {
-		return nil, usagef("write it like 30s", "--timeout cannot be negative")
-	}
-	return client.New(a.options())
-}
-
 // withClient is what a command runs that needs a home and, mostly, an account.
 func (a *app) withClient(run func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		c, err := a.client()
+		c, err := client.New(a.options())
 		if err != nil {
 			return err
 		}
