@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/sealmail/sealmail/internal/safeio"
 )
@@ -57,6 +58,8 @@ type Store struct {
 	dir  string
 	disk safeio.Disk
 	keys Keys
+
+	cleared sync.Map // folders that clearUp has been through
 }
 
 // New returns the store in this folder, which is made when something is first put there. keys may be nil for a store
@@ -170,8 +173,7 @@ func (s *Store) writePair(pemPath, metaPath string, chain []*x509.Certificate, m
 	if err := s.disk.MkdirAll(filepath.Dir(pemPath), 0o700); err != nil {
 		return fmt.Errorf("certificate store: %w", err)
 	}
-	// What a kill left behind goes with the next write. That it cannot go is no reason not to write.
-	_ = safeio.RemoveStale(filepath.Dir(pemPath))
+	s.clearUp(filepath.Dir(pemPath))
 	if err := s.disk.WriteFile(metaPath, append(data, '\n'), 0o600); err != nil {
 		return fmt.Errorf("certificate store: %w", err)
 	}
@@ -183,4 +185,12 @@ func (s *Store) writePair(pemPath, metaPath string, chain []*x509.Certificate, m
 		return fmt.Errorf("certificate store: %w", err)
 	}
 	return nil
+}
+
+// clearUp removes what killed writers left in a folder. Once is enough, and keeps an import of many certificates from
+// listing the folder for each. That something cannot be removed is no reason not to write.
+func (s *Store) clearUp(dir string) {
+	if _, done := s.cleared.LoadOrStore(dir, true); !done {
+		_ = safeio.RemoveStale(dir)
+	}
 }
