@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
@@ -108,6 +109,8 @@ func (c *Client) openVault(ctx context.Context, create bool) (*vault.Vault, erro
 		if err := v.Unlock(passphrase); err != nil {
 			return nil, failed("vault", err, "check the passphrase that --passphrase-file, --passphrase-command or $SEALMAIL_PASSPHRASE_FILE gives")
 		}
+		// Stretching the passphrase took 32 MiB, which would let the heap grow to twice that before they are collected.
+		debug.FreeOSMemory()
 	}
 	c.vault = v
 	return v, nil
