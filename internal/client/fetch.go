@@ -11,6 +11,8 @@ import (
 	"github.com/sealmail/sealmail/internal/config"
 	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/mailbox/index"
+	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/smime/entity"
 	"github.com/sealmail/sealmail/smime/spool"
 	"github.com/sealmail/sealmail/smime/verdict"
 )
@@ -190,19 +192,21 @@ func (f *fetcher) message(ctx context.Context, info mailbox.Info) (indexRecord, 
 		return indexRecord{}, explainServer(err)
 	}
 	judged, err := f.judge.judge(ctx, fmt.Sprintf("message %d", info.UID), s)
-	var known *Error
 	switch {
-	case ctx.Err() != nil:
-		return indexRecord{}, ctx.Err()
-	case errors.As(err, &known) && known.What != "" && known.Hint != "":
-		return indexRecord{}, err // the vault: it concerns every message
-	case err != nil:
+	case isMessageFault(err):
 		line.Error = orNull(err.Error())
 		return indexRecord{Line: line}, nil
+	case err != nil:
+		return indexRecord{}, err // the vault, the disk, an interruption: it concerns every message
 	}
 	defer judged.message.Close()
 	judged.fill(&line)
 	return indexRecord{Line: line, Evidence: judged.evidence}, c.collect(judged, f.account.Name)
+}
+
+// isMessageFault tells an error that one message is to blame for from one that would befall the next one too.
+func isMessageFault(err error) bool {
+	return errors.Is(err, smime.ErrTooManyLayers) || errors.Is(err, entity.ErrHeaderTooLarge) || errors.Is(err, spool.ErrTooLarge)
 }
 
 // fill writes what was found into a line.
