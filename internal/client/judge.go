@@ -124,6 +124,7 @@ func (j *judge) evidence(r *judged, s smime.Signature, address verdict.AddressEv
 	e := verdict.Evidence{Time: j.timeEvidence(s), Address: address, Revocation: verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Reason: "revocation was not looked up"}}
 	if s.Signer == nil {
 		e.Chain = verdict.ChainEvidence{Code: verdict.ChainNoAnchor, Reason: "the signer's certificate is missing"}
+		e.Address.NoCertificate = true
 		return e
 	}
 	e.Chain = j.chainEvidence(r, s, verdict.TimeThatCounts(e.Time, j.policy.Now))

@@ -118,6 +118,8 @@ func address(e AddressEvidence) Check {
 	case len(e.From) > 1:
 		return Check{Status: Failed, Code: "several-from",
 			Reason: fmt.Sprintf("From names %d mailboxes: %s", len(e.From), strings.Join(e.From, ", "))}
+	case e.NoCertificate:
+		return Check{Status: Indeterminate, Code: "no-certificate", Reason: "whom the signer's certificate names is not known: it is missing"}
 	case e.FromMatches:
 		return Check{Status: Passed}
 	case e.Sender != "" && e.SenderMatches:

@@ -87,11 +87,13 @@ const (
 
 // AddressEvidence is how the sender's addresses compare with the signer's certificate.
 type AddressEvidence struct {
-	From          []string `json:"from"` // every mailbox in every From field that is to be displayed
-	Unreadable    bool     `json:"unreadable"`
-	Sender        string   `json:"sender"` // the mailbox of Sender; "" if there is none
-	FromMatches   bool     `json:"from_matches"`
-	SenderMatches bool     `json:"sender_matches"`
+	From       []string `json:"from"` // every mailbox in every From field that is to be displayed
+	Unreadable bool     `json:"unreadable"`
+	Sender     string   `json:"sender"` // the mailbox of Sender; "" if there is none
+	// NoCertificate says that the signer's certificate is missing, so that there is nothing to compare with.
+	NoCertificate bool `json:"no_certificate"`
+	FromMatches   bool `json:"from_matches"`
+	SenderMatches bool `json:"sender_matches"`
 }
 
 // TimeThatCounts returns the proven time if there is one, else now: the time at which paths and revocation are judged.

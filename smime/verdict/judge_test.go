@@ -152,6 +152,9 @@ func TestChecks(t *testing.T) {
 			with(func(o *outcome) { o.status, o.address = "failed", "failed no-from" })},
 		"From not in the certificate": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) { e.Address.FromMatches = false },
 			with(func(o *outcome) { o.status, o.address = "failed", "failed address-mismatch" })},
+		"nothing to compare From with": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) {
+			e.Address.FromMatches, e.Address.NoCertificate = false, true
+		}, with(func(o *outcome) { o.status, o.address = "indeterminate", "indeterminate no-certificate" })},
 		"several in From": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) {
 			e.Address.From = append(e.Address.From, "mallory@example.org")
 		}, with(func(o *outcome) { o.status, o.address = "failed", "failed several-from" })},
