@@ -127,8 +127,8 @@ func (s *Store) anchorPaths(purpose Purpose, fingerprint string) (pemPath, metaP
 	return base + ".pem", base + ".json", nil
 }
 
-// Validator returns a validator that trusts the store's anchors for this purpose, and knows as issuers those that
-// came with identities and correspondents.
+// Validator returns a validator that trusts the store's anchors for this purpose, and knows the issuers of one's own
+// certificates: colleagues' are often by the same ones.
 func (s *Store) Validator(purpose Purpose) (Validator, []Problem, error) {
 	anchors, problems, err := s.Anchors(purpose)
 	if err != nil {

@@ -189,7 +189,7 @@ func (c *Client) serverRoots(extra ...*x509.Certificate) (*x509.CertPool, error)
 func (c *Client) anchors(purpose certstore.Purpose) ([]*x509.Certificate, error) {
 	anchors, problems, err := c.certificates().Anchors(purpose)
 	if err != nil {
-		return nil, failed("", err, "make the folder "+c.o.Home.Certificates()+" readable")
+		return nil, c.storeUnreadable(err)
 	}
 	c.sayProblems(problems)
 	certs := make([]*x509.Certificate, len(anchors))
@@ -197,6 +197,10 @@ func (c *Client) anchors(purpose certstore.Purpose) ([]*x509.Certificate, error)
 		certs[i] = anchor.Certificate
 	}
 	return certs, nil
+}
+
+func (c *Client) storeUnreadable(err error) error {
+	return failed("", err, "make the folder "+c.o.Home.Certificates()+" readable")
 }
 
 func (c *Client) sayProblems(problems []certstore.Problem) {

@@ -6,17 +6,19 @@ import (
 	"github.com/sealmail/sealmail/certstore"
 )
 
-// mailValidator judges certificates of mail: by the anchors in these files and no others, or else by the store's.
-// Issuers that correspondents sent along help to build paths, and are trusted for nothing.
+// mailValidator judges certificates of mail: by the anchors in these files and no others, or else by the store's. The
+// issuers of one's own certificates help to build paths in the store, and are trusted for nothing.
 func (c *Client) mailValidator(files []string) (certstore.Validator, error) {
-	var v certstore.Validator
-	var err error
 	if len(files) > 0 {
-		v.Anchors, err = c.o.readCertificates(files)
-	} else {
-		v.Anchors, err = c.anchors(certstore.Mail)
+		anchors, err := c.o.readCertificates(files)
+		return certstore.Validator{Anchors: anchors}, err
 	}
-	return v, err
+	v, problems, err := c.certificates().Validator(certstore.Mail)
+	if err != nil {
+		return v, c.storeUnreadable(err)
+	}
+	c.sayProblems(problems)
+	return v, nil
 }
 
 // anchorOrigins tells for each anchor in the store whose decision it is, by fingerprint.
