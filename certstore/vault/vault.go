@@ -169,6 +169,9 @@ func (v *Vault) Unlock(passphrase []byte) error {
 		return err
 	}
 	r := &v.file.Root
+	if r.Scrypt != nil && len(passphrase) == 0 {
+		return ErrPassphrase // no vault has an empty one, so that this need not be tried, which is slow on purpose
+	}
 	var device []byte
 	var err error
 	if r.Device != nil {
