@@ -62,6 +62,7 @@ type story struct {
 
 func (s *stories) setup(e *testscript.Env) error {
 	e.Setenv(asProgram, "1")
+	e.Setenv("GORACE", "atexit_sleep_ms=0") // else each command waits for a second with -race
 	e.Setenv("WORLD", s.world.dir)
 	e.Setenv("TSA", s.world.tsa)
 	e.Setenv("PW", s.world.in("password"))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/tsa"
 )
@@ -189,4 +190,21 @@ func signWithToken(ts *testscript.TestScript, neg bool, args []string) {
 	})
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[4]), out.Bytes(), 0o600))
+}
+
+// readPair reads the one key in a PKCS#12 file.
+func readPair(name, password string) (certstore.KeyPair, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return certstore.KeyPair{}, err
+	}
+	bundle, err := certstore.DecodePKCS12(data, password)
+	if err != nil {
+		return certstore.KeyPair{}, err
+	}
+	pairs, _ := bundle.KeyPairs()
+	if len(pairs) != 1 {
+		return certstore.KeyPair{}, fmt.Errorf("%s: not one key with its certificate", name)
+	}
+	return pairs[0], nil
 }

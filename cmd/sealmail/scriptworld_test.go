@@ -16,8 +16,11 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"software.sslmate.com/src/go-pkcs12"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/ca"
+	"github.com/sealmail/sealmail/certstore/vault"
 	"github.com/sealmail/sealmail/internal/client"
 	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/mailbox/localserver"
@@ -39,75 +42,58 @@ type world struct {
 
 func (w *world) in(name string) string { return filepath.Join(w.dir, name) }
 
-func worldOptions(say func(string)) client.Options {
-	return client.Options{Now: time.Now, Timeout: 30 * time.Second, Stdin: strings.NewReader(""), Say: say}
-}
-
 // newWorld makes a world that ends with the test.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{dir: filepath.Join(t.TempDir(), "world")}
-	o := worldOptions(func(string) {})
-	if err := client.DemoCreate(t.Context(), o, w.dir); err != nil {
-		t.Fatal(err)
-	}
-	secret, err := os.ReadFile(w.in("password"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.password = mailbox.Password(strings.TrimSpace(string(secret)))
-	w.issueCarol(t, o)
-	pair := w.pair(t, "server.p12")
-	w.certificate.PrivateKey = pair.Key
-	for _, c := range pair.Chain {
-		w.certificate.Certificate = append(w.certificate.Certificate, c.Raw)
-	}
-	w.startTSA(t, o)
-	return w
-}
-
-func (w *world) issueCarol(t *testing.T, o client.Options) {
-	t.Helper()
-	_, err := client.CAIssue(t.Context(), o, client.CAIssueParams{
-		Dir: w.in("ca"), Purpose: "mail", Key: "p256", Email: []string{"carol@" + worldDomain}, Name: "Carol Clark",
-		Output: w.in("carol.p12"), P12Password: []byte(w.password),
+	w := &world{dir: t.TempDir(), password: "correct horse"}
+	w.write(t, "password", []byte(w.password+"\n"))
+	authority, err := ca.Init(t.Context(), ca.InitOptions{
+		Dir: w.in("ca"), Name: "Example", Organization: "Example GmbH", Key: ca.P256, Protection: vault.Protection{Unprotected: true}, Now: time.Now(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(w.in("carol.pem"), certstore.EncodeCertificates(w.pair(t, "carol.p12").Chain...), 0o600); err != nil {
+	for name, profile := range map[string]ca.Profile{
+		"alice":  {Purpose: ca.Mail, Name: "Alice Adams", Organization: "Example GmbH", Emails: []string{"alice@" + worldDomain}},
+		"bob":    {Purpose: ca.Mail, Name: "Bob Brown", Organization: "Example GmbH", Emails: []string{"bob@" + worldDomain}},
+		"carol":  {Purpose: ca.Mail, Name: "Carol Clark", Emails: []string{"carol@" + worldDomain}},
+		"tsa":    {Purpose: ca.TSA, Name: "Example TSA"},
+		"server": {Purpose: ca.TLS, Name: "localhost", DNS: []string{"localhost", "127.0.0.1"}},
+	} {
+		profile.Key, profile.Now = ca.P256, time.Now()
+		issued, err := authority.Issue(t.Context(), profile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair := issued.KeyPair()
+		w.write(t, name+".pem", certstore.EncodeCertificates(pair.Chain[:2]...))
+		// As other programs write it: sealmail's own files take some hundred times longer to open, which a story has no time for.
+		p12, err := pkcs12.Modern2023.WithIterations(2048).Encode(pair.Key, pair.Chain[0], pair.Chain[1:], string(w.password))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.write(t, name+".p12", p12)
+		if name == "server" {
+			w.certificate.PrivateKey = pair.Key
+			for _, c := range pair.Chain {
+				w.certificate.Certificate = append(w.certificate.Certificate, c.Raw)
+			}
+		}
+	}
+	w.startTSA(t)
+	return w
+}
+
+func (w *world) write(t *testing.T, name string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(w.in(name), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (w *world) pair(t *testing.T, name string) certstore.KeyPair {
+func (w *world) startTSA(t *testing.T) {
 	t.Helper()
-	pair, err := readPair(w.in(name), string(w.password))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pair
-}
-
-// readPair reads the one key in a PKCS#12 file.
-func readPair(name, password string) (certstore.KeyPair, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return certstore.KeyPair{}, err
-	}
-	bundle, err := certstore.DecodePKCS12(data, password)
-	if err != nil {
-		return certstore.KeyPair{}, err
-	}
-	pairs, _ := bundle.KeyPairs()
-	if len(pairs) != 1 {
-		return certstore.KeyPair{}, errors.New(name + ": not one key with its certificate")
-	}
-	return pairs[0], nil
-}
-
-func (w *world) startTSA(t *testing.T, o client.Options) {
-	t.Helper()
+	o := client.Options{Now: time.Now, Timeout: 30 * time.Second, Say: func(string) {}}
 	ctx, stop := context.WithCancel(context.Background())
 	ready, ended := make(chan string, 1), make(chan error, 1)
 	p := client.TSAServeParams{Listen: "127.0.0.1:0", P12: w.in("tsa.p12"), P12Password: []byte(w.password), Policy: []string{worldPolicy}, State: w.in("tsa")}
