@@ -21,6 +21,13 @@ func (s *search) explain(at time.Time, err error) *PathError {
 	if own := asPathError(err); own != nil {
 		return own
 	}
+	// First, because what leads to no anchor does so at any time, and whoever makes up a heap of authorities could have
+	// hours spent on trying.
+	linked, obstacle := s.walk(err)
+	if obstacle != nil {
+		return obstacle
+	}
+	s.narrow(linked)
 	anyUsage := []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
 	_, anyErr := s.find(at, anyUsage)
 	if anyErr == nil {
@@ -115,9 +122,6 @@ func (s *search) classify(at time.Time, err error) *PathError {
 	fail := func(code PathCode, format string, args ...any) *PathError {
 		return &PathError{Code: code, Err: err, Reason: fmt.Sprintf(format, args...)}
 	}
-	if obstacle := s.walk(err); obstacle != nil {
-		return obstacle
-	}
 	var invalid x509.CertificateInvalidError
 	var critical x509.UnhandledCriticalExtension
 	switch {
@@ -158,18 +162,16 @@ func (s *search) classifyInvalid(invalid x509.CertificateInvalidError, at time.T
 	return fail(ChainInvalid, "the certificate path is not valid: %s", reasonOf(invalid))
 }
 
-// walk goes up from the leaf, by name and as far as signatures hold, along every branch. It returns nil where an anchor
-// is reached: then something else is wrong. Otherwise it says what stands in the way: where no issuer of the right
-// name is known, there is simply no anchor.
-func (s *search) walk(err error) *PathError {
-	var obstacle *PathError
+// walk goes up from the leaf, by name and as far as signatures hold, along every branch, and returns whom it met. Where
+// an anchor is among them something else is wrong. Otherwise it says what stands in the way: where no issuer of the
+// right name is known, there is simply no anchor.
+func (s *search) walk(err error) (linked []*x509.Certificate, obstacle *PathError) {
+	anchored := false
 	top, tries := s.leaf, 0
 	seen := map[string]bool{string(s.leaf.Raw): true}
 	for queue := []*x509.Certificate{s.leaf}; len(queue) > 0; queue = queue[1:] {
 		current := queue[0]
-		if slices.ContainsFunc(s.anchors, current.Equal) {
-			return nil
-		}
+		anchored = anchored || slices.ContainsFunc(s.anchors, current.Equal)
 		ends := true
 		for _, issuer := range s.issuers {
 			if !bytes.Equal(issuer.RawSubject, current.RawIssuer) || seen[string(issuer.Raw)] || tries == maxExplainTries {
@@ -185,16 +187,27 @@ func (s *search) walk(err error) *PathError {
 			}
 			ends = false
 			seen[string(issuer.Raw)] = true
-			queue = append(queue, issuer)
+			queue, linked = append(queue, issuer), append(linked, issuer)
 		}
 		if ends {
 			top = current
 		}
 	}
-	if obstacle != nil {
-		return obstacle
+	switch {
+	case anchored:
+		return linked, nil
+	case obstacle != nil:
+		return nil, obstacle
 	}
-	return s.noAnchor(top, err)
+	return nil, s.noAnchor(top, err)
+}
+
+// narrow leaves out all issuers but these.
+func (s *search) narrow(issuers []*x509.Certificate) {
+	s.issuers, s.intermediates = issuers, x509.NewCertPool()
+	for _, c := range issuers {
+		s.intermediates.AddCert(c)
+	}
 }
 
 // namesAnotherKey reports whether c says that its issuer has another key than this one (RFC 5280 section 4.2.1.1).
