@@ -136,8 +136,10 @@ type Signature struct {
 
 // Message is an opened message. It must be closed.
 type Message struct {
-	Header entity.Header // the outermost header section, as received; none if the source is bare CMS
-	Layers []Layer       // that protect the message as a whole, from the outside in
+	// Header is the outermost header section of a message, as received: where the source is bare CMS, or an entity by
+	// itself, that of the message that is inside its layers.
+	Header entity.Header
+	Layers []Layer // that protect the message as a whole, from the outside in
 	// Enclosed are signatures inside the content. They protect no more than what they cover. Encrypted parts inside
 	// the content are not opened at all.
 	Enclosed []Enclosed

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/sealmail/sealmail/smime/cms"
@@ -65,9 +66,17 @@ func (op *opener) open(src Source) error {
 			break
 		}
 		at = inside
+		if !ofMessage(op.m.Header) && ofMessage(at.Header) { // protection around a whole message
+			op.m.Header = at.Header
+		}
 	}
 	op.m.root, op.m.Content = at, at.Section()
 	return op.readContent()
+}
+
+// ofMessage tells the header of a message from that of an entity by itself.
+func ofMessage(h entity.Header) bool {
+	return slices.ContainsFunc(h, func(f entity.Field) bool { return f.Name != "" && !f.Structural() })
 }
 
 func (op *opener) note(e *entity.Entity) {

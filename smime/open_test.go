@@ -223,6 +223,27 @@ func TestBareEncodings(t *testing.T) {
 	}
 }
 
+// TestProtectionAroundMessage opens layers that stand around a whole message: its header is the one inside, unless there
+// is one outside.
+func TestProtectionAroundMessage(t *testing.T) {
+	inside := "From: alice@example.org\r\nSubject: inside\r\n" + plainEntity
+	der := string(signedData(t, inside, cms.SignedDataOptions{}, alice()))
+	signed := sign(t, inside, alice(), smime.SignOptions{})
+	for name, c := range map[string]struct{ in, want string }{
+		"bare CMS":                       {der, "inside"},
+		"entity":                         {signed, "inside"},
+		"entity that is encrypted":       {encrypt(t, signed, cms.AES256GCM, bob()), "inside"},
+		"message":                        {outerHeader + signed, "hello"},
+		"message that is encrypted":      {encrypt(t, outerHeader+signed, cms.AES256GCM, bob()), "hello"},
+		"header without From or Subject": {"To: bob@example.org\r\n" + signed, ""},
+	} {
+		m := open(t, []byte(c.in), smime.OpenOptions{Decrypters: bob().decrypters()})
+		if content(t, m) != inside || m.Field("Subject") != c.want {
+			t.Errorf("%s: subject %q; %s", name, m.Field("Subject"), describe(m))
+		}
+	}
+}
+
 func TestWeakAlgorithm(t *testing.T) {
 	peertest.Command(t, "openssl")
 	dir := aliceRSA().writeFiles(t)

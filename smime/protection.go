@@ -82,7 +82,7 @@ func readProtection(outside entity.Header, root *entity.Entity, encrypted bool) 
 
 // compare finds the differences between inside and outside.
 func (p *HeaderProtection) compare(outside entity.Header, encrypted bool) {
-	if !slices.ContainsFunc(outside, func(f entity.Field) bool { return f.Name != "" && !f.Structural() }) {
+	if !ofMessage(outside) {
 		return // an entity by itself, and not a message: there is no outside
 	}
 	var names []string
