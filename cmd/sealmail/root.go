@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sealmail/sealmail/internal/term"
 )
 
 // app is one run of the program: what it finds around it, and the flags that every command takes.
@@ -155,7 +156,7 @@ func argCount(least, most int, what string) cobra.PositionalArgs {
 
 // printJSON writes one object on one line.
 func (a *app) printJSON(v any) error {
-	b, err := json.Marshal(v)
+	b, err := term.JSON(v)
 	if err != nil {
 		return err
 	}
@@ -163,9 +164,9 @@ func (a *app) printJSON(v any) error {
 	return err
 }
 
-// say writes a line to stderr, unless the person asked for quiet.
+// say writes a line to stderr, unless the person asked for quiet. Names out of certificates and the like are among args.
 func (a *app) say(format string, args ...any) {
 	if !a.flags.quiet {
-		fmt.Fprintf(a.err, format+"\n", args...)
+		fmt.Fprintln(a.err, oneLine(fmt.Sprintf(format, args...)))
 	}
 }

@@ -1,0 +1,32 @@
+package term
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// JSON returns v as one line of JSON that is safe for a terminal as well: whatever Clean would make visible is written
+// as \uXXXX, which means the same to every reader of JSON.
+func JSON(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	b.Grow(len(data))
+	for _, r := range string(data) { // valid UTF-8: Marshal sees to that
+		switch {
+		case r == utf8.RuneError || isHarmless(r):
+			b.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return []byte(b.String()), nil
+}
