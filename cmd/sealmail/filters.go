@@ -55,16 +55,10 @@ The exit code is 0 only where every message passed; an unsigned message is 1.
 // verifyFiles judges each file; one that cannot be read does not stop the others, and outranks a bad verdict.
 func (a *app) verifyFiles(ctx context.Context, c *client.Client, p client.VerifyParams, files []string) error {
 	var broken error
-	good := true
-	for i, name := range files {
-		report, err := c.Verify(ctx, p, name)
+	good, first := true, true
+	for report, err := range c.Verify(ctx, p, files) {
 		if err != nil {
-			if exitCode(err) == exitUsage || ctx.Err() != nil {
-				return err
-			}
-			if broken != nil {
-				printError(a.err, broken)
-			}
+			printError(a.err, broken)
 			broken = err
 			continue
 		}
@@ -72,11 +66,12 @@ func (a *app) verifyFiles(ctx context.Context, c *client.Client, p client.Verify
 		if a.flags.json {
 			err = a.printJSON(report)
 		} else {
-			err = term.PrintVerified(a.out, report, len(files) > 1, i > 0)
+			err = term.PrintVerified(a.out, report, len(files) > 1, !first)
 		}
 		if err != nil {
 			return err
 		}
+		first = false
 	}
 	switch {
 	case broken != nil:

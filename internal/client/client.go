@@ -51,6 +51,7 @@ type Client struct {
 	o      Options
 	config *config.Config
 	vault  *vault.Vault
+	locked error // why the vault could not be unlocked: nobody is asked twice
 }
 
 // New reads the configuration. The caller closes the client.
@@ -88,6 +89,9 @@ func (c *Client) openVault(ctx context.Context, create bool) (*vault.Vault, erro
 	if c.vault != nil && !c.vault.Locked() {
 		return c.vault, nil
 	}
+	if c.locked != nil {
+		return nil, c.locked
+	}
 	path := c.o.Home.Vault()
 	v, err := vault.Open(c.o.Disk, path)
 	switch {
@@ -102,12 +106,8 @@ func (c *Client) openVault(ctx context.Context, create bool) (*vault.Vault, erro
 		c.o.Say("warning: " + warning)
 	}
 	if v.Locked() {
-		passphrase, err := c.o.Passphrase(ctx, false)
-		if err != nil {
-			return nil, failed("vault is locked", err, "unlock it with --passphrase-file, --passphrase-command or $SEALMAIL_PASSPHRASE_FILE")
-		}
-		if err := v.Unlock(passphrase); err != nil {
-			return nil, failed("vault", err, "check the passphrase that --passphrase-file, --passphrase-command or $SEALMAIL_PASSPHRASE_FILE gives")
+		if c.locked = c.unlock(ctx, v); c.locked != nil {
+			return nil, c.locked
 		}
 		// Stretching the passphrase took 32 MiB, which would let the heap grow to twice that before they are collected.
 		debug.FreeOSMemory()
@@ -115,6 +115,20 @@ func (c *Client) openVault(ctx context.Context, create bool) (*vault.Vault, erro
 	c.vault = v
 	return v, nil
 }
+
+func (c *Client) unlock(ctx context.Context, v *vault.Vault) error {
+	passphrase, err := c.o.Passphrase(ctx, false)
+	if err != nil {
+		return failed("vault is locked", err, "unlock it with --passphrase-file, --passphrase-command or $SEALMAIL_PASSPHRASE_FILE")
+	}
+	if err := v.Unlock(passphrase); err != nil {
+		return failed("vault", err, "check the passphrase that --passphrase-file, --passphrase-command or $SEALMAIL_PASSPHRASE_FILE gives")
+	}
+	return nil
+}
+
+// isLocked tells whether err is that the vault could not be unlocked: then no message that needs a key can be read.
+func (c *Client) isLocked(err error) bool { return c.locked != nil && errors.Is(err, c.locked) }
 
 func (c *Client) createVault(ctx context.Context, path string) (*vault.Vault, error) {
 	protection := vault.Protection{Unprotected: c.o.Unprotected}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 	"time"
@@ -25,33 +26,47 @@ type VerifyParams struct {
 	AllowWeak       bool
 }
 
-// Verify judges a message in a file. Its text is not in the report.
-func (c *Client) Verify(ctx context.Context, p VerifyParams, in string) (*Report, error) {
-	j, err := c.newJudge(p)
-	if err != nil {
-		return nil, err
+// Verify judges the messages in files, one after the other, without their text. A file that cannot be read has its
+// error, and does not stop the others; what concerns them all, such as a locked vault, is said once and ends it.
+func (c *Client) Verify(ctx context.Context, p VerifyParams, files []string) iter.Seq2[*Report, error] {
+	return func(yield func(*Report, error) bool) {
+		j, err := c.newJudge(p)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for _, name := range files {
+			report, err := j.file(ctx, name, p.Content)
+			if !yield(report, err) || ctx.Err() != nil || c.isLocked(err) {
+				return
+			}
+		}
 	}
-	src, err := c.openSource(in)
+}
+
+// file judges the message in a file; content is the file that it signs, if that is another.
+func (j *judge) file(ctx context.Context, name, content string) (*Report, error) {
+	src, err := j.client.openSource(name)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
-	if p.Content != "" {
-		content, err := c.openSource(p.Content)
+	if content != "" {
+		detached, err := j.client.openSource(content)
 		if err != nil {
 			return nil, err
 		}
-		defer content.Close()
-		j.detached = content
+		defer detached.Close()
+		j.detached = detached
 	}
-	judged, err := j.judge(ctx, in, src)
+	judged, err := j.judge(ctx, name, src)
 	if err != nil {
 		return nil, err
 	}
 	defer judged.message.Close()
 	report := judged.report()
-	if in != "-" {
-		report.File = &in
+	if name != "-" {
+		report.File = &name
 	}
 	return report, nil
 }
