@@ -205,6 +205,16 @@ func (c *Client) protect(ctx context.Context, in string, out Output, scheme smim
 	return c.write(out, func(w io.Writer) error {
 		var payload io.Reader = e.Section()
 		if whole {
+			if isLayer(e) && scheme == smime.HPCipher {
+				inside, err := c.headerInside(ctx, src)
+				if err != nil {
+					return failed(in, err, "")
+				}
+				if !inside { // what is hidden outside would be nowhere
+					scheme = smime.HPClear
+					c.o.Say("warning: the message does not protect its header inside: all of it, Subject too, stays readable outside")
+				}
+			}
 			protected, outer, err := smime.ProtectHeaders(payload, e.Header, scheme)
 			if err != nil {
 				return failed(in, err, "take the message's header fields off the entity first")
@@ -223,6 +233,16 @@ func (c *Client) protect(ctx context.Context, in string, out Output, scheme smim
 		}
 		return nil
 	})
+}
+
+// headerInside reports whether a message that is a layer has its header fields inside as well. Where that cannot be
+// seen, because the layer is encrypted, they are taken for missing.
+func (c *Client) headerInside(ctx context.Context, src smime.Source) (bool, error) {
+	m, err := smime.Open(ctx, src, smime.OpenOptions{Spool: c.spoolOptions()})
+	if err != nil {
+		return false, err
+	}
+	return m.Protection.Scheme != smime.HPNone, m.Close()
 }
 
 // isLayer tells an entity that is signed or encrypted from one that is content.
