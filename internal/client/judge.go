@@ -60,6 +60,14 @@ func (c *Client) newJudge(p VerifyParams) (*judge, error) {
 	return j, nil
 }
 
+// Bounds on what judging one message may cost. Honest messages stay far below them.
+const (
+	maxPaths  = 32 // certificates that a path is looked for
+	maxTokens = 8  // timestamps of one signature that are looked at
+)
+
+var errTooManyPaths = fmt.Errorf("more than %d certificates in one message: the others are not judged", maxPaths)
+
 // judged is an opened message with its verdict. The message must be closed.
 type judged struct {
 	message  *smime.Message
@@ -67,7 +75,14 @@ type judged struct {
 	evidence [][]verdict.Evidence // by layer as in layers, and signature
 	layers   []smime.Layer        // those of the message, then the enclosed ones, as in verdict.Subject
 	paths    map[string][]*x509.Certificate
+	searched int // how many certificates a path was looked for
 	origins  map[string]certstore.Anchor
+}
+
+// search reports whether a path may be looked for one more certificate.
+func (r *judged) search() bool {
+	r.searched++
+	return r.searched <= maxPaths
 }
 
 // judge opens a message and judges it. A key that is there but out of reach is an error; none at all is a finding.
@@ -121,7 +136,7 @@ func (j *judge) addressEvidence(m *smime.Message) verdict.AddressEvidence {
 }
 
 func (j *judge) evidence(r *judged, s smime.Signature, address verdict.AddressEvidence) verdict.Evidence {
-	e := verdict.Evidence{Time: j.timeEvidence(s), Address: address, Revocation: verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Reason: "revocation was not looked up"}}
+	e := verdict.Evidence{Time: j.timeEvidence(r, s), Address: address, Revocation: verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Reason: "revocation was not looked up"}}
 	if s.Signer == nil {
 		e.Chain = verdict.ChainEvidence{Code: verdict.ChainNoAnchor, Reason: "the signer's certificate is missing"}
 		e.Address.NoCertificate = true
@@ -135,6 +150,9 @@ func (j *judge) evidence(r *judged, s smime.Signature, address verdict.AddressEv
 
 // chainEvidence looks for a path, with the certificates of the message to help.
 func (j *judge) chainEvidence(r *judged, s smime.Signature, at time.Time) verdict.ChainEvidence {
+	if !r.search() {
+		return verdict.ChainEvidence{Code: verdict.ChainUnsupportedCertificate, Reason: errTooManyPaths.Error()}
+	}
 	path, err := j.validator.Path(s.Signer, slices.Concat(s.Bag, j.extra), certstore.SignMail, at)
 	var broken *certstore.PathError
 	switch {
@@ -152,13 +170,13 @@ func (j *judge) chainEvidence(r *judged, s smime.Signature, at time.Time) verdic
 }
 
 // timeEvidence verifies the timestamps of a signature. The earliest proof counts; without one, the first reason.
-func (j *judge) timeEvidence(s smime.Signature) verdict.TimeEvidence {
+func (j *judge) timeEvidence(r *judged, s smime.Signature) verdict.TimeEvidence {
 	if len(s.Tokens) == 0 {
 		return verdict.TimeEvidence{Code: verdict.TimeNoToken, Reason: "there is no timestamp: the time is only claimed"}
 	}
 	var best verdict.TimeEvidence
-	for _, raw := range s.Tokens {
-		e := j.tokenEvidence(raw, s)
+	for _, raw := range s.Tokens[:min(len(s.Tokens), maxTokens)] {
+		e := j.tokenEvidence(r, raw, s)
 		better := e.Code == verdict.TimeOK && (best.Code != verdict.TimeOK || e.Proven.Before(best.Proven))
 		if !best.Token || better {
 			best = e
@@ -167,12 +185,18 @@ func (j *judge) timeEvidence(s smime.Signature) verdict.TimeEvidence {
 	return best
 }
 
-func (j *judge) tokenEvidence(raw []byte, s smime.Signature) verdict.TimeEvidence {
+func (j *judge) tokenEvidence(r *judged, raw []byte, s smime.Signature) verdict.TimeEvidence {
 	e := verdict.TimeEvidence{Token: true}
+	path := func(cert *x509.Certificate, bag []*x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
+		if !r.search() {
+			return nil, errTooManyPaths
+		}
+		return j.stampPath(cert, bag, at)
+	}
 	token, err := tsa.ParseToken(raw)
 	var result *tsa.Result
 	if err == nil {
-		result, err = token.Verify(bytes.NewReader(s.Value), tsa.VerifyOptions{Path: j.stampPath, Extra: slices.Concat(s.Bag, j.extra), AllowWeak: j.allowWeak})
+		result, err = token.Verify(bytes.NewReader(s.Value), tsa.VerifyOptions{Path: path, Extra: slices.Concat(s.Bag, j.extra), AllowWeak: j.allowWeak})
 	}
 	var refused *tsa.TokenError
 	switch {
