@@ -44,8 +44,11 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 	}()
 	if len(candidates) == 0 {
 		layer.Status = StatusUndecryptable
-		if layer.Err == nil {
+		switch {
+		case layer.Err == nil:
 			layer.Err = ErrNoKey
+		case damagedKeys(layer.Recipients):
+			layer.Status, layer.Err = StatusFailed, cms.ErrDecrypt
 		}
 		return nil, &Layer{Encrypted: layer}, nil
 	}
@@ -99,6 +102,22 @@ func (op *opener) unwrap(recipients []cms.RecipientInfo, layer *Encrypted) ([]ca
 		layer.Recipients = append(layer.Recipients, r)
 	}
 	return candidates, nil
+}
+
+// damagedKeys reports whether keys at hand were used, none of them was out of reach, and what is encrypted to them does
+// not open: then it is the message that is at fault, as where a damaged key of another form comes out as a wrong one.
+func damagedKeys(recipients []Recipient) bool {
+	damaged := false
+	for _, r := range recipients {
+		switch {
+		case r.Err == nil:
+		case errors.Is(r.Err, cms.ErrDecrypt), errors.Is(r.Err, cms.ErrMalformed):
+			damaged = true
+		default:
+			return false
+		}
+	}
+	return damaged
 }
 
 func known(candidates []candidate, cek []byte) bool {

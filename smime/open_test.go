@@ -50,6 +50,41 @@ func TestOpenWithLockedKey(t *testing.T) {
 	}
 }
 
+// failingKey is the right key for a recipient, and fails all the same.
+type failingKey struct {
+	decrypter
+	err error
+}
+
+func (k failingKey) Unwrap(_ context.Context, r cms.RecipientInfo) ([]byte, error) {
+	if !r.Recipient().Matches(k.cert) {
+		return nil, smime.ErrNotRecipient
+	}
+	return nil, k.err
+}
+
+// TestOpenDamagedKey holds a damaged key of either form for damage, and not for somebody else's key: unless there is one
+// out of reach that may open the message.
+func TestOpenDamagedKey(t *testing.T) {
+	sealed := encrypt(t, plainEntity, cms.AES256GCM, bob(), bobRSA())
+	damaged, locked := failingKey{decrypter{bob()}, cms.ErrDecrypt}, failingKey{decrypter{bobRSA()}, errLocked}
+	for _, c := range []struct {
+		keys []smime.Decrypter
+		want smime.Status
+	}{
+		{[]smime.Decrypter{damaged}, smime.StatusFailed},
+		{[]smime.Decrypter{damaged, decrypter{bobRSA()}}, smime.StatusDecrypted},
+		{[]smime.Decrypter{damaged, wrongKey{decrypter{bobRSA()}}}, smime.StatusFailed},
+		{[]smime.Decrypter{damaged, locked}, smime.StatusUndecryptable},
+		{[]smime.Decrypter{locked, damaged}, smime.StatusUndecryptable},
+	} {
+		m := open(t, []byte(sealed), smime.OpenOptions{Decrypters: c.keys})
+		if m.Encryption() != c.want {
+			t.Errorf("%T: %s, want %s", c.keys, m.Encryption(), c.want)
+		}
+	}
+}
+
 func TestOpenStopsAtLimits(t *testing.T) {
 	o := smime.OpenOptions{Decrypters: bob().decrypters(), Spool: spool.Options{Limit: 10}}
 	for name, in := range map[string]string{
