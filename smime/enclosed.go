@@ -23,17 +23,26 @@ func (op *opener) enclosedSignatures() error {
 			continue
 		}
 		layer.Covers = CoversPart
-		for at := n.Parent; at >= 0; at = op.m.nodes[at].Parent {
-			if op.m.nodes[at].Message() {
-				layer.Covers = CoversEnclosed
-			}
+		header, attached := op.m.attachedHeader(i)
+		if attached {
+			layer.Covers = CoversEnclosed
 		}
-		op.m.Enclosed = append(op.m.Enclosed, Enclosed{Layer: *layer, Part: op.m.firstPart(i)})
+		op.m.Enclosed = append(op.m.Enclosed, Enclosed{Layer: *layer, Part: op.m.firstPart(i), header: header})
 		if len(layer.Signed.Signatures) > 0 {
 			op.m.markSigned(i)
 		}
 	}
 	return nil
+}
+
+// attachedHeader returns the header of the attached message that node i is in, if it is in one.
+func (m *Message) attachedHeader(i int) (h entity.Header, attached bool) {
+	for root := i; root >= 0; root = m.nodes[root].Parent {
+		if around := m.nodes[root].Parent; around >= 0 && m.nodes[around].Message() {
+			return m.nodes[root].Header, true
+		}
+	}
+	return nil, false
 }
 
 func (op *opener) enclosedSignature(e *entity.Entity) (*Layer, error) {

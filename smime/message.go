@@ -159,6 +159,14 @@ type Message struct {
 type Enclosed struct {
 	Layer
 	Part int // index of its first part in Message.Parts
+
+	header entity.Header // of the attached message that it is in, the innermost of several
+}
+
+// Addresses is [Message.Addresses] of the attached message that the part is in: that header is where its sender is named,
+// and not the one of the message around. Of a part in no attached message there are none.
+func (e *Enclosed) Addresses(name string) (list []*mail.Address, ok bool) {
+	return addressesOf(e.header.All(name))
 }
 
 // Close wipes and removes what was decrypted. Nothing that came out of the Message can be read afterwards.

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/mail"
 	"slices"
 	"time"
 
@@ -107,9 +108,13 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 	for _, e := range m.Enclosed {
 		r.layers = append(r.layers, e.Layer)
 	}
-	address := j.addressEvidence(m)
-	for _, l := range r.layers {
+	ofMessage := addressEvidence(m)
+	for i, l := range r.layers {
 		var layer []verdict.Evidence
+		address := ofMessage
+		if l.Covers == smime.CoversEnclosed {
+			address = addressEvidence(&m.Enclosed[i-len(m.Layers)])
+		}
 		if l.Signed != nil {
 			for _, s := range l.Signed.Signatures {
 				layer = append(layer, j.evidence(r, s, address))
@@ -122,7 +127,9 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 }
 
 // addressEvidence reads the sender of a message; who of them a certificate speaks for is filled in for each signature.
-func (j *judge) addressEvidence(m *smime.Message) verdict.AddressEvidence {
+func addressEvidence(m interface {
+	Addresses(name string) (list []*mail.Address, ok bool)
+}) verdict.AddressEvidence {
 	var e verdict.AddressEvidence
 	from, ok := m.Addresses("From")
 	for _, a := range from {

@@ -57,3 +57,27 @@ func TestManySigners(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestAttachedMessage forwards a signed message as an attachment: its signer is measured by its own From, and says
+// nothing of who forwards it.
+func TestAttachedMessage(t *testing.T) {
+	w := newWorld(t)
+	alice := w.issue("alice", "p256")
+	c := w.client()
+	for from, want := range map[string]string{"alice@example.org": "passed", "eve@example.org": "failed"} {
+		in := w.write("plain", "From: "+from+"\r\nContent-Type: text/plain\r\n\r\nhello\r\n")
+		if err := c.Sign(t.Context(), client.SignParams{Keys: alice}, in, client.Output{Name: w.in("signed")}); err != nil {
+			t.Fatal(err)
+		}
+		in = w.write("carrier", "From: bob@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"+w.read("signed")+"\r\n--b--\r\n")
+		err := c.Read(t.Context(), client.ReadParams{ID: in}, func(r *client.Report) error {
+			if r.Verdict != "unsigned" || len(r.Signatures) != 1 || r.Signatures[0].Covers != "enclosed" || r.Signatures[0].Checks.Address.Status != want {
+				t.Errorf("attached message from %s: %s, %+v", from, r.Verdict, r.Signatures)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -15,8 +15,13 @@ import (
 func PrintVerdict(w io.Writer, r *client.Report) error {
 	p := &linePrinter{w: w}
 	word := strings.ToUpper(r.Verdict)
-	if len(r.Signatures) == 0 {
-		p.verdictLine(word, "nobody signed this message: who sent it is not known")
+	if len(r.Signatures) == 0 || r.Verdict == "unsigned" { // a signature that is merely enclosed says nothing of its carrier
+		who := "nobody signed this message: who sent it is not known"
+		if r.Encryption != "none" && r.Encryption != "decrypted" {
+			who = "whether somebody signed this message cannot be seen: who sent it is not known"
+		}
+		p.verdictLine(word, who)
+		word = ""
 	}
 	for _, s := range r.Signatures {
 		printSignature(p, word, s)
