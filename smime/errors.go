@@ -21,6 +21,9 @@ var (
 	// ErrTwoContents says that a detached signature carries a content of its own, so that there are two to choose from:
 	// a forgery.
 	ErrTwoContents = errors.New("detached signature carries a content of its own")
+	// ErrNotDetached says that a content was given for a detached signature, and that this is none that stands alone: it
+	// signs something else.
+	ErrNotDetached = errors.New("this is no detached signature by itself: the content given for it is not what it signs")
 	// ErrNoContent says that a detached signature stands alone, without the content that it signs.
 	ErrNoContent = errors.New("signed content is missing")
 	// ErrNoCertificate says that the signer's certificate is neither in the message nor among those at hand.

@@ -310,3 +310,29 @@ func checkSigned(t testing.TB, in []byte) int {
 	}
 	return held
 }
+
+// TestContentBesideWhatIsNotDetached gives a content along with messages that sign something else: nobody must take one
+// of them for a signature over that content.
+func TestContentBesideWhatIsNotDetached(t *testing.T) {
+	signed := sign(t, plainEntity, alice(), smime.SignOptions{})
+	for name, in := range map[string]string{
+		"opaque":               string(signedData(t, plainEntity, cms.SignedDataOptions{}, alice())),
+		"opaque message":       outerHeader + sign(t, plainEntity, alice(), smime.SignOptions{Form: smime.Opaque}),
+		"multipart/signed":     outerHeader + signed,
+		"encrypted and signed": outerHeader + encrypt(t, signed, cms.AES256GCM, bob()),
+	} {
+		for _, beside := range []string{plainEntity, "something else"} {
+			m := open(t, []byte(in), smime.OpenOptions{Decrypters: bob().decrypters(), Detached: strings.NewReader(beside)})
+			layer := m.Layers[len(m.Layers)-1].Signed
+			if !errors.Is(layer.Err, smime.ErrNotDetached) || !errors.Is(layer.Signatures[0].Err, smime.ErrNotDetached) || content(t, m) != plainEntity {
+				t.Errorf("%s: %s", name, describe(m))
+			}
+		}
+	}
+	// A signature by itself may stand over a message that is signed once more.
+	der := signedData(t, signed, cms.SignedDataOptions{Detached: true}, alice())
+	m := open(t, der, smime.OpenOptions{Detached: strings.NewReader(signed)})
+	if len(m.Layers) != 2 || m.Layers[0].Signed.Signatures[0].Err != nil || m.Layers[1].Signed.Signatures[0].Err != nil {
+		t.Error(describe(m))
+	}
+}

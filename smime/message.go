@@ -29,10 +29,12 @@ type Decrypter interface {
 type OpenOptions struct {
 	Decrypters   []Decrypter
 	Certificates []*x509.Certificate // of signers that do not send their own
-	Detached     Source              // the content, where what is opened is a detached signature by itself
-	AllowWeak    bool                // accept SHA-1, and RSA keys of 1024 to 2047 bits, as cms.VerifyOptions says
-	Limits       Limits
-	Spool        spool.Options // where decrypted text goes
+	// Detached is the content, where what is opened is a detached signature by itself. With any other, every signature
+	// fails: nobody shall take it for one over this content.
+	Detached  Source
+	AllowWeak bool // accept SHA-1, and RSA keys of 1024 to 2047 bits, as cms.VerifyOptions says
+	Limits    Limits
+	Spool     spool.Options // where decrypted text goes
 }
 
 // Limits bounds what opening may cost. The zero value of a field means its default.
@@ -132,6 +134,14 @@ type Signature struct {
 	Algorithm   string   // "ecdsa-p256" and the like; "" if unknown
 	Err         error    // nil: the signature holds over the content. Trust is another matter
 	Weak        error    // a *cms.WeakError where the signature holds only because OpenOptions.AllowWeak is set
+}
+
+// refuse makes the layer and all its signatures fail.
+func (s *Signed) refuse(err error) {
+	s.Err = err
+	for i := range s.Signatures {
+		s.Signatures[i].Err = err
+	}
 }
 
 // Message is an opened message. It must be closed.

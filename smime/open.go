@@ -37,6 +37,8 @@ type opener struct {
 	ctx context.Context
 	o   OpenOptions
 	m   *Message
+
+	usedDetached bool // the content in the options is what a layer signs
 }
 
 func (op *opener) open(src Source) error {
@@ -58,6 +60,9 @@ func (op *opener) open(src Source) error {
 			return fmt.Errorf("%w: limit is %d", ErrTooManyLayers, op.o.Limits.Layers)
 		}
 		layer.Covers = CoversWhole
+		if layer.Signed != nil && op.o.Detached != nil && !op.usedDetached {
+			layer.Signed.refuse(ErrNotDetached)
+		}
 		op.m.Layers = append(op.m.Layers, *layer)
 		if inside == nil {
 			return nil // there is nothing to display

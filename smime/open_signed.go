@@ -55,6 +55,7 @@ func (op *opener) alone(sd *cms.SignedData, layer *Signed, bare bool) (*entity.E
 		op.verify(sd, nil, layer)
 		return nil, &Layer{Signed: layer}, nil
 	}
+	op.usedDetached = true
 	content := io.NewSectionReader(op.o.Detached, 0, op.o.Detached.Size())
 	inside, err := op.detached(sd, layer, content)
 	return inside, &Layer{Signed: layer}, err

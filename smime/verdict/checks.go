@@ -29,7 +29,7 @@ func integrity(err, weak error) Check {
 		c.Status, c.Code = Indeterminate, "unsupported-algorithm"
 	case errors.Is(err, smime.ErrNoCertificate):
 		c.Status, c.Code = Indeterminate, "no-certificate"
-	case errors.Is(err, smime.ErrTwoContents):
+	case errors.Is(err, smime.ErrTwoContents), errors.Is(err, smime.ErrNotDetached):
 		c.Code = "two-contents"
 	case errors.Is(err, smime.ErrNoContent):
 		c.Code = "no-content"

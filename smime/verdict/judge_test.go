@@ -80,6 +80,7 @@ func TestChecks(t *testing.T) {
 		"other certificate":  {bad(cms.ErrSigningCertificate), with(func(o *outcome) { o.status, o.integrity = "failed", "failed signing-certificate" })},
 		"MD5":                {bad(cms.ErrBrokenDigest), with(func(o *outcome) { o.status, o.integrity = "failed", "failed broken-digest" })},
 		"two contents":       {bad(smime.ErrTwoContents), with(func(o *outcome) { o.status, o.integrity = "failed", "failed two-contents" })},
+		"content beside":     {bad(smime.ErrNotDetached), with(func(o *outcome) { o.status, o.integrity = "failed", "failed two-contents" })},
 		"no content":         {bad(smime.ErrNoContent), with(func(o *outcome) { o.status, o.integrity = "failed", "failed no-content" })},
 		"broken structure":   {bad(smime.ErrStructure), with(func(o *outcome) { o.status, o.integrity = "failed", "failed structure" })},
 		"malformed":          {bad(cms.ErrTrailing), with(func(o *outcome) { o.status, o.integrity = "failed", "failed malformed" })},
