@@ -12,6 +12,7 @@ import (
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/entity"
 	"github.com/sealmail/sealmail/smime/verdict"
 )
 
@@ -50,9 +51,11 @@ func (r *judged) header() MessageReport {
 	m := r.message
 	report := MessageReport{To: displayAddresses(m, "To"), Cc: displayAddresses(m, "Cc"), ProtectedHeaders: []string{}, Outer: map[string]string{}}
 	if from := m.From(r.verdict.Bound()); len(from) > 0 {
-		report.From = orNull(displayAddress(from[0].Text()))
+		report.From = orNull(displayAddress(from[0]))
 	}
-	report.Sender = orNull(displayAddress(m.Field("Sender")))
+	if sender, _ := m.Fields("Sender"); len(sender) > 0 {
+		report.Sender = orNull(displayAddress(sender[0]))
+	}
 	report.Subject = orNull(m.Field("Subject"))
 	report.MessageID = orNull(strings.Trim(m.Field("Message-ID"), "<> "))
 	if date, err := mail.ParseDate(m.Field("Date")); err == nil {
@@ -71,12 +74,14 @@ func (r *judged) header() MessageReport {
 	return report
 }
 
-// displayAddress is the addr-spec where the text is one mailbox, and the text itself where it is not.
-func displayAddress(text string) string {
-	if list, ok := smime.ParseAddresses(text); ok && len(list) == 1 {
+// displayAddress is the addr-spec where the field is one mailbox, and the field's text where it is not. The field is read
+// as it is for the verdict, and decoded afterwards: what encoded words hold is no syntax (RFC 2047 section 5), and could
+// otherwise show another address than the one that was judged.
+func displayAddress(f entity.Field) string {
+	if list, ok := smime.ParseAddresses(f.Value()); ok && len(list) == 1 {
 		return list[0].Address
 	}
-	return text
+	return f.Text()
 }
 
 func displayAddresses(m *smime.Message, name string) []string {
