@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -179,8 +180,9 @@ func (c *Client) password(ctx context.Context, a config.Account) (mailbox.Passwo
 	return mailbox.Password(bytes.TrimSuffix(secret, []byte("\r"))), nil
 }
 
-// passwordEntry is where the vault keeps an account's password.
-func passwordEntry(account string) string { return "password:" + account }
+// passwordEntry is where the vault keeps an account's password. Its names are visible ASCII, those of accounts need not
+// be.
+func passwordEntry(account string) string { return "password:" + url.PathEscape(account) }
 
 // serverRoots are the system's anchors and those that the person trusts for servers.
 func (c *Client) serverRoots(extra ...*x509.Certificate) (*x509.CertPool, error) {

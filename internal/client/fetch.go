@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"time"
 
@@ -117,11 +118,14 @@ func (f *fetcher) run(ctx context.Context) (err error) {
 	if err != nil {
 		return explainMessage("", f.folder, err)
 	}
-	if f.state.UIDValidity != status.UIDValidity {
-		if f.state.UIDValidity != 0 {
-			c.o.Say("the server has renumbered " + f.folder + ": everything is fetched anew")
-		}
+	if before := f.state.UIDValidity; before != status.UIDValidity {
 		f.state = index.State{UIDValidity: status.UIDValidity, Next: 1}
+		if before != 0 {
+			c.o.Say("the server has renumbered " + f.folder + ": everything is fetched anew")
+			if err := f.save(); err != nil { // also where there is nothing to fetch: the old lines are of no message
+				return err
+			}
+		}
 	}
 	infos, err := f.store.List(ctx, f.folder, f.state.Next)
 	if err != nil {
@@ -138,10 +142,7 @@ func (f *fetcher) messages(ctx context.Context, infos []mailbox.Info) (err error
 			return nil
 		}
 		unsaved = 0
-		if err := f.index.Save(f.state); err != nil {
-			return failed("index", err, "make room on the disk; nothing on the server was changed")
-		}
-		return nil
+		return f.save()
 	}
 	defer func() { err = errors.Join(err, save()) }()
 	for _, info := range infos {
@@ -167,6 +168,13 @@ func (f *fetcher) messages(ctx context.Context, infos []mailbox.Info) (err error
 		if err := f.each(record.Line); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (f *fetcher) save() error {
+	if err := f.index.Save(f.state); err != nil {
+		return failed("index", err, "make room on the disk; nothing on the server was changed")
 	}
 	return nil
 }
@@ -236,7 +244,7 @@ func (c *Client) openIndex(ctx context.Context, a config.Account, folder string)
 	if err != nil {
 		return nil, err
 	}
-	key, err := v.Key(ctx, "index:"+a.Name)
+	key, err := v.Key(ctx, "index:"+url.PathEscape(a.Name))
 	if err != nil {
 		return nil, failed("vault", err, "")
 	}

@@ -171,11 +171,12 @@ func orNull[T comparable](v T) *T {
 	return &v
 }
 
+// timeOrNull leaves out what RFC 3339 has no form for, which the time zone of a Date may lead to.
 func timeOrNull(t time.Time) *time.Time {
-	if t.IsZero() {
+	t = t.UTC()
+	if t.IsZero() || t.Year() < 0 || t.Year() > 9999 {
 		return nil
 	}
-	t = t.UTC()
 	return &t
 }
 
