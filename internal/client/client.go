@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -307,9 +308,16 @@ func explainServer(err error) error {
 	return failed("", err, "")
 }
 
-// httpClient is what timestamp authorities are asked with.
-func (c *Client) httpClient() *http.Client {
-	return &http.Client{Timeout: c.o.Timeout, Transport: &http.Transport{DialContext: c.o.Dial, TLSHandshakeTimeout: c.o.Timeout, ResponseHeaderTimeout: c.o.Timeout, MaxResponseHeaderBytes: 64 << 10}}
+// httpClient is what timestamp authorities are asked with. Their servers are trusted as mail servers are.
+func (c *Client) httpClient() (*http.Client, error) {
+	roots, err := c.serverRoots()
+	if err != nil {
+		return nil, err
+	}
+	return &http.Client{Timeout: c.o.Timeout, Transport: &http.Transport{
+		DialContext: c.o.Dial, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
+		TLSHandshakeTimeout: c.o.Timeout, ResponseHeaderTimeout: c.o.Timeout, MaxResponseHeaderBytes: 64 << 10,
+	}}, nil
 }
 
 // certificates is the certificate store; it unlocks the vault when a private key is first asked for.

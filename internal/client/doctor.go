@@ -178,7 +178,11 @@ func (d *doctor) authorities(ctx context.Context, a config.Account) {
 	}
 	for _, u := range a.TSA {
 		probe := []byte("sealmail doctor")
-		token, err := d.client.newStamper([]string{u}, path).stampBytes(ctx, probe)
+		var token []byte
+		s, err := d.client.newStamper([]string{u}, path)
+		if err == nil {
+			token, err = s.stampBytes(ctx, probe)
+		}
 		if err != nil {
 			d.bad("timestamp", err, "")
 			continue

@@ -116,7 +116,11 @@ func (c *Client) fileStamp(p SignParams, a config.Account, account bool) (stampF
 			path = nil
 			c.o.Say("warning: no anchor for timestamps is trusted: the authority is taken at its word")
 		}
-		return c.newStamper(p.TSA, path).stampBytes, nil
+		s, err := c.newStamper(p.TSA, path)
+		if err != nil {
+			return nil, err
+		}
+		return s.stampBytes, nil
 	case account && !p.Keys.given():
 		return c.sendStamp(a.TSA, a.Timestamp, nil)
 	}

@@ -152,7 +152,10 @@ func (c *Client) sendStamp(urls []string, policy config.TimestampPolicy, at **ti
 	if !anchored {
 		return nil, failed("timestamp", errors.New("no authority is trusted for timestamps"), "`sealmail cert trust ROOT.pem --for tsa`, or go on without: --no-timestamp")
 	}
-	s := c.newStamper(urls, path)
+	s, err := c.newStamper(urls, path)
+	if err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, signature []byte) ([]byte, error) {
 		token, err := s.stampBytes(ctx, signature)
 		if err != nil {

@@ -59,16 +59,20 @@ type stamper struct {
 }
 
 // newStamper makes one for these URLs. The tokens must be by an authority that path trusts; a nil path trusts any.
-func (c *Client) newStamper(urls []string, path tsa.PathFunc) *stamper {
+func (c *Client) newStamper(urls []string, path tsa.PathFunc) (*stamper, error) {
+	web, err := c.httpClient()
+	if err != nil {
+		return nil, err
+	}
 	s := &stamper{say: c.o.Say}
 	for _, u := range urls {
-		client := &tsa.Client{URL: u, HTTP: c.httpClient(), Timeout: c.o.Timeout}
+		client := &tsa.Client{URL: u, HTTP: web, Timeout: c.o.Timeout}
 		if path != nil {
 			client.Verify = &tsa.VerifyOptions{Path: path}
 		}
 		s.clients = append(s.clients, client)
 	}
-	return s
+	return s, nil
 }
 
 // stamp gets a token over what message reads; message is called for each authority that is asked.
@@ -155,7 +159,10 @@ func (c *Client) Stamp(ctx context.Context, p StampParams, in string, out Output
 		return nil, err
 	}
 	defer src.Close()
-	s := c.newStamper(urls, path)
+	s, err := c.newStamper(urls, path)
+	if err != nil {
+		return nil, err
+	}
 	for _, client := range s.clients {
 		client.Hash, client.Policy = hash, policy
 	}
