@@ -85,7 +85,7 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 		return err
 	}
 	return c.eachMessage(ctx, p, func(m located) error {
-		judged, err := j.judge(ctx, p.ID, m.source)
+		judged, err := j.judge(ctx, m.name(), m.source)
 		if err != nil {
 			return err
 		}
@@ -94,7 +94,7 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 		report.File, report.Account, report.Folder, report.UID = orNull(m.file), orNull(m.account), orNull(m.folder), orNull(uint32(m.uid))
 		text, err := judged.message.Text(0)
 		if err != nil {
-			return failed(p.ID, err, "")
+			return failed(m.name(), err, "")
 		}
 		if judged.message.Content != nil {
 			report.Text = &text.Body
@@ -122,6 +122,14 @@ type located struct {
 	uid             mailbox.UID
 }
 
+// name is what an error calls it.
+func (m located) name() string {
+	if m.file != "" {
+		return m.file
+	}
+	return fmt.Sprintf("message %d in %s", m.uid, m.folder)
+}
+
 // eachMessage finds the messages that an ID means, and gets them one after the other.
 func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located) error) error {
 	if p.ID == "-" || namesFile(p.ID, ".eml") {
@@ -145,20 +153,27 @@ func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located
 	if err != nil {
 		return err
 	}
+	var broken error
 	for _, uid := range uids {
 		err := func() error {
 			s := spool.New(c.spoolOptions())
 			defer s.Close()
 			if err := store.Fetch(ctx, p.Folder, uid, s); err != nil {
-				return explainMessage(p.ID, p.Folder, err)
+				return explainMessage(strconv.FormatUint(uint64(uid), 10), p.Folder, err)
 			}
 			return use(located{source: &source{s, s.Close}, account: a.Name, folder: p.Folder, uid: uid})
 		}()
-		if err != nil {
+		switch {
+		case isMessageFault(err), errors.Is(err, mailbox.ErrNotFound): // which does not stop the others
+			if broken != nil {
+				c.o.Say("warning: " + broken.Error())
+			}
+			broken = err
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	return broken
 }
 
 // resolve finds the UIDs that an ID means: a UID, a range, "last", or "mid:" with a Message-ID.
