@@ -39,6 +39,7 @@ type peerHouse struct {
 
 // TestPeers exchanges files with other programs, both ways.
 func TestPeers(t *testing.T) {
+	t.Parallel()
 	peertest.Command(t, "openssl")
 	h := newPeerHouse(t)
 	t.Run("openssl reads ours", h.opensslReadsOurs)
