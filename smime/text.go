@@ -22,15 +22,22 @@ type Text struct {
 }
 
 // Text returns the text of the message: of alternatives the plain one, else HTML turned into text; of related parts the
-// first. Attachments are not text, and nothing is taken from enclosed parts. limit bounds the octets of one part; 0 is
-// DefaultTextLimit.
+// first. Attachments are not text, and nothing is taken from enclosed parts. limit bounds the octets of one part, and no
+// further part is begun beyond it; 0 is DefaultTextLimit.
 func (m *Message) Text(limit int64) (Text, error) {
 	var t Text
 	var b strings.Builder
+	if limit <= 0 {
+		limit = DefaultTextLimit
+	}
 	shown := m.displayed()
 	for i := range m.Parts {
 		if !shown[m.Parts[i].node] {
 			continue
+		}
+		if int64(b.Len()) >= limit {
+			t.Truncated = true
+			break
 		}
 		text, truncated, err := m.partText(i, limit)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/sealmail/sealmail/internal/config"
@@ -55,8 +56,9 @@ func (c *Client) Fetch(ctx context.Context, p FetchParams, each func(ListLine) e
 	return nil
 }
 
+// orInbox is the folder to fetch. The inbox has one name, in whatever case it is written (RFC 9051 section 5.1).
 func orInbox(folder string) string {
-	if folder == "" {
+	if folder == "" || strings.EqualFold(folder, "INBOX") {
 		return "INBOX"
 	}
 	return folder

@@ -103,7 +103,12 @@ func (c *Client) newDraft(a config.Account, p SendParams) (*draft, error) {
 		if err != nil {
 			return nil, err
 		}
-		*group.list = list
+		for _, address := range list {
+			// Who is named twice gets one message, where it was named first.
+			if !slices.ContainsFunc(slices.Concat(d.To, d.Cc, d.Bcc), func(have *mail.Address) bool { return smime.SameAddress(have.Address, address.Address) }) {
+				*group.list = append(*group.list, address)
+			}
+		}
 	}
 	switch {
 	case len(d.To)+len(d.Cc)+len(d.Bcc) == 0:
