@@ -1,4 +1,4 @@
-# Targets: build test race bench lint fuzz peers. Nothing here is needed to use the module: go build and go test do.
+# Targets: build test race bench lint cross fuzz peers. Nothing here is needed to use the module: go build and go test do.
 
 GO       ?= go
 FUZZTIME ?= 30s
@@ -10,7 +10,7 @@ PEER_PACKAGES = openssl gpgsm libnss3-tools dovecot-imapd dovecot-lmtpd postfix 
 # The packages in which goroutines meet, or on which everything else stands.
 CORE = ./smime/... ./tsa/... ./certstore/... ./mailbox/... ./internal/safeio/...
 
-.PHONY: build test race bench lint fuzz peers
+.PHONY: build test race bench lint cross fuzz peers
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -31,6 +31,11 @@ bench:
 
 lint:
 	scripts/lint.sh
+
+# Apart from lint, because the standard library is compiled once more for each system.
+cross:
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
 
 fuzz:
 	FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
