@@ -78,13 +78,20 @@ func (h *peerHouse) read(t testing.TB, name string) []byte {
 	return data
 }
 
-// sealmail runs the program in a process of its own, as somebody: with a home, a vault under a passphrase, and no
-// terminal.
-func (h *peerHouse) sealmail(t testing.TB, person string, args ...string) outcome {
+// command is the program as somebody runs it: with a home, a vault under a passphrase, and no terminal.
+func (h *peerHouse) command(t testing.TB, person string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := program(t, []string{"SEALMAIL_HOME=" + h.file("home-"+person), "SEALMAIL_PASSPHRASE_FILE=" + h.file("password")}, args...)
+	cmd.Dir = h.dir
+	return cmd
+}
+
+// sealmail runs command.
+func (h *peerHouse) sealmail(t testing.TB, person string, args ...string) outcome {
+	t.Helper()
+	cmd := h.command(t, person, args...)
 	var out, errs bytes.Buffer
-	cmd.Dir, cmd.Stdout, cmd.Stderr = h.dir, &out, &errs
+	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	if cmd.ProcessState == nil {
 		t.Fatal(err)
