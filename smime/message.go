@@ -88,7 +88,8 @@ type Encrypted struct {
 	Form string // "enveloped-data", "auth-enveloped-data"; "" where that cannot be read
 	// Cipher is the algorithm's name, or its number where it is not known.
 	Cipher string
-	// Authenticated says that nobody without a key altered what was decrypted. It says nothing about a sender.
+	// Authenticated says that nobody without a key altered what was decrypted; false where nothing was. It says nothing
+	// about a sender.
 	Authenticated bool
 	Status        Status
 	Recipients    []Recipient

@@ -32,7 +32,6 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 	if ed.Cipher != 0 {
 		layer.Cipher = ed.Cipher.String()
 	}
-	layer.Authenticated = ed.Authenticated && ed.Cipher.Authenticated()
 	candidates, err := op.unwrap(ed.Recipients, layer)
 	if err != nil {
 		return nil, nil, err
@@ -67,6 +66,7 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 			return nil, nil, err
 		}
 		layer.Status, layer.Err, layer.Key, layer.Content = StatusDecrypted, nil, c.key, inside.Section()
+		layer.Authenticated = ed.Authenticated && ed.Cipher.Authenticated()
 		return inside, &Layer{Encrypted: layer}, nil
 	}
 	return nil, &Layer{Encrypted: layer}, nil

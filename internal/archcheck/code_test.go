@@ -134,19 +134,3 @@ func TestNothingUnfinished(t *testing.T) {
 		}
 	}
 }
-
-// TestNoRegistries: where modules come from is the business of who builds, not of the source. The names are put
-// together here so that this file does not contain them.
-func TestNoRegistries(t *testing.T) {
-	hosts := []string{"proxy.golang" + ".org", "sum.golang" + ".org", "goproxy" + ".io", "goproxy" + ".cn",
-		"registry.npmjs" + ".org", "pypi" + ".org", "crates" + ".io"}
-	tr := load(t)
-	for _, rel := range tr.texts {
-		text := tr.read(t, rel)
-		for _, host := range hosts {
-			if strings.Contains(text, host) {
-				t.Errorf("%s names %s", rel, host)
-			}
-		}
-	}
-}
