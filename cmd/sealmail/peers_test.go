@@ -35,6 +35,9 @@ type peerHouse struct {
 	dir string
 	tsa *exec.Cmd
 	url string // of the timestamp authority, once serveTSA was called
+	// oldPKCS12 has PKCS#12 files made by openssl, encrypted as old programs do it: opening those that ca issue makes takes
+	// a quarter of a second, which counts where many are opened.
+	oldPKCS12 bool
 }
 
 // TestPeers exchanges files with other programs, both ways.
@@ -42,6 +45,7 @@ func TestPeers(t *testing.T) {
 	t.Parallel()
 	peertest.Command(t, "openssl")
 	h := newPeerHouse(t)
+	h.oldPKCS12 = true
 	t.Run("openssl reads ours", h.opensslReadsOurs)
 	t.Run("others read ours", h.othersReadOurs)
 	t.Run("signed by openssl", h.readsOpenSSLSigned)
@@ -117,21 +121,50 @@ func (h *peerHouse) key(t testing.TB, person, kind string) (name string) {
 		h.foreignKey(t, name, algorithm, args)
 		return name
 	}
-	h.sealmail(t, "nobody", append(args, "--key", kind, "-o", name+".p12", "--p12-password-file", h.file("password"))...).mustBe(t, exitGood)
-	pair, err := readPair(h.file(name+".p12"), peerPassword)
-	if err != nil {
-		t.Fatal(err)
+	issued := name + ".p12"
+	if h.oldPKCS12 {
+		issued = name + ".both.pem"
 	}
+	h.sealmail(t, "nobody", append(args, "--key", kind, "-o", issued, "--p12-password-file", h.file("password"))...).mustBe(t, exitGood)
+	pair := h.issuedPair(t, issued)
 	der, err := x509.MarshalPKCS8PrivateKey(pair.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.write(t, name+".pem", string(certstore.EncodeCertificates(pair.Chain...)))
 	h.write(t, name+".key", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
+	if h.oldPKCS12 {
+		h.exportPKCS12(t, name)
+	}
 	return name
 }
 
-// foreignKey is key for what openssl makes. Its PKCS#12 file is encrypted as old programs do it.
+// issuedPair is the key in a file that ca issue wrote.
+func (h *peerHouse) issuedPair(t testing.TB, file string) certstore.KeyPair {
+	t.Helper()
+	if strings.HasSuffix(file, ".p12") {
+		pair, err := readPair(h.file(file), peerPassword)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pair
+	}
+	bundle, err := certstore.ParsePEM(h.read(t, file))
+	pairs, _ := bundle.KeyPairs()
+	if err != nil || len(pairs) != 1 {
+		t.Fatalf("%s: %d keys, %v", file, len(pairs), err)
+	}
+	return pairs[0]
+}
+
+// exportPKCS12 has openssl write NAME.p12.
+func (h *peerHouse) exportPKCS12(t testing.TB, name string) {
+	t.Helper()
+	peertest.Run(t, "openssl", "pkcs12", "-export", "-inkey", h.file(name+".key"), "-in", h.file(name+".pem"),
+		"-certpbe", "PBE-SHA1-3DES", "-keypbe", "PBE-SHA1-3DES", "-macalg", "sha1", "-passout", "file:"+h.file("password"), "-out", h.file(name+".p12"))
+}
+
+// foreignKey is key for what openssl makes.
 func (h *peerHouse) foreignKey(t testing.TB, name, algorithm string, issue []string) {
 	t.Helper()
 	options := map[string][]string{
@@ -140,8 +173,7 @@ func (h *peerHouse) foreignKey(t testing.TB, name, algorithm string, issue []str
 	}[algorithm]
 	peertest.Run(t, "openssl", append([]string{"req", "-nodes", "-subj", "/CN=" + name, "-keyout", h.file(name + ".key"), "-out", h.file(name + ".csr")}, options...)...)
 	h.sealmail(t, "nobody", append(issue, "--csr", name+".csr", "-o", name+".pem")...).mustBe(t, exitGood)
-	peertest.Run(t, "openssl", "pkcs12", "-export", "-inkey", h.file(name+".key"), "-in", h.file(name+".pem"),
-		"-certpbe", "PBE-SHA1-3DES", "-keypbe", "PBE-SHA1-3DES", "-macalg", "sha1", "-passout", "file:"+h.file("password"), "-out", h.file(name+".p12"))
+	h.exportPKCS12(t, name)
 }
 
 // certificate is the first one in NAME.pem.
