@@ -70,7 +70,7 @@ func dialSession(ctx context.Context, o Options) (*imapSession, error) {
 func (s *imapSession) start(ctx context.Context, wire net.Conn, c Credentials) error {
 	err := s.do(ctx, "greeting", answerBudget, func() error {
 		s.client = imapclient.New(wire, nil)
-		if err := s.client.WaitGreeting(); err != nil {
+		if err := waitGreeting(s.client); err != nil {
 			return err
 		}
 		return s.learn()
@@ -92,6 +92,18 @@ func (s *imapSession) start(ctx context.Context, wire net.Conn, c Credentials) e
 	}
 	// What a server can do may differ once one is logged in (RFC 9051 section 6.2).
 	return s.do(ctx, "log in", answerBudget, s.learn)
+}
+
+// waitGreeting returns what the server greeted with, if it did. After a greeting of BYE the library knows both that and
+// the end of the connection, and says either, by chance; the former is what the person should know.
+func waitGreeting(c *imapclient.Client) (err error) {
+	for range 64 {
+		var greeting *imap.Error
+		if err = c.WaitGreeting(); err == nil || errors.As(err, &greeting) {
+			return err
+		}
+	}
+	return err
 }
 
 // learn notes what the server can do.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/smime/entity"
 	"github.com/sealmail/sealmail/smime/verdict"
 	"github.com/sealmail/sealmail/tsa"
 )
@@ -109,6 +110,7 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 		r.layers = append(r.layers, e.Layer)
 	}
 	ofMessage := addressEvidence(m)
+	ofMessage.NoMessage = noMessage(m)
 	for i, l := range r.layers {
 		var layer []verdict.Evidence
 		address := ofMessage
@@ -140,6 +142,11 @@ func addressEvidence(m interface {
 		e.Sender = sender[0].Address
 	}
 	return e
+}
+
+// noMessage reports whether what was opened is a file or a bare entity: no header field of a message is outside or inside.
+func noMessage(m *smime.Message) bool {
+	return !slices.ContainsFunc(slices.Concat(m.Header, m.Protection.Fields), func(f entity.Field) bool { return !f.Structural() })
 }
 
 func (j *judge) evidence(r *judged, s smime.Signature, address verdict.AddressEvidence) verdict.Evidence {

@@ -111,6 +111,8 @@ func revokedLater(e RevocationEvidence, t TimeEvidence, now time.Time) bool {
 // address judges whether the certificate speaks for the sender.
 func address(e AddressEvidence) Check {
 	switch {
+	case e.NoMessage && len(e.From) == 0 && !e.Unreadable:
+		return Check{Status: Skipped, Code: "no-message", Reason: "this is no message, and names no sender"}
 	case e.Unreadable:
 		return Check{Status: Failed, Code: "from-unreadable", Reason: "From cannot be read"}
 	case len(e.From) == 0:

@@ -90,6 +90,9 @@ type AddressEvidence struct {
 	From       []string `json:"from"` // every mailbox in every From field that is to be displayed
 	Unreadable bool     `json:"unreadable"`
 	Sender     string   `json:"sender"` // the mailbox of Sender; "" if there is none
+	// NoMessage says that what was signed is a file or a bare entity: there is no header field of a message anywhere, so
+	// that nobody is named as its sender, and nobody can be named falsely.
+	NoMessage bool `json:"no_message"`
 	// NoCertificate says that the signer's certificate is missing, so that there is nothing to compare with.
 	NoCertificate bool `json:"no_certificate"`
 	FromMatches   bool `json:"from_matches"`

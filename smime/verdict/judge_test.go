@@ -151,6 +151,14 @@ func TestChecks(t *testing.T) {
 			e.Address = verdict.AddressEvidence{}
 		},
 			with(func(o *outcome) { o.status, o.address = "failed", "failed no-from" })},
+		"no message at all": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) {
+			e.Address = verdict.AddressEvidence{NoMessage: true}
+		},
+			with(func(o *outcome) { o.address = "skipped no-message" })},
+		"no message, and a From all the same": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) {
+			e.Address.NoMessage, e.Address.FromMatches = true, false
+		},
+			with(func(o *outcome) { o.status, o.address = "failed", "failed address-mismatch" })},
 		"From not in the certificate": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) { e.Address.FromMatches = false },
 			with(func(o *outcome) { o.status, o.address = "failed", "failed address-mismatch" })},
 		"nothing to compare From with": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) {
