@@ -25,7 +25,7 @@ func Encrypt(ctx context.Context, dst io.Writer, e io.Reader, to []cms.Recipient
 	} else {
 		writeCMSHeader(out, "enveloped-data", "S/MIME encrypted message")
 	}
-	lines := newLineWriter(out)
+	lines := entity.NewBase64Writer(out)
 	encrypted, err := cms.NewEnvelopedDataWriter(ctx, lines, cms.EnvelopedDataOptions{Cipher: o.Cipher, Recipients: to})
 	if err != nil {
 		return err

@@ -122,7 +122,7 @@ func signDetached(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.Sig
 		"Content-Transfer-Encoding: base64\r\n"+
 		"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n"+
 		"Content-Description: S/MIME signature\r\n\r\n", boundary)
-	lines := newLineWriter(dst)
+	lines := entity.NewBase64Writer(dst)
 	if _, err := lines.Write(signature.Bytes()); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func signDetached(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.Sig
 
 func signOpaque(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.SignedDataOptions) error {
 	writeCMSHeader(dst, "signed-data", "S/MIME signed message")
-	lines := newLineWriter(dst)
+	lines := entity.NewBase64Writer(dst)
 	signed, err := cms.NewSignedDataWriter(ctx, lines, o)
 	if err != nil {
 		return err

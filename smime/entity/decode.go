@@ -2,9 +2,6 @@ package entity
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/base64"
-	"errors"
 	"io"
 	"strings"
 )
@@ -25,16 +22,24 @@ func (d *Decoder) Notes() []Note { return d.notes }
 func (d *Decoder) note(n Note) { d.notes = add(d.notes, n) }
 
 // Decode returns a reader over the body without its transfer encoding (RFC 2045 section 6). Each call starts anew.
-func (e *Entity) Decode() *Decoder { return NewDecoder(e.BodySection(), e.Encoding) }
+func (e *Entity) Decode() *Decoder { return newDecoder(e.BodySection(), e.Encoding, e.End-e.Body) }
 
 // NewDecoder returns a Decoder over src for a transfer encoding, given in lower case.
 func NewDecoder(src io.Reader, encoding string) *Decoder {
+	return newDecoder(src, encoding, maxDecoderBuffer)
+}
+
+const maxDecoderBuffer = 64 << 10
+
+// newDecoder is NewDecoder for a source of about this size: a short one needs no long buffer.
+func newDecoder(src io.Reader, encoding string, size int64) *Decoder {
+	buffer := int(min(size+1, maxDecoderBuffer)) // the one more lets the end be seen without another round
 	d := new(Decoder)
 	switch encoding {
 	case "base64":
-		d.r = &base64Reader{d: d, src: bufio.NewReaderSize(src, 32<<10)}
+		d.r = &base64Reader{d: d, src: bufio.NewReaderSize(src, buffer)}
 	case "quoted-printable":
-		d.r = &quotedReader{d: d, src: bufio.NewReaderSize(src, 32<<10)}
+		d.r = &quotedReader{d: d, src: bufio.NewReaderSize(src, max(buffer, 2*maxSpace))}
 	case "", "7bit", "8bit", "binary":
 		d.r = src
 	default:
@@ -50,127 +55,6 @@ func (e *Entity) DecodedSize() (int64, error) {
 		return e.End - e.Body, nil
 	}
 	return io.Copy(io.Discard, e.Decode())
-}
-
-// base64Reader decodes base64 (RFC 2045 section 6.8): characters outside the alphabet are ignored, padding ends the
-// data. Text that lists and gateways append is told from data: behind the padding everything is, and before it a line
-// that starts with a rule ("__", "--"), or one behind an empty line that holds anything but base64.
-type base64Reader struct {
-	d     *Decoder
-	src   *bufio.Reader
-	out   []byte // decoded, not yet read
-	buf   []byte // behind out
-	carry []byte // fewer than four characters
-	begun bool   // data was met
-	blank bool   // the line before was empty
-	open  bool   // the line before was a piece of one
-	ended bool
-	err   error
-}
-
-func (b *base64Reader) Read(p []byte) (int, error) {
-	for len(b.out) == 0 {
-		if b.err != nil {
-			return 0, b.err
-		}
-		b.fill()
-	}
-	n := copy(p, b.out)
-	b.out = b.out[n:]
-	return n, nil
-}
-
-// fill decodes lines until there is enough to be worth a Read.
-func (b *base64Reader) fill() {
-	b.buf = b.buf[:0]
-	for b.err == nil && len(b.buf) < 16<<10 {
-		line, err := b.src.ReadSlice('\n')
-		b.line(line)
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
-			b.err = err
-			b.finish()
-		}
-	}
-	b.out = b.buf
-}
-
-func (b *base64Reader) line(line []byte) {
-	piece := b.open
-	b.open = len(line) > 0 && line[len(line)-1] != '\n'
-	line = bytes.Trim(line, " \t\r\n")
-	if b.ended {
-		if len(line) > 0 {
-			b.d.note(NoteTextAfterBase64)
-		}
-		return
-	}
-	if len(line) == 0 {
-		b.blank = b.begun
-		return
-	}
-	// The usual line needs no second look.
-	if len(b.carry) == 0 && len(line)%4 == 0 && line[len(line)-1] != '=' {
-		at := len(b.buf)
-		b.buf = append(b.buf, make([]byte, len(line)/4*3)...)
-		if _, err := base64.StdEncoding.Decode(b.buf[at:], line); err == nil {
-			b.begun, b.blank = true, false
-			return
-		}
-		b.buf = b.buf[:at]
-	}
-	if b.begun && !piece && b.footer(line) {
-		b.d.note(NoteTextAfterBase64)
-		b.ended = true
-		return
-	}
-	b.begun, b.blank = true, false
-	for i, c := range line {
-		switch {
-		case alphabet(c):
-			if b.carry = append(b.carry, c); len(b.carry) == 4 {
-				b.quantum()
-			}
-		case c == '=' && len(b.carry) >= 2:
-			b.quantum()
-			b.ended = true
-			if len(bytes.Trim(line[i:], "= \t\r\n")) > 0 {
-				b.d.note(NoteTextAfterBase64)
-			}
-			return
-		default:
-			b.d.note(NoteIllegalBase64)
-		}
-	}
-}
-
-func (b *base64Reader) footer(line []byte) bool {
-	if bytes.HasPrefix(line, []byte("__")) || bytes.HasPrefix(line, []byte("--")) {
-		return true
-	}
-	return b.blank && bytes.ContainsFunc(line, func(r rune) bool { return r >= 0x80 || r != '=' && !alphabet(byte(r)) })
-}
-
-func alphabet(c byte) bool {
-	return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/'
-}
-
-// quantum decodes the carried characters, two to four.
-func (b *base64Reader) quantum() {
-	var dst [3]byte
-	n, _ := base64.RawStdEncoding.Decode(dst[:], b.carry) // nothing but the alphabet got here
-	b.buf = append(b.buf, dst[:n]...)
-	b.carry = b.carry[:0]
-}
-
-// finish handles data that ends without its padding.
-func (b *base64Reader) finish() {
-	if b.ended || len(b.carry) == 0 {
-		return
-	}
-	b.d.note(NoteTruncatedBase64)
-	if len(b.carry) >= 2 {
-		b.quantum()
-	}
 }
 
 // quotedReader decodes quoted-printable (RFC 2045 section 6.7). White space at the end of a line is dropped; a

@@ -130,3 +130,67 @@ func BenchmarkDecodeBase64(b *testing.B) {
 		}
 	}
 }
+
+// Lines that are all alike take a shorter way than others. What comes out must not depend on it: read octet by octet,
+// no line takes it.
+func TestDecodeUnusualLines(t *testing.T) {
+	usual := strings.Repeat("QUJD", 19) + "\r\n"
+	for name, unusual := range map[string]string{
+		"illegal":                           "QU!JD\r\n",
+		"odd":                               "QUJDR\r\nUJD\r\n",
+		"shorter":                           "QUJD\r\n",
+		"bare line feed":                    strings.Repeat("QUJD", 19) + "\n",
+		"line feed in a line of the length": strings.Repeat("QUJD", 9) + "\n" + strings.Repeat("QUJD", 9) + "QUJ\r\n",
+		"empty":                             "\r\n",
+		"empty and text":                    "\r\nsee our list: here\r\n",
+		"rule":                              "__________\r\n",
+		"rule as long":                      strings.Repeat("-", 76) + "\r\n",
+		"padding as long":                   strings.Repeat("QUJD", 18) + "QUI=\r\n",
+		"spaces":                            " QUJD \r\n",
+		"eight-bit":                         strings.Repeat("QUJD", 18) + "QU\xe4D\r\n",
+		"carriage return":                   strings.Repeat("QUJD", 18) + "QU\rJD\r\n",
+	} {
+		for _, before := range []int{0, 1, 2, 1000} {
+			in := strings.Repeat(usual, before) + unusual + strings.Repeat(usual, 1000) + unusual + "QUJD"
+			fast, slow := entity.NewDecoder(strings.NewReader(in), "base64"), entity.NewDecoder(iotest.OneByteReader(strings.NewReader(in)), "base64")
+			got, err := io.ReadAll(fast)
+			want, wantErr := io.ReadAll(slow)
+			if string(got) != string(want) || err != nil || wantErr != nil {
+				t.Errorf("%s behind %d lines: %d octets instead of %d, %v, %v", name, before, len(got), len(want), err, wantErr)
+			}
+			if diff := cmp.Diff(slow.Notes(), fast.Notes()); diff != "" {
+				t.Errorf("%s behind %d lines: %s", name, before, diff)
+			}
+		}
+	}
+}
+
+func TestBase64Writer(t *testing.T) {
+	octets := make([]byte, 150_000)
+	_, _ = rand.NewChaCha8([32]byte{3}).Read(octets)
+	for _, size := range []int{0, 1, 2, 3, 56, 57, 58, 113, 114, 115, 57 * 1024, 57*1024 + 1, 150_000} {
+		for _, piece := range []int{1, 56, 57, 58, 1000, 150_000} {
+			var out strings.Builder
+			w := entity.NewBase64Writer(&out)
+			for rest := octets[:size]; len(rest) > 0; {
+				n := min(piece, len(rest))
+				if _, err := w.Write(rest[:n]); err != nil {
+					t.Fatal(err)
+				}
+				rest = rest[n:]
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			var want strings.Builder
+			for text := base64.StdEncoding.EncodeToString(octets[:size]); text != ""; {
+				n := min(76, len(text))
+				want.WriteString(text[:n] + "\r\n")
+				text = text[n:]
+			}
+			if out.String() != want.String() {
+				t.Errorf("%d octets in pieces of %d: not as it should be", size, piece)
+			}
+		}
+	}
+}
