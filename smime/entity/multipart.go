@@ -1,7 +1,6 @@
 package entity
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -17,37 +16,44 @@ const maxBoundary = 250
 // the boundary: a part ends in front of it. Line ends may be CRLF or bare line feeds. At most limit parts are returned; a
 // missing final boundary is tolerated. What was not as it should be comes back as notes.
 func (e *Entity) Split(limit int) (parts []Range, notes []Note, err error) {
+	return e.SplitTo(nil, limit)
+}
+
+// SplitTo is Split that also writes the octets of the first part to first while it passes over them, so that they need not
+// be read once more. first may be nil. An error of first comes back as it is.
+func (e *Entity) SplitTo(first io.Writer, limit int) (parts []Range, notes []Note, err error) {
 	boundary := e.Type.Params["boundary"]
 	if boundary == "" || len(boundary) > maxBoundary {
 		return nil, []Note{NoteNoBoundary}, nil
 	}
-	delimiter := []byte("--" + boundary)
-	lines := newLineScanner(io.NewSectionReader(e.source, e.Body, e.End-e.Body), e.Body)
+	s := newSplitter(e, "--"+boundary)
 	start := int64(-1) // of the open part
 	for {
-		line, err := lines.next()
-		if err != nil && !errors.Is(err, io.EOF) {
+		var to io.Writer
+		if start >= 0 && len(parts) == 0 {
+			to = first
+		}
+		d, found, err := s.next(to)
+		if err != nil {
 			return nil, nil, err
 		}
-		if kind := delimits(line.text, delimiter); line.whole && kind != notDelimiter {
-			if start >= 0 {
-				if len(parts) == limit {
-					return parts, add(notes, NoteTooManyParts), nil
-				}
-				// A part may be so empty that its end line is the one that started it.
-				parts = append(parts, Range{start, max(start, line.start-line.before)})
-			}
-			if kind == closeDelimiter {
-				if start < 0 {
-					notes = add(notes, NoteNoParts)
-				}
-				return parts, notes, nil
-			}
-			start = line.end
-		}
-		if err != nil {
+		if !found {
 			break
 		}
+		if start >= 0 {
+			if len(parts) == limit {
+				return parts, add(notes, NoteTooManyParts), nil
+			}
+			// A part may be so empty that its end line is the one that started it.
+			parts = append(parts, Range{start, max(start, d.start-d.before)})
+		}
+		if d.final {
+			if start < 0 {
+				notes = add(notes, NoteNoParts)
+			}
+			return parts, notes, nil
+		}
+		start = d.end
 	}
 	if start < 0 {
 		return nil, add(notes, NoteNoParts), nil
@@ -58,69 +64,150 @@ func (e *Entity) Split(limit int) (parts []Range, notes []Note, err error) {
 	return append(parts, Range{start, e.End}), add(notes, NoteMissingFinalBoundary), nil
 }
 
-type delimiterKind int
-
-const (
-	notDelimiter delimiterKind = iota
-	dashBoundary
-	closeDelimiter
-)
-
-// delimits reports whether the line is a delimiter: nothing but white space may follow the boundary.
-func delimits(line, delimiter []byte) delimiterKind {
-	rest, ok := bytes.CutPrefix(line, delimiter)
-	if !ok {
-		return notDelimiter
-	}
-	kind := dashBoundary
-	if after, ok := bytes.CutPrefix(rest, []byte("--")); ok {
-		rest, kind = after, closeDelimiter
-	}
-	if len(bytes.Trim(rest, " \t\r\n")) > 0 {
-		return notDelimiter
-	}
-	return kind
+// delimiter is a line that is a boundary.
+type delimiter struct {
+	start, end int64 // in the source
+	before     int64 // octets of the line end before it
+	final      bool  // the last one
 }
 
-// lineScanner walks the lines of a range in constant memory. A line that does not fit the buffer comes in pieces, of
-// which only the first can be a delimiter.
-type lineScanner struct {
-	r      *bufio.Reader
-	offset int64
-	line   line
-	lastCR bool
+// splitterBuffer is how much of the body is looked at in one go. A boundary line must fit.
+const splitterBuffer = 128 << 10
+
+// splitter finds the delimiters of a multipart body in constant memory. It looks for the boundary's octets, and not
+// at every line.
+type splitter struct {
+	src     *io.SectionReader
+	start   int64  // of the body in the source
+	mark    []byte // "--" and the boundary
+	window  []byte // of the body
+	offset  int64  // of the window in the source
+	at      int    // up to where the window was searched
+	written int    // up to where it was passed on, or need not be
+	ended   bool   // the body ends with the window
 }
 
-type line struct {
-	text       []byte // with its end; valid until the next call
-	start, end int64  // in the source
-	before     int64  // octets of the line end before this line
-	whole      bool   // text starts at the start of a line
+func newSplitter(e *Entity, mark string) *splitter {
+	size := min(e.End-e.Body, splitterBuffer) + 1 // the one more lets the end be seen
+	return &splitter{src: e.BodySection(), start: e.Body, mark: []byte(mark), window: make([]byte, 0, size), offset: e.Body}
 }
 
-func newLineScanner(r io.Reader, offset int64) *lineScanner {
-	return &lineScanner{r: bufio.NewReaderSize(r, 64<<10), offset: offset, line: line{whole: true}}
-}
-
-// next returns the next line, or piece of one. At the end the error is io.EOF, perhaps with a last line.
-func (s *lineScanner) next() (line, error) {
-	if text := s.line.text; len(text) > 0 {
-		s.line.whole = text[len(text)-1] == '\n'
-		s.line.before = 0
-		if s.line.whole {
-			s.line.before = 1
-			if len(text) > 1 && text[len(text)-2] == '\r' || len(text) == 1 && s.lastCR {
-				s.line.before = 2
+// next returns the next delimiter, and writes what is between it and the last one to dst, if that is not nil; found is
+// false where there is none any more.
+func (s *splitter) next(dst io.Writer) (d delimiter, found bool, err error) {
+	for {
+		n := bytes.Index(s.window[s.at:], s.mark)
+		if n < 0 {
+			// The start of a mark may be at the end of the window.
+			s.at = max(s.at, len(s.window)-len(s.mark)+1)
+			if s.ended {
+				return d, false, s.pass(dst, len(s.window))
 			}
+			if err := s.more(dst); err != nil {
+				return d, false, err
+			}
+			continue
 		}
-		s.lastCR = text[len(text)-1] == '\r'
+		s.at += n
+		end, final, decided := s.delimits()
+		switch {
+		case !decided:
+			if err := s.more(dst); err != nil {
+				return d, false, err
+			}
+			continue
+		case end == 0:
+			s.at++
+			continue
+		}
+		before := s.lineEnd()
+		if err := s.pass(dst, s.at-before); err != nil {
+			return d, false, err
+		}
+		d = delimiter{s.offset + int64(s.at), s.offset + int64(end), int64(before), final}
+		s.at, s.written = end, end
+		return d, true, nil
 	}
-	text, err := s.r.ReadSlice('\n')
-	s.line.text, s.line.start = text, s.offset
-	s.offset += int64(len(text))
-	s.line.end = s.offset
-	if errors.Is(err, bufio.ErrBufferFull) {
-		err = nil
+}
+
+// delimits decides whether the mark at s.at is a delimiter: at the start of a line, and with nothing but white space
+// behind it in that line. end is where the line ends, 0 if it is none; decided is false where the window ends too early.
+func (s *splitter) delimits() (end int, final, decided bool) {
+	if s.lineEnd() == 0 && s.offset+int64(s.at) != s.start {
+		return 0, false, true
 	}
-	return s.line, err
+	at := s.at + len(s.mark)
+	rest := s.window[at:]
+	if len(rest) < 2 && !s.ended {
+		return 0, false, false
+	}
+	if bytes.HasPrefix(rest, []byte("--")) {
+		final = true
+		at += 2
+	}
+	for ; at < len(s.window); at++ {
+		switch s.window[at] {
+		case '\n':
+			return at + 1, final, true
+		case ' ', '\t', '\r':
+		default:
+			return 0, false, true
+		}
+	}
+	if !s.ended && s.keep() == 0 && len(s.window) == cap(s.window) {
+		return 0, false, true // a line that does not fit
+	}
+	return at, final, s.ended
+}
+
+// lineEnd returns how many octets of a line end are in front of s.at.
+func (s *splitter) lineEnd() int {
+	switch {
+	case bytes.HasSuffix(s.window[:s.at], crlf):
+		return 2
+	case bytes.HasSuffix(s.window[:s.at], crlf[1:]):
+		return 1
+	}
+	return 0
+}
+
+// keep is from where the window may be needed: the line end before s.at.
+func (s *splitter) keep() int { return max(0, s.at-len(crlf)) }
+
+// pass writes the window up to end to dst, as far as it was not passed before.
+func (s *splitter) pass(dst io.Writer, end int) error {
+	if end <= s.written {
+		return nil
+	}
+	part := s.window[s.written:end]
+	s.written = end
+	if dst == nil {
+		return nil
+	}
+	_, err := dst.Write(part)
+	return err
+}
+
+// more drops what is no longer needed and reads on.
+func (s *splitter) more(dst io.Writer) error {
+	keep := s.keep()
+	if err := s.pass(dst, keep); err != nil {
+		return err
+	}
+	s.window = s.window[:copy(s.window, s.window[keep:])]
+	s.offset += int64(keep)
+	s.at -= keep
+	s.written -= keep
+	for len(s.window) < cap(s.window) {
+		n, err := s.src.Read(s.window[len(s.window):cap(s.window)])
+		s.window = s.window[:len(s.window)+n]
+		if errors.Is(err, io.EOF) {
+			s.ended = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
