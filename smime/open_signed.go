@@ -57,15 +57,21 @@ func (op *opener) alone(sd *cms.SignedData, layer *Signed, bare bool) (*entity.E
 	}
 	op.usedDetached = true
 	content := io.NewSectionReader(op.o.Detached, 0, op.o.Detached.Size())
-	inside, err := op.detached(sd, layer, content)
+	inside, err := op.detached(sd, layer, content, nil)
 	return inside, &Layer{Signed: layer}, err
 }
 
 // multipartSigned opens multipart/signed (RFC 1847 section 2.1): the first part is what was signed, the second the
 // signature, and there is no third.
 func (op *opener) multipartSigned(e *entity.Entity) (*entity.Entity, *Layer, error) {
-	parts, err := e.Children(entity.Limits{HeaderBytes: op.o.Limits.Entity.HeaderBytes, Parts: 3})
+	// The content is digested while the parts are looked for. What micalg says is not relied on: where the signers use
+	// something else, the content is read once more.
+	early, err := newContentHash(op.ctx, e.End-e.Body, announcedHashes(e.Type.Params["micalg"]))
 	if err != nil {
+		return nil, nil, err
+	}
+	parts, err := e.Children(early, entity.Limits{HeaderBytes: op.o.Limits.Entity.HeaderBytes, Parts: 3})
+	if err = errors.Join(err, early.Close()); err != nil {
 		return nil, nil, err
 	}
 	isSMIME := len(parts) > 1 && isSignature(parts[1])
@@ -97,7 +103,6 @@ func (op *opener) multipartSigned(e *entity.Entity) (*entity.Entity, *Layer, err
 	case !isSigned:
 		layer.Err = fmt.Errorf("%w: the signature is a CMS message of another type", ErrStructure)
 	default:
-		// The p7s is bounded and comes first: it says which digests are needed. What micalg says is not relied on.
 		if _, err = sd.ReadContent(op.ctx, nil); err != nil && !isFormError(err) {
 			return nil, nil, err
 		}
@@ -116,32 +121,34 @@ func (op *opener) multipartSigned(e *entity.Entity) (*entity.Entity, *Layer, err
 		}
 		return parts[0], &Layer{Signed: layer}, nil
 	}
-	inside, err := op.detached(sd, layer, content)
+	inside, err := op.detached(sd, layer, content, early)
 	return inside, &Layer{Signed: layer}, err
 }
 
-// detached verifies a detached signature over content, and returns the entity that was verified.
+// detached verifies a detached signature over content, and returns the entity that was verified. early is what is known
+// of the content already; it may be nil.
 //
 // What is hashed first are the octets as they are. Where they contain bare line feeds, because mail was stored with the
 // line ends of the machine, a signature that does not fit may have been made over the canonical form (RFC 8551 section
 // 3.1.1: text is converted before it is signed, so a verifier must convert what storing converted back). Then that form
 // is also what comes out as the content: what is verified is what is shown.
-func (op *opener) detached(sd *cms.SignedData, layer *Signed, content *io.SectionReader) (*entity.Entity, error) {
-	digest, err := cms.NewContentDigest(signersHashes(sd)...)
-	if err != nil {
-		return nil, err
-	}
-	// Beside hashing, look for bare line feeds.
-	lineEnds := entity.NewCanonicalWriter(io.Discard)
-	if err := copyContext(op.ctx, io.MultiWriter(digest, lineEnds), section(content)); err != nil {
-		return nil, err
+func (op *opener) detached(sd *cms.SignedData, layer *Signed, content *io.SectionReader, early *contentHash) (*entity.Entity, error) {
+	hashes := signersHashes(sd)
+	if !early.covers(hashes) {
+		var err error
+		if early, err = newContentHash(op.ctx, content.Size(), hashes); err != nil {
+			return nil, err
+		}
+		if err := errors.Join(copyContext(op.ctx, early, section(content)), early.Close()); err != nil {
+			return nil, err
+		}
 	}
 	layer.Content = content
-	op.verify(sd, digest, layer)
+	op.verify(sd, early.digest, layer)
 	mismatches := countMismatches(layer.Signatures)
-	if lineEnds.Changed() && mismatches > 0 {
+	if early.lineEnds.Changed() && mismatches > 0 {
 		canonical := op.newSpool()
-		digest, err := cms.NewContentDigest(signersHashes(sd)...)
+		digest, err := cms.NewContentDigest(hashes...)
 		if err != nil {
 			return nil, err
 		}
@@ -190,12 +197,7 @@ func countMismatches(signatures []Signature) int {
 // rehash reads opaque content again where a signer uses a digest that the message does not announce up front.
 func (op *opener) rehash(sd *cms.SignedData, digest *cms.ContentDigest, content *io.SectionReader) (*cms.ContentDigest, error) {
 	hashes := signersHashes(sd)
-	complete := true
-	for _, h := range hashes {
-		_, ok := digest.Sum(h)
-		complete = complete && ok
-	}
-	if complete {
+	if covers(digest, hashes) {
 		return digest, nil
 	}
 	digest, err := cms.NewContentDigest(hashes...)

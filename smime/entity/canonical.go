@@ -28,10 +28,16 @@ var crlf = []byte("\r\n")
 
 // Write writes p to dst in canonical form.
 func (c *CanonicalWriter) Write(p []byte) (int, error) {
-	c.scanCR(p)
-	total := len(p)
+	if len(p) == 0 {
+		return 0, nil
+	}
+	returns := bytes.Count(p, crlf[:1])
+	if c.lastCR {
+		returns++
+	}
+	total, pairs := len(p), 0
 	start := 0 // of what is not yet written
-	for at := 0; at < len(p); {
+	for at := 0; ; at++ {
 		n := bytes.IndexByte(p[at:], '\n')
 		if n < 0 {
 			break
@@ -41,49 +47,29 @@ func (c *CanonicalWriter) Write(p []byte) (int, error) {
 		if at > 0 {
 			follows = p[at-1] == '\r'
 		}
-		if !follows {
-			c.changed = true
-			if at > start {
-				if _, err := c.dst.Write(p[start:at]); err != nil {
-					return start, err
-				}
-			}
-			if _, err := c.dst.Write(crlf); err != nil {
-				return at, err
-			}
-			start = at + 1
+		if follows {
+			pairs++
+			continue
 		}
-		at++
+		c.changed = true
+		if at > start {
+			if _, err := c.dst.Write(p[start:at]); err != nil {
+				return start, err
+			}
+		}
+		if _, err := c.dst.Write(crlf); err != nil {
+			return at, err
+		}
+		start = at + 1
 	}
 	if start < len(p) {
 		if _, err := c.dst.Write(p[start:]); err != nil {
 			return start, err
 		}
 	}
-	if total > 0 {
-		c.lastCR = p[total-1] == '\r'
+	if c.lastCR = p[total-1] == '\r'; c.lastCR {
+		returns-- // what follows it is not known yet
 	}
+	c.bareCR = c.bareCR || returns > pairs
 	return total, nil
-}
-
-// scanCR looks for carriage returns without line feed, also over the edge of the last Write.
-func (c *CanonicalWriter) scanCR(p []byte) {
-	if c.bareCR || len(p) == 0 {
-		return
-	}
-	if c.lastCR && p[0] != '\n' {
-		c.bareCR = true
-		return
-	}
-	for at := 0; ; {
-		n := bytes.IndexByte(p[at:], '\r')
-		if n < 0 || at+n+1 == len(p) {
-			return
-		}
-		at += n + 1
-		if p[at] != '\n' {
-			c.bareCR = true
-			return
-		}
-	}
 }

@@ -1,6 +1,9 @@
 package entity
 
-import "strings"
+import (
+	"io"
+	"strings"
+)
 
 // Node is an entity in a tree.
 type Node struct {
@@ -20,7 +23,7 @@ func Walk(root *Entity, l Limits) ([]Node, error) {
 	stack := []Node{}
 	expand := func(index int) error {
 		n := nodes[index]
-		ranges, typ, err := children(n.Entity, l.Parts)
+		ranges, typ, err := children(n.Entity, nil, l.Parts)
 		if err != nil || len(ranges) == 0 {
 			return err
 		}
@@ -56,8 +59,9 @@ func Walk(root *Entity, l Limits) ([]Node, error) {
 	return nodes, nil
 }
 
-// children returns the ranges of the entities in e, and the type they have where they name none.
-func children(e *Entity, maxParts int) ([]Range, string, error) {
+// children returns the ranges of the entities in e, and the type they have where they name none. The first one is
+// written to first, if that is not nil.
+func children(e *Entity, first io.Writer, maxParts int) ([]Range, string, error) {
 	switch {
 	case e.Type.Multipart():
 		if !e.identity() {
@@ -65,7 +69,7 @@ func children(e *Entity, maxParts int) ([]Range, string, error) {
 			e.Notes = add(e.Notes, NoteTransferEncoding)
 			return nil, "", nil
 		}
-		ranges, notes, err := e.Split(maxParts)
+		ranges, notes, err := e.SplitTo(first, maxParts)
 		for _, n := range notes {
 			e.Notes = add(e.Notes, n)
 		}
@@ -79,10 +83,11 @@ func children(e *Entity, maxParts int) ([]Range, string, error) {
 	return nil, "", nil
 }
 
-// Children returns the parts of a multipart entity, parsed.
-func (e *Entity) Children(l Limits) ([]*Entity, error) {
+// Children returns the parts of a multipart entity, parsed. The octets of the first one are written to first on the way,
+// if that is not nil; see [Entity.SplitTo].
+func (e *Entity) Children(first io.Writer, l Limits) ([]*Entity, error) {
 	l = l.withDefaults()
-	ranges, typ, err := children(e, l.Parts)
+	ranges, typ, err := children(e, first, l.Parts)
 	if err != nil {
 		return nil, err
 	}
