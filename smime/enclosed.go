@@ -68,7 +68,7 @@ func (op *opener) enclosedCMS(e *entity.Entity) (*Layer, error) {
 	if !ok {
 		return nil, nil
 	}
-	_, layer, err := op.opaque(sd, false)
+	_, layer, err := op.opaque(e, sd, false)
 	return layer, err
 }
 

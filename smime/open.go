@@ -134,7 +134,7 @@ func (op *opener) cms(e *entity.Entity, maybe, bare bool) (*entity.Entity, *Laye
 	case *cms.EnvelopedData:
 		inside, layer, err = op.encrypted(e, info)
 	case *cms.SignedData:
-		inside, layer, err = op.opaque(info, bare)
+		inside, layer, err = op.opaque(e, info, bare)
 	}
 	if !bare { // the end of PEM is no liberty
 		for _, n := range body.Notes() {
@@ -180,9 +180,11 @@ func isFormError(err error) bool {
 	return errors.As(err, &unsupported)
 }
 
-// newSpool returns a spool that is closed with the message.
-func (op *opener) newSpool() *spool.Spool {
-	s := spool.New(op.o.Spool)
+// newSpool returns a spool for about so many octets that is closed with the message.
+func (op *opener) newSpool(expect int64) *spool.Spool {
+	o := op.o.Spool
+	o.Expect = expect
+	s := spool.New(o)
 	op.m.spools = append(op.m.spools, s)
 	return s
 }

@@ -139,7 +139,7 @@ func (op *opener) decrypt(e *entity.Entity, cek []byte) (*entity.Entity, error) 
 	if !ok {
 		return nil, ErrDamaged // the source changed between two passes
 	}
-	quarantine := op.newSpool()
+	quarantine := op.newSpool(e.End - e.Body)
 	inside, err := func() (*entity.Entity, error) {
 		if err := ed.Decrypt(op.ctx, quarantine, cek); err != nil {
 			return nil, err

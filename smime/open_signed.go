@@ -11,13 +11,13 @@ import (
 	"github.com/sealmail/sealmail/smime/entity"
 )
 
-// opaque opens a SignedData that carries its content.
-func (op *opener) opaque(sd *cms.SignedData, bare bool) (*entity.Entity, *Layer, error) {
+// opaque opens the SignedData in e, which carries its content.
+func (op *opener) opaque(e *entity.Entity, sd *cms.SignedData, bare bool) (*entity.Entity, *Layer, error) {
 	layer := &Signed{Form: Opaque}
 	if sd.Detached() {
 		return op.alone(sd, layer, bare)
 	}
-	content := op.newSpool()
+	content := op.newSpool(e.End - e.Body)
 	digest, err := sd.ReadContent(op.ctx, content)
 	if err != nil && !isFormError(err) {
 		return nil, nil, err
@@ -147,7 +147,7 @@ func (op *opener) detached(sd *cms.SignedData, layer *Signed, content *io.Sectio
 	op.verify(sd, early.digest, layer)
 	mismatches := countMismatches(layer.Signatures)
 	if early.lineEnds.Changed() && mismatches > 0 {
-		canonical := op.newSpool()
+		canonical := op.newSpool(content.Size())
 		digest, err := cms.NewContentDigest(hashes...)
 		if err != nil {
 			return nil, err

@@ -22,7 +22,8 @@ const DefaultMemory = 4 << 20
 
 const (
 	chunkSize   = 32 << 10 // memory grows by chunks, so that no outgrown copy of the text is left to the collector
-	scratchSize = 32 << 10
+	firstChunk  = 2 << 10  // where little is expected
+	scratchSize = 128 << 10
 )
 
 // Options says where a Spool keeps its octets. The zero value is fit for use.
@@ -30,6 +31,7 @@ type Options struct {
 	Memory int    // octets kept in memory before a file is made: 0 is DefaultMemory, below 0 none
 	Dir    string // folder of the temporary file: "" is the system's
 	Limit  int64  // octets it may hold at all: 0 is unbounded
+	Expect int64  // octets it will probably hold: a small number saves memory, and a wrong one costs little
 }
 
 // Spool is written once, front to back, and then read as often as wanted. Reading may be concurrent, writing must not
@@ -80,12 +82,26 @@ func (s *Spool) Write(p []byte) (int, error) {
 	return s.writeFile(p)
 }
 
+// keep appends p to the chunks. All of them but the last are full, and all but the first have chunkSize octets.
 func (s *Spool) keep(p []byte) {
 	for len(p) > 0 {
-		if s.size%chunkSize == 0 {
+		at := int(s.size % chunkSize)
+		last := len(s.chunks) - 1
+		switch {
+		case s.size == 0:
+			size := max(s.options.Expect, firstChunk, int64(len(p)))
+			s.chunks = append(s.chunks, make([]byte, min(size, chunkSize)))
+			last = 0
+		case at == 0:
 			s.chunks = append(s.chunks, make([]byte, chunkSize))
+			last++
+		case at == len(s.chunks[last]):
+			grown := make([]byte, min(max(2*at, at+len(p)), chunkSize))
+			copy(grown, s.chunks[last])
+			clear(s.chunks[last])
+			s.chunks[last] = grown
 		}
-		n := copy(s.chunks[len(s.chunks)-1][s.size%chunkSize:], p)
+		n := copy(s.chunks[last][at:], p)
 		s.size += int64(n)
 		p = p[n:]
 	}
