@@ -40,7 +40,7 @@ func p7s(der []byte) string {
 func signedData(t testing.TB, content string, o cms.SignedDataOptions, signers ...identity) []byte {
 	t.Helper()
 	for _, id := range signers {
-		o.Signers = append(o.Signers, cms.Signer{Certificate: id.cert, Key: id.key})
+		o.Signers = append(o.Signers, cmsSigner(t, id))
 		o.Certificates = append(o.Certificates, id.cert)
 	}
 	der, err := cms.Sign(t.Context(), []byte(content), o)
@@ -48,6 +48,16 @@ func signedData(t testing.TB, content string, o cms.SignedDataOptions, signers .
 		t.Fatal(err)
 	}
 	return der
+}
+
+// cmsSigner is a signer with the algorithms that suit the key.
+func cmsSigner(t testing.TB, id identity) cms.Signer {
+	t.Helper()
+	scheme, digest, err := cms.DefaultSignature(id.cert)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cms.Signer{Certificate: id.cert, Key: id.key, Scheme: scheme, Digest: digest}
 }
 
 // withoutSigners is a SignedData that nobody signed; its content is absent if nil.
@@ -155,7 +165,7 @@ func TestCertsOnlyIsNoLayer(t *testing.T) {
 }
 
 func TestSignerWithoutCertificate(t *testing.T) {
-	der, err := cms.Sign(t.Context(), []byte(text), cms.SignedDataOptions{Signers: []cms.Signer{{Certificate: alice().cert, Key: alice().key}}})
+	der, err := cms.Sign(t.Context(), []byte(text), cms.SignedDataOptions{Signers: []cms.Signer{cmsSigner(t, alice())}})
 	if err != nil {
 		t.Fatal(err)
 	}

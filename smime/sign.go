@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/hex"
@@ -48,9 +46,10 @@ type Signer struct {
 // SignOptions says how to sign. The zero value makes a detached signature that claims no time.
 type SignOptions struct {
 	Form         Form
-	SigningTime  time.Time        // claimed; zero: not claimed
-	Digest       crypto.Hash      // 0: SHA-256, or what the strength of the key asks for
-	Capabilities cms.Capabilities // announced to the recipients; nil: not announced
+	SigningTime  time.Time           // claimed; zero: not claimed
+	Scheme       cms.SignatureScheme // 0: as cms.DefaultSignature chooses
+	Digest       crypto.Hash         // 0: as cms.DefaultSignature chooses
+	Capabilities cms.Capabilities    // announced to the recipients; nil: not announced
 	// Timestamp, if set, is called with the signature value and returns an RFC 3161 token over it in DER, which goes
 	// into the message as id-aa-timeStampToken (RFC 3161 appendix A). Its error ends the signing; no token and no error
 	// means that the signature goes without.
@@ -68,19 +67,25 @@ func Sign(ctx context.Context, dst io.Writer, e io.Reader, s Signer, o SignOptio
 	if len(s.Chain) == 0 {
 		return errors.New("signer without certificate")
 	}
+	scheme, digest, err := cms.DefaultSignature(s.Chain[0])
+	if err != nil {
+		return err
+	}
+	if o.Scheme == 0 {
+		o.Scheme = scheme
+	}
 	if o.Digest == 0 {
-		o.Digest = digestFor(s.Chain[0].PublicKey)
+		o.Digest = digest
 	}
 	options := cms.SignedDataOptions{
 		Detached:     o.Form == Detached,
 		Certificates: withoutRoot(s.Chain),
 		Signers: []cms.Signer{{
-			Certificate: s.Chain[0], Key: s.Key, Digest: o.Digest,
+			Certificate: s.Chain[0], Key: s.Key, Scheme: o.Scheme, Digest: o.Digest,
 			SigningTime: o.SigningTime, Capabilities: o.Capabilities, UnsignedAttributes: tokenAttribute(o.Timestamp),
 		}},
 	}
 	out := bufio.NewWriterSize(dst, 32<<10)
-	var err error
 	switch o.Form {
 	case Detached:
 		err = signDetached(ctx, out, e, options)
@@ -176,22 +181,6 @@ var micalgs = map[crypto.Hash]string{
 	crypto.SHA256: "sha-256",
 	crypto.SHA384: "sha-384",
 	crypto.SHA512: "sha-512",
-}
-
-// digestFor returns the hash of the strength of the key (RFC 5480 section 4, RFC 8419 section 3.1).
-func digestFor(key crypto.PublicKey) crypto.Hash {
-	switch key := key.(type) {
-	case *ecdsa.PublicKey:
-		switch bits := key.Params().BitSize; {
-		case bits > 384:
-			return crypto.SHA512
-		case bits > 256:
-			return crypto.SHA384
-		}
-	case ed25519.PublicKey:
-		return crypto.SHA512
-	}
-	return crypto.SHA256
 }
 
 // withoutRoot leaves out self-signed certificates behind the signer's own: a reader has the root already, or has no

@@ -188,8 +188,13 @@ func alterOpaque(w *world, kind string, withAttributes bool) {
 	w.issue("alice", kind)
 	pair := w.pair("alice")
 	key := pair.Key.(crypto.Signer)
+	scheme, digest, err := cms.DefaultSignature(pair.Chain[0])
+	if err != nil {
+		t.Fatal(err)
+	}
 	der, err := cms.Sign(t.Context(), []byte(alteredEntity), cms.SignedDataOptions{
-		Certificates: pair.Chain, Signers: []cms.Signer{{Certificate: pair.Chain[0], Key: key, SigningTime: now()}},
+		Certificates: pair.Chain,
+		Signers:      []cms.Signer{{Certificate: pair.Chain[0], Key: key, Scheme: scheme, Digest: digest, SigningTime: now()}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,9 @@ func TestManySigners(t *testing.T) {
 		t.Fatal(err)
 	}
 	pairs, _ := bundle.KeyPairs()
-	signer := cms.Signer{Certificate: pairs[0].Chain[0], Key: pairs[0].Key.(crypto.Signer)}
+	signer := cms.Signer{
+		Certificate: pairs[0].Chain[0], Key: pairs[0].Key.(crypto.Signer), Scheme: cms.ECDSA, Digest: crypto.SHA256,
+	}
 	const many = 40
 	o := cms.SignedDataOptions{Certificates: pairs[0].Chain}
 	for range many {

@@ -7,6 +7,7 @@ import (
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"encoding/asn1"
+	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -92,8 +93,8 @@ func digestByOID(oid asn1.ObjectIdentifier) (crypto.Hash, error) {
 			return d.hash, nil
 		}
 	}
-	if oid.Equal(oidMD5) || oid.Equal(oidMD4) || oid.Equal(oidMD2) {
-		return 0, ErrBrokenDigest
+	if isBroken(oid) {
+		return 0, fmt.Errorf("%w: %s", ErrBrokenDigest, signingAlgorithmName(oid))
 	}
 	return 0, &UnsupportedError{What: "digest algorithm", Algorithm: oid}
 }

@@ -52,6 +52,8 @@ var (
 	ErrAlgorithmProtection = errors.New("algorithms are not the protected ones")
 	// ErrAlgorithmMismatch says that digest algorithm, signature algorithm and key do not go together.
 	ErrAlgorithmMismatch = errors.New("algorithms of the signature do not go together")
+	// ErrDigestAlgorithm says that the signature algorithm has another digest algorithm than the one named beside it.
+	ErrDigestAlgorithm = fmt.Errorf("%w: two digest algorithms", ErrAlgorithmMismatch)
 	// ErrSignerIdentifier says that the certificate is not the one that the SignerInfo names.
 	ErrSignerIdentifier = errors.New("certificate is not the one that the signer names")
 	// ErrBrokenDigest says that the digest algorithm is MD5 or older, which proves nothing at all.
@@ -62,14 +64,18 @@ var (
 // about whether the message is genuine.
 type UnsupportedError struct {
 	What      string                // as in "content type"
-	Algorithm asn1.ObjectIdentifier // nil where no identifier is at hand
+	Algorithm asn1.ObjectIdentifier // nil where no identifier is at hand; Error gives its name, if it is a known one
 }
 
 func (e *UnsupportedError) Error() string {
 	if len(e.Algorithm) == 0 {
 		return "unsupported " + e.What
 	}
-	return "unsupported " + e.What + " " + e.Algorithm.String()
+	name := signingAlgorithmName(e.Algorithm)
+	if name == "" {
+		name = algorithmName(e.Algorithm) // or the number
+	}
+	return "unsupported " + e.What + " " + name
 }
 
 // WeakError says that everything matches, under an algorithm or key that is too weak to rely on.

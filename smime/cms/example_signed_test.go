@@ -3,6 +3,7 @@ package cms_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -18,12 +19,18 @@ func ExampleNewSignedDataWriter() {
 	alice := testP256() // a certificate and its key
 	content := strings.NewReader("Content-Type: text/plain\r\n\r\nHello\r\n")
 
+	scheme, digest, err := cms.DefaultSignature(alice.cert)
+	if err != nil {
+		log.Fatal(err)
+	}
 	var message bytes.Buffer
 	w, err := cms.NewSignedDataWriter(context.Background(), &message, cms.SignedDataOptions{
 		Certificates: []*x509.Certificate{alice.cert},
 		Signers: []cms.Signer{{
 			Certificate:  alice.cert,
 			Key:          alice.key,
+			Scheme:       scheme,
+			Digest:       digest,
 			SigningTime:  testTime,
 			Capabilities: cms.OwnCapabilities(),
 		}},
@@ -88,7 +95,7 @@ func ExampleSignerInfo_Verify() {
 	der, err := cms.Sign(context.Background(), content, cms.SignedDataOptions{
 		Detached:     true,
 		Certificates: []*x509.Certificate{alice.cert},
-		Signers:      []cms.Signer{{Certificate: alice.cert, Key: alice.key}},
+		Signers:      []cms.Signer{{Certificate: alice.cert, Key: alice.key, Scheme: cms.ECDSA, Digest: crypto.SHA256}},
 	})
 	if err != nil {
 		log.Fatal(err)

@@ -25,8 +25,6 @@ var (
 
 // Digest algorithms (RFC 5754, RFC 3370).
 var (
-	oidMD2    = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 2}
-	oidMD4    = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 4}
 	oidMD5    = asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}
 	oidSHA1   = asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}
 	oidSHA224 = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, 4}
@@ -38,8 +36,8 @@ var (
 // Signature and key algorithms (RFC 3370, RFC 5754, RFC 4056, RFC 8419).
 var (
 	oidRSAEncryption   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
-	oidMD5WithRSA      = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 4}
 	oidSHA1WithRSA     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 5}
+	oidOIWSHA1WithRSA  = asn1.ObjectIdentifier{1, 3, 14, 3, 2, 29} // the name of some old senders for it
 	oidMGF1            = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 8}
 	oidRSASSAPSS       = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
 	oidSHA256WithRSA   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 11}

@@ -22,9 +22,8 @@ func parsePSSParameters(der []byte) (p pssParameters, err error) {
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !in.Empty() {
 		return p, fmt.Errorf("%w: RSASSA-PSS parameters", ErrMalformed)
 	}
-	sha1 := AlgorithmIdentifier{Algorithm: oidSHA1}
-	hash, ok := readOptionalIdentifier(&seq, 0, sha1)
-	mgf, ok2 := readOptionalIdentifier(&seq, 1, AlgorithmIdentifier{Algorithm: oidMGF1})
+	hash, ok := readOptionalIdentifier(&seq, 0, AlgorithmIdentifier{Algorithm: oidSHA1})
+	mgf, ok2 := readOptionalIdentifier(&seq, 1, AlgorithmIdentifier{Algorithm: oidMGF1, Parameters: derSHA1})
 	var trailer int
 	if !ok || !ok2 ||
 		!seq.ReadOptionalASN1Integer(&p.saltLength, cbasn1.Tag(2).Constructed().ContextSpecific(), 20) ||
@@ -37,15 +36,15 @@ func parsePSSParameters(der []byte) (p pssParameters, err error) {
 	if !mgf.Algorithm.Equal(oidMGF1) {
 		return p, &UnsupportedError{What: "mask generation function", Algorithm: mgf.Algorithm}
 	}
-	mgfHash := sha1
-	if mgf.Parameters != nil {
-		parameters := cryptobyte.String(mgf.Parameters)
-		if mgfHash, ok = readAlgorithmIdentifier(&parameters, cbasn1.SEQUENCE); !ok || !parameters.Empty() {
-			return p, fmt.Errorf("%w: RSASSA-PSS parameters", ErrMalformed)
-		}
+	inner := cryptobyte.String(mgf.Parameters)
+	mgfHash, ok := readAlgorithmIdentifier(&inner, cbasn1.SEQUENCE)
+	// RFC 4055 section 2.1: a hash has no parameters.
+	if !ok || !inner.Empty() || !hash.noParameters() || !mgfHash.noParameters() {
+		return p, fmt.Errorf("%w: RSASSA-PSS parameters", ErrMalformed)
 	}
+	// RFC 4056 section 3 recommends one hash for both, and crypto/rsa has no other way.
 	if !mgfHash.Algorithm.Equal(hash.Algorithm) {
-		return p, &UnsupportedError{What: "RSASSA-PSS with two digest algorithms"}
+		return p, &UnsupportedError{What: "RSASSA-PSS with another mask generation hash", Algorithm: mgfHash.Algorithm}
 	}
 	// crypto/rsa takes a salt length of zero for "any".
 	if p.saltLength <= 0 || p.saltLength > maxRSABits/8 {
@@ -55,6 +54,37 @@ func parsePSSParameters(der []byte) (p pssParameters, err error) {
 		return p, fmt.Errorf("%w: RSASSA-PSS trailer field", ErrMalformed) // RFC 4055 section 3.1: MUST be 1
 	}
 	return p, nil
+}
+
+// derSHA1 is the AlgorithmIdentifier of SHA-1.
+var derSHA1 = []byte{0x30, 9, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0}
+
+// marshal returns RSASSA-PSS-params. RFC 4055 section 3.1: what has its default value is left out.
+func (p pssParameters) marshal() ([]byte, error) {
+	hash, err := digestIdentifier(p.hash)
+	if err != nil {
+		return nil, err
+	}
+	hash.Parameters = derNull // section 2.1: here they MUST be NULL
+	explicit := func(b *cryptobyte.Builder, tag uint8, build func(*cryptobyte.Builder)) {
+		b.AddASN1(cbasn1.Tag(tag).Constructed().ContextSpecific(), build)
+	}
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		if p.hash != crypto.SHA1 {
+			explicit(b, 0, func(b *cryptobyte.Builder) { hash.add(b, cbasn1.SEQUENCE) })
+			explicit(b, 1, func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+					b.AddASN1ObjectIdentifier(oidMGF1)
+					hash.add(b, cbasn1.SEQUENCE)
+				})
+			})
+		}
+		if p.saltLength != 20 {
+			explicit(b, 2, func(b *cryptobyte.Builder) { b.AddASN1Int64(int64(p.saltLength)) })
+		}
+	})
+	return b.Bytes()
 }
 
 // readOptionalIdentifier reads an AlgorithmIdentifier under an explicit tag, or returns the default.

@@ -21,141 +21,219 @@ const (
 	maxRSABits  = 16384
 )
 
-// scheme is one way to make a signature value.
-type scheme struct {
-	kind       schemeKind
+// SignatureScheme is a way to make a signature value. The zero value is none: a caller says what it wants, for example
+// by [DefaultSignature].
+type SignatureScheme int
+
+// The schemes that are implemented, all of them for writing and for reading.
+const (
+	RSASSAPKCS1v15 SignatureScheme = iota + 1 // RSA with the padding of PKCS #1 v1.5 (RFC 3370 section 3.2)
+	RSASSAPSS                                 // RSA with PSS and MGF1 (RFC 4056)
+	ECDSA                                     // ECDSA on P-256, P-384 or P-521 (RFC 5753 section 2.1)
+	Ed25519                                   // Ed25519, which goes with SHA-512 (RFC 8419)
+)
+
+// String returns "rsa-pkcs1v15", "rsa-pss", "ecdsa" or "ed25519".
+func (s SignatureScheme) String() string {
+	switch s {
+	case RSASSAPKCS1v15:
+		return "rsa-pkcs1v15"
+	case RSASSAPSS:
+		return "rsa-pss"
+	case ECDSA:
+		return "ecdsa"
+	case Ed25519:
+		return "ed25519"
+	}
+	return fmt.Sprintf("signature scheme %d", int(s))
+}
+
+// signatureAlgorithm is a scheme with all that it leaves open.
+type signatureAlgorithm struct {
+	scheme     SignatureScheme
 	hash       crypto.Hash
 	saltLength int // of PSS
 }
 
-type schemeKind string
-
-const (
-	kindPKCS1v15 schemeKind = "rsa-pkcs1v15"
-	kindPSS      schemeKind = "rsa-pss"
-	kindECDSA    schemeKind = "ecdsa"
-	kindEd25519  schemeKind = "ed25519"
-)
-
 // signatureAlgorithms lists what may stand in SignatureAlgorithm. hash is 0 where the identifier leaves it to the
 // digest algorithm: the names of mere key types are used for signatures, too (RFC 3370 section 3.2).
 var signatureAlgorithms = []struct {
-	oid  asn1.ObjectIdentifier
-	kind schemeKind
-	hash crypto.Hash
+	oid    asn1.ObjectIdentifier
+	scheme SignatureScheme
+	hash   crypto.Hash
 }{
-	{oidRSAEncryption, kindPKCS1v15, 0},
-	{oidSHA256WithRSA, kindPKCS1v15, crypto.SHA256},
-	{oidSHA384WithRSA, kindPKCS1v15, crypto.SHA384},
-	{oidSHA512WithRSA, kindPKCS1v15, crypto.SHA512},
-	{oidSHA224WithRSA, kindPKCS1v15, crypto.SHA224},
-	{oidSHA1WithRSA, kindPKCS1v15, crypto.SHA1},
-	{oidRSASSAPSS, kindPSS, 0},
-	{oidECPublicKey, kindECDSA, 0},
-	{oidECDSAWithSHA256, kindECDSA, crypto.SHA256},
-	{oidECDSAWithSHA384, kindECDSA, crypto.SHA384},
-	{oidECDSAWithSHA512, kindECDSA, crypto.SHA512},
-	{oidECDSAWithSHA224, kindECDSA, crypto.SHA224},
-	{oidECDSAWithSHA1, kindECDSA, crypto.SHA1},
-	{oidEd25519, kindEd25519, crypto.SHA512}, // RFC 8419 section 3.1: with SHA-512
+	{oidRSAEncryption, RSASSAPKCS1v15, 0},
+	{oidSHA256WithRSA, RSASSAPKCS1v15, crypto.SHA256},
+	{oidSHA384WithRSA, RSASSAPKCS1v15, crypto.SHA384},
+	{oidSHA512WithRSA, RSASSAPKCS1v15, crypto.SHA512},
+	{oidSHA224WithRSA, RSASSAPKCS1v15, crypto.SHA224},
+	{oidSHA1WithRSA, RSASSAPKCS1v15, crypto.SHA1},
+	{oidOIWSHA1WithRSA, RSASSAPKCS1v15, crypto.SHA1},
+	{oidRSASSAPSS, RSASSAPSS, 0},
+	{oidECPublicKey, ECDSA, 0},
+	{oidECDSAWithSHA256, ECDSA, crypto.SHA256},
+	{oidECDSAWithSHA384, ECDSA, crypto.SHA384},
+	{oidECDSAWithSHA512, ECDSA, crypto.SHA512},
+	{oidECDSAWithSHA224, ECDSA, crypto.SHA224},
+	{oidECDSAWithSHA1, ECDSA, crypto.SHA1},
+	{oidEd25519, Ed25519, crypto.SHA512}, // RFC 8419 section 2.3: with SHA-512
 }
 
-// scheme returns how the signature was made, given the hash of the digest algorithm.
-func (si *SignerInfo) scheme(digest crypto.Hash) (scheme, error) {
-	a := si.SignatureAlgorithm
-	if a.Algorithm.Equal(oidMD5WithRSA) {
-		return scheme{}, ErrBrokenDigest
-	}
+// signatureAlgorithm returns how the signature was made, given the hash of the digest algorithm.
+func (si *SignerInfo) signatureAlgorithm(digest crypto.Hash) (signatureAlgorithm, error) {
+	id := si.SignatureAlgorithm
 	for _, known := range signatureAlgorithms {
-		if !known.oid.Equal(a.Algorithm) {
+		if !known.oid.Equal(id.Algorithm) {
 			continue
 		}
 		if known.hash != 0 && known.hash != digest {
-			return scheme{}, fmt.Errorf("%w: digest %s, but signature with %s", ErrAlgorithmMismatch,
-				DigestName(digest), DigestName(known.hash))
+			return signatureAlgorithm{}, digestMismatch(digest, known.scheme, known.hash)
 		}
-		s := scheme{kind: known.kind, hash: digest}
+		a := signatureAlgorithm{scheme: known.scheme, hash: digest}
 		switch {
-		case known.kind == kindPSS:
-			parameters, err := parsePSSParameters(a.Parameters)
+		case known.scheme == RSASSAPSS:
+			parameters, err := parsePSSParameters(id.Parameters)
 			if err != nil {
-				return scheme{}, err
+				return signatureAlgorithm{}, err
 			}
 			// RFC 4056 section 3: the digest algorithm is that of the parameters.
 			if parameters.hash != digest {
-				return scheme{}, fmt.Errorf("%w: digest %s, but RSASSA-PSS with %s", ErrAlgorithmMismatch,
-					DigestName(digest), DigestName(parameters.hash))
+				return signatureAlgorithm{}, digestMismatch(digest, RSASSAPSS, parameters.hash)
 			}
-			s.saltLength = parameters.saltLength
-		case a.Algorithm.Equal(oidECPublicKey): // may carry the curve, which the certificate says
-		case !a.noParameters():
-			return scheme{}, &UnsupportedError{What: "parameters of signature algorithm", Algorithm: a.Algorithm}
+			a.saltLength = parameters.saltLength
+		case id.Algorithm.Equal(oidECPublicKey): // may carry the curve, which the certificate says
+		case !id.noParameters():
+			return signatureAlgorithm{}, &UnsupportedError{What: "parameters of signature algorithm", Algorithm: id.Algorithm}
 		}
-		return s, nil
+		return a, nil
 	}
-	return scheme{}, &UnsupportedError{What: "signature algorithm", Algorithm: a.Algorithm}
+	if isBroken(id.Algorithm) {
+		return signatureAlgorithm{}, fmt.Errorf("%w: %s", ErrBrokenDigest, signingAlgorithmName(id.Algorithm))
+	}
+	return signatureAlgorithm{}, &UnsupportedError{What: "signature algorithm", Algorithm: id.Algorithm}
 }
 
-// signedInput is what a signature value stands over: the digest for most schemes, the message itself for Ed25519.
-type signedInput struct {
-	digest  []byte
-	message []byte // nil if it is a content, of which only the digest is kept
+func digestMismatch(digest crypto.Hash, scheme SignatureScheme, hash crypto.Hash) error {
+	return fmt.Errorf("%w: digest algorithm %s, but %v signature with %s", ErrDigestAlgorithm,
+		DigestName(digest), scheme, DigestName(hash))
 }
 
-// verify checks a signature value.
-func (s scheme) verify(key crypto.PublicKey, in signedInput, signature []byte) error {
-	ok := false
+// identifier returns how the algorithm is named in a message.
+func (a signatureAlgorithm) identifier() (AlgorithmIdentifier, error) {
+	switch a.scheme {
+	case RSASSAPKCS1v15:
+		// RFC 3370 section 3.2: rsaEncryption is what every reader knows; the digest is named beside it.
+		return AlgorithmIdentifier{Algorithm: oidRSAEncryption, Parameters: derNull}, nil
+	case RSASSAPSS:
+		parameters, err := pssParameters{hash: a.hash, saltLength: a.saltLength}.marshal()
+		return AlgorithmIdentifier{Algorithm: oidRSASSAPSS, Parameters: parameters}, err
+	}
+	for _, known := range signatureAlgorithms {
+		if known.scheme == a.scheme && known.hash == a.hash {
+			return AlgorithmIdentifier{Algorithm: known.oid}, nil // RFC 5754 section 3.3: parameters absent
+		}
+	}
+	return AlgorithmIdentifier{}, fmt.Errorf("%w: %v with %v", ErrDigestAlgorithm, a.scheme, a.hash)
+}
+
+// DefaultSignature returns the scheme and the digest algorithm that suit the key of a certificate: for RSA PKCS #1 v1.5,
+// which every reader knows, or PSS where the certificate says that the key is for nothing else, with SHA-256 or what the
+// certificate restricts the key to; for ECDSA the hash of the curve's strength (RFC 5480 section 4); for Ed25519 SHA-512
+// (RFC 8419 section 2.3). A key that cannot sign is an *[UnsupportedError].
+func DefaultSignature(c *x509.Certificate) (SignatureScheme, crypto.Hash, error) {
+	key, err := publicKey(c)
+	if err != nil {
+		return 0, 0, err
+	}
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		if s.kind != kindPKCS1v15 && s.kind != kindPSS {
-			return keyMismatch(s, "RSA")
-		}
-		if err := checkRSASize(key); err != nil {
-			return err
-		}
-		if s.kind == kindPKCS1v15 {
-			ok = rsa.VerifyPKCS1v15(key, s.hash, in.digest, signature) == nil
-		} else {
-			ok = s.verifyPSS(key, in.digest, signature)
-		}
+		return RSASSAPKCS1v15, crypto.SHA256, nil
 	case pssKey:
-		if s.kind != kindPSS {
-			return keyMismatch(s, "RSASSA-PSS")
+		if key.parameters != nil {
+			return RSASSAPSS, key.parameters.hash, nil
 		}
-		if err := checkRSASize(key.PublicKey); err != nil {
-			return err
+		return RSASSAPSS, crypto.SHA256, nil
+	case *ecdsa.PublicKey:
+		switch curveName(key.Curve) {
+		case "p256":
+			return ECDSA, crypto.SHA256, nil
+		case "p384":
+			return ECDSA, crypto.SHA384, nil
+		case "p521":
+			return ECDSA, crypto.SHA512, nil
 		}
-		if !key.allows(s) {
+		return 0, 0, &UnsupportedError{What: "elliptic curve " + key.Params().Name}
+	case ed25519.PublicKey:
+		return Ed25519, crypto.SHA512, nil
+	}
+	return 0, 0, &UnsupportedError{What: fmt.Sprintf("public key %T", key)}
+}
+
+// checkKey says why a key cannot be used with the algorithm, if it cannot.
+func (a signatureAlgorithm) checkKey(key crypto.PublicKey) error {
+	mismatch := func(name string) error {
+		return fmt.Errorf("%w: %v signature, but %s key", ErrAlgorithmMismatch, a.scheme, name)
+	}
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		if a.scheme != RSASSAPKCS1v15 && a.scheme != RSASSAPSS {
+			return mismatch("RSA")
+		}
+		return checkRSASize(key)
+	case pssKey:
+		if a.scheme != RSASSAPSS {
+			return mismatch("RSASSA-PSS")
+		}
+		if !key.allows(a) {
 			return fmt.Errorf("%w: RSASSA-PSS parameters are not those of the key", ErrAlgorithmMismatch)
 		}
-		ok = s.verifyPSS(key.PublicKey, in.digest, signature)
+		return checkRSASize(key.PublicKey)
 	case *ecdsa.PublicKey:
-		if s.kind != kindECDSA {
-			return keyMismatch(s, "ECDSA")
+		if a.scheme != ECDSA {
+			return mismatch("ECDSA")
 		}
 		if curveName(key.Curve) == "" {
 			return &UnsupportedError{What: "elliptic curve " + key.Params().Name}
 		}
+		return nil
+	case ed25519.PublicKey:
+		if a.scheme != Ed25519 {
+			return mismatch("Ed25519")
+		}
+		return nil
+	}
+	return &UnsupportedError{What: fmt.Sprintf("public key %T", key)}
+}
+
+// verify checks a signature value.
+func (a signatureAlgorithm) verify(key crypto.PublicKey, in signedInput, signature []byte) error {
+	if err := a.checkKey(key); err != nil {
+		return err
+	}
+	if restricted, ok := key.(pssKey); ok {
+		key = restricted.PublicKey
+	}
+	ok := false
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		if a.scheme == RSASSAPSS {
+			ok = rsa.VerifyPSS(key, a.hash, in.digest, signature, &rsa.PSSOptions{SaltLength: a.saltLength}) == nil
+		} else {
+			ok = rsa.VerifyPKCS1v15(key, a.hash, in.digest, signature) == nil
+		}
+	case *ecdsa.PublicKey:
 		ok = ecdsa.VerifyASN1(key, in.digest, signature)
 	case ed25519.PublicKey:
-		if s.kind != kindEd25519 {
-			return keyMismatch(s, "Ed25519")
+		message, err := in.message()
+		if err != nil {
+			return err
 		}
-		if in.message == nil {
-			return &UnsupportedError{What: "Ed25519 signature without signed attributes"}
-		}
-		ok = ed25519.Verify(key, in.message, signature)
-	default:
-		return &UnsupportedError{What: "public key"}
+		ok = ed25519.Verify(key, message, signature)
 	}
 	if !ok {
 		return ErrSignature
 	}
 	return nil
-}
-
-func keyMismatch(s scheme, key string) error {
-	return fmt.Errorf("%w: %s signature, but %s key", ErrAlgorithmMismatch, s.kind, key)
 }
 
 // checkRSASize refuses what is too weak or too costly to check at all.
@@ -169,10 +247,6 @@ func checkRSASize(key *rsa.PublicKey) error {
 	return nil
 }
 
-func (s scheme) verifyPSS(key *rsa.PublicKey, digest, signature []byte) bool {
-	return rsa.VerifyPSS(key, s.hash, digest, signature, &rsa.PSSOptions{SaltLength: s.saltLength}) == nil
-}
-
 // pssKey is an RSA key that is for RSASSA-PSS alone (RFC 4055 section 1.2).
 type pssKey struct {
 	*rsa.PublicKey
@@ -180,8 +254,8 @@ type pssKey struct {
 }
 
 // allows checks the restrictions of RFC 4055 section 3.3.
-func (k pssKey) allows(s scheme) bool {
-	return k.parameters == nil || k.parameters.hash == s.hash && s.saltLength >= k.parameters.saltLength
+func (k pssKey) allows(a signatureAlgorithm) bool {
+	return k.parameters == nil || k.parameters.hash == a.hash && a.saltLength >= k.parameters.saltLength
 }
 
 // publicKey returns the public key of cert, also the kind that crypto/x509 leaves out.
@@ -238,18 +312,19 @@ func curveName(c elliptic.Curve) string {
 }
 
 // SignatureName returns the short name of the signature's algorithm: "rsa-pkcs1v15", "rsa-pss", "ecdsa-p256",
-// "ed25519". The curve is known from the certificate only: without one, "ecdsa". An unknown algorithm is "".
+// "ed25519". The curve is known from the certificate only: without one, "ecdsa". An algorithm that is not implemented,
+// but known, has a name such as "dsa-sha1"; another is "".
 func SignatureName(si *SignerInfo, cert *x509.Certificate) string {
 	for _, known := range signatureAlgorithms {
 		if !known.oid.Equal(si.SignatureAlgorithm.Algorithm) {
 			continue
 		}
-		if known.kind == kindECDSA && cert != nil {
+		if known.scheme == ECDSA && cert != nil {
 			if key, ok := cert.PublicKey.(*ecdsa.PublicKey); ok && curveName(key.Curve) != "" {
 				return "ecdsa-" + curveName(key.Curve)
 			}
 		}
-		return string(known.kind)
+		return known.scheme.String()
 	}
-	return ""
+	return signingAlgorithmName(si.SignatureAlgorithm.Algorithm)
 }

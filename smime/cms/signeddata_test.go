@@ -74,7 +74,13 @@ func options(ids ...identity) cms.SignedDataOptions {
 	var o cms.SignedDataOptions
 	for _, id := range ids {
 		o.Certificates = append(o.Certificates, id.cert)
-		o.Signers = append(o.Signers, cms.Signer{Certificate: id.cert, Key: id.key, SigningTime: testTime})
+		scheme, digest, err := cms.DefaultSignature(id.cert)
+		if err != nil {
+			panic(err) // the certificates are those of this package
+		}
+		o.Signers = append(o.Signers, cms.Signer{
+			Certificate: id.cert, Key: id.key, Scheme: scheme, Digest: digest, SigningTime: testTime,
+		})
 	}
 	return o
 }
@@ -138,7 +144,9 @@ func TestSignThenVerify(t *testing.T) {
 						o := options(tt.id)
 						o.Detached = detached
 						o.Signers[0].SID = form
-						o.Signers[0].Digest = tt.digest
+						if tt.digest != 0 {
+							o.Signers[0].Digest = tt.digest
+						}
 						o.Signers[0].Capabilities = cms.OwnCapabilities()
 						for way, message := range map[string][]byte{"Sign": sign(t, content, o), "Writer": stream(t, content, o)} {
 							s, got, err := verifyAll(message, content, cms.VerifyOptions{})

@@ -100,7 +100,7 @@ func newSignedDataWriter(ctx context.Context, dst io.Writer, o SignedDataOptions
 			return nil, err
 		}
 		w.signers = append(w.signers, p)
-		hashes = append(hashes, p.hash)
+		hashes = append(hashes, p.Digest)
 	}
 	var err error
 	w.digest, err = NewContentDigest(hashes...)
@@ -204,7 +204,7 @@ func (w *SignedDataWriter) head() ([]byte, error) {
 // announced reports whether an earlier signer uses the same digest algorithm as signer i.
 func (w *SignedDataWriter) announced(i int) bool {
 	for _, earlier := range w.signers[:i] {
-		if earlier.hash == w.signers[i].hash {
+		if earlier.Digest == w.signers[i].Digest {
 			return true
 		}
 	}

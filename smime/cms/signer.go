@@ -3,8 +3,6 @@ package cms
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -17,12 +15,13 @@ import (
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// Signer says who signs, and how.
+// Signer says who signs, and how. Scheme and Digest must be stated, for example as [DefaultSignature] returns them.
 type Signer struct {
 	Certificate *x509.Certificate
-	Key         crypto.Signer  // RSA (PKCS #1 v1.5), ECDSA on P-256, P-384 or P-521, or Ed25519
-	Digest      crypto.Hash    // SHA-256, SHA-384 or SHA-512; 0: by key, SHA-256 or what the curve's strength asks for
-	SID         IdentifierForm // how the certificate is named
+	Key         crypto.Signer   // the key of the certificate
+	Scheme      SignatureScheme // PSS is made with MGF1 under the same hash, and a salt as long as the hash
+	Digest      crypto.Hash     // SHA-256, SHA-384 or SHA-512
+	SID         IdentifierForm  // how the message names the certificate
 
 	SigningTime      time.Time    // claimed; zero: not claimed
 	Capabilities     Capabilities // announced to the recipients; nil: not announced
@@ -32,90 +31,67 @@ type Signer struct {
 	UnsignedAttributes func(ctx context.Context, signature []byte) ([]Attribute, error)
 }
 
-// preparedSigner is a Signer that was checked, with its algorithms chosen.
+// preparedSigner is a Signer that was checked.
 type preparedSigner struct {
 	Signer
 	id        CertificateIdentifier
-	hash      crypto.Hash
 	digest    AlgorithmIdentifier
 	signature AlgorithmIdentifier
 }
 
-// prepare checks that key and certificate belong together, and chooses the algorithms. What is too weak to rely on is
-// a *[WeakError] here, too.
+// prepare checks that key, certificate and algorithms belong together. What is too weak to rely on is a *[WeakError]
+// here, too.
 func (s Signer) prepare() (preparedSigner, error) {
 	p := preparedSigner{Signer: s}
-	if s.Certificate == nil || s.Key == nil {
+	switch {
+	case s.Certificate == nil || s.Key == nil:
 		return p, errors.New("signer without certificate or key")
+	case s.Scheme == 0 || s.Digest == 0:
+		return p, errors.New("signer without signature scheme or digest algorithm")
 	}
-	public, ok := s.Key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	if !ok || !public.Equal(s.Certificate.PublicKey) {
+	key, err := publicKey(s.Certificate)
+	if err != nil {
+		return p, err
+	}
+	if !samePublicKey(s.Key.Public(), key) {
 		return p, errors.New("key is not the one of the certificate")
 	}
-	var err error
-	if p.id, err = NewCertificateIdentifier(s.Certificate, s.SID); err != nil {
-		return p, err
-	}
-	if err := p.chooseAlgorithms(); err != nil {
-		return p, err
-	}
-	switch p.hash {
+	switch s.Digest {
 	case crypto.SHA256, crypto.SHA384, crypto.SHA512:
 	default:
-		return p, &WeakError{What: p.hash.String()}
+		return p, &WeakError{What: s.Digest.String()}
 	}
-	if weak := weakness(p.hash, s.Certificate.PublicKey); weak != "" {
+	// RFC 4056 section 2.2: the salt SHOULD be as long as the hash.
+	algorithm := signatureAlgorithm{scheme: s.Scheme, hash: s.Digest, saltLength: s.Digest.Size()}
+	if err := algorithm.checkKey(key); err != nil {
+		return p, err
+	}
+	if weak := weakness(s.Digest, key); weak != "" {
 		return p, &WeakError{What: weak}
 	}
-	p.digest, err = digestIdentifier(p.hash)
+	if p.signature, err = algorithm.identifier(); err != nil {
+		return p, err
+	}
+	if p.digest, err = digestIdentifier(s.Digest); err != nil {
+		return p, err
+	}
+	p.id, err = NewCertificateIdentifier(s.Certificate, s.SID)
 	return p, err
 }
 
-func (p *preparedSigner) chooseAlgorithms() error {
-	p.hash = p.Digest
-	byKey := crypto.SHA256
-	switch key := p.Key.Public().(type) {
-	case *rsa.PublicKey:
-		// RFC 3370 section 3.2: rsaEncryption is what every reader knows; the digest is named beside it.
-		p.signature = AlgorithmIdentifier{Algorithm: oidRSAEncryption, Parameters: derNull}
-	case *ecdsa.PublicKey:
-		switch curveName(key.Curve) {
-		case "p256":
-		case "p384":
-			byKey = crypto.SHA384
-		case "p521":
-			byKey = crypto.SHA512
-		default:
-			return &UnsupportedError{What: "elliptic curve " + key.Params().Name}
-		}
-		if p.hash == 0 {
-			p.hash = byKey
-		}
-		for _, known := range signatureAlgorithms {
-			if known.kind == kindECDSA && known.hash == p.hash {
-				p.signature = AlgorithmIdentifier{Algorithm: known.oid} // RFC 5754 section 3.3: parameters absent
-			}
-		}
-	case ed25519.PublicKey:
-		byKey = crypto.SHA512
-		if p.hash != 0 && p.hash != byKey { // RFC 8419 section 3.1
-			return fmt.Errorf("%w: Ed25519 goes with SHA-512", ErrAlgorithmMismatch)
-		}
-		p.signature = AlgorithmIdentifier{Algorithm: oidEd25519}
-	default:
-		return &UnsupportedError{What: fmt.Sprintf("key type %T", key)}
+func samePublicKey(key, certified crypto.PublicKey) bool {
+	if restricted, ok := certified.(pssKey); ok {
+		certified = restricted.PublicKey
 	}
-	if p.hash == 0 {
-		p.hash = byKey
-	}
-	return nil
+	comparable, ok := key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && comparable.Equal(certified)
 }
 
 // signerInfo signs and returns the SignerInfo in DER.
 func (p *preparedSigner) signerInfo(ctx context.Context, o SignedDataOptions, content *ContentDigest) ([]byte, error) {
-	digest, ok := content.Sum(p.hash)
+	digest, ok := content.Sum(p.Digest)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrNotHashed, DigestName(p.hash))
+		return nil, fmt.Errorf("%w: %s", ErrNotHashed, DigestName(p.Digest))
 	}
 	attributes, err := p.signedAttributes(o, digest)
 	if err != nil {
@@ -208,8 +184,12 @@ func (p *preparedSigner) signedAttributes(o SignedDataOptions, digest []byte) (A
 
 // sign makes the signature value over the DER of the signed attributes.
 func (p *preparedSigner) sign(signed []byte) ([]byte, error) {
-	if p.signature.Algorithm.Equal(oidEd25519) {
+	switch p.Scheme {
+	case Ed25519:
 		return p.Key.Sign(rand.Reader, signed, crypto.Hash(0))
+	case RSASSAPSS:
+		return p.Key.Sign(rand.Reader, digestOf(p.Digest, signed),
+			&rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: p.Digest})
 	}
-	return p.Key.Sign(rand.Reader, digestOf(p.hash, signed), p.hash)
+	return p.Key.Sign(rand.Reader, digestOf(p.Digest, signed), p.Digest)
 }

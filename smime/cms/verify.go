@@ -7,6 +7,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"io"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -16,6 +17,50 @@ import (
 type VerifyOptions struct {
 	ContentType asn1.ObjectIdentifier // EContentType of the SignedData; required
 	AllowWeak   bool                  // accept SHA-1, and RSA keys of 1024 to 2047 bits
+
+	// Content is the content once more, for an Ed25519 signature without signed attributes, which stands over the
+	// content itself and not over its digest. It is read only then, whole, and only up to 16 MiB. If it is nil, such a
+	// signature is an *[UnsupportedError].
+	Content SizeReaderAt
+}
+
+// SizeReaderAt is octets that can be read twice, such as a *[bytes.Reader] or an *[io.SectionReader].
+type SizeReaderAt interface {
+	io.ReaderAt
+	Size() int64
+}
+
+// maxWholeContent bounds the content that is brought into memory, where a signature scheme wants it whole.
+const maxWholeContent = 16 << 20
+
+// signedInput is what a signature value stands over: the signed attributes, or else the content.
+type signedInput struct {
+	hash       crypto.Hash
+	digest     []byte
+	attributes []byte       // nil: the content
+	content    SizeReaderAt // may be nil
+}
+
+// message returns the octets themselves. If they are the content, they are those that were hashed.
+func (in signedInput) message() ([]byte, error) {
+	if in.attributes != nil {
+		return in.attributes, nil
+	}
+	if in.content == nil {
+		return nil, &UnsupportedError{What: "Ed25519 signature without signed attributes, over a content that cannot be read twice"}
+	}
+	size := in.content.Size()
+	if size < 0 || size > maxWholeContent {
+		return nil, &UnsupportedError{What: fmt.Sprintf("Ed25519 signature without signed attributes, over a content of %d octets", size)}
+	}
+	message := make([]byte, size)
+	if n, err := in.content.ReadAt(message, 0); n < len(message) {
+		return nil, fmt.Errorf("content: %w", err)
+	}
+	if !bytes.Equal(digestOf(in.hash, message), in.digest) {
+		return nil, fmt.Errorf("%w: VerifyOptions.Content is another one", ErrMessageDigest)
+	}
+	return message, nil
 }
 
 // Verify checks the signature over content with the public key of cert (RFC 5652 sections 5.4 to 5.6):
@@ -45,7 +90,7 @@ func (si *SignerInfo) Verify(cert *x509.Certificate, content *ContentDigest, o V
 	if !ok {
 		return fmt.Errorf("%w: %s", ErrNotHashed, DigestName(h))
 	}
-	signed := signedInput{digest: digest}
+	signed := signedInput{hash: h, digest: digest, content: o.Content}
 	if si.signed == nil {
 		// The same octets are signed in both cases, so content that would pass for signed attributes is a forgery.
 		if content.AttributesAsContent() {
@@ -59,9 +104,9 @@ func (si *SignerInfo) Verify(cert *x509.Certificate, content *ContentDigest, o V
 		if err := si.checkAttributes(digest, o.ContentType); err != nil {
 			return err
 		}
-		signed = signedInput{message: si.signed, digest: digestOf(h, si.signed)}
+		signed = signedInput{hash: h, digest: digestOf(h, si.signed), attributes: si.signed}
 	}
-	scheme, err := si.scheme(h)
+	algorithm, err := si.signatureAlgorithm(h)
 	if err != nil {
 		return err
 	}
@@ -69,7 +114,7 @@ func (si *SignerInfo) Verify(cert *x509.Certificate, content *ContentDigest, o V
 	if err != nil {
 		return err
 	}
-	if err := scheme.verify(key, signed, si.Signature); err != nil {
+	if err := algorithm.verify(key, signed, si.Signature); err != nil {
 		return err
 	}
 	err = si.signingCertificates(func(ids []ESSCertID) error {

@@ -195,9 +195,13 @@ func (a *Authority) sign(ctx context.Context, info *tsa.TSTInfo, withCertificate
 	if err != nil {
 		return nil, err
 	}
+	scheme, digest, err := cms.DefaultSignature(a.o.Chain[0])
+	if err != nil {
+		return nil, err
+	}
 	o := cms.SignedDataOptions{
 		ContentType: cms.OIDTSTInfo,
-		Signers:     []cms.Signer{{Certificate: a.o.Chain[0], Key: a.o.Signer}},
+		Signers:     []cms.Signer{{Certificate: a.o.Chain[0], Key: a.o.Signer, Scheme: scheme, Digest: digest}},
 	}
 	if withCertificates {
 		// RFC 3161 section 2.4.1: without certReq there must be none.
