@@ -56,8 +56,13 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 		layer.Err = &cms.UnsupportedError{What: "content of an encrypted message", Algorithm: ed.EContentType}
 		return nil, &Layer{Encrypted: layer}, nil
 	}
-	for _, c := range candidates {
-		inside, err := op.decrypt(e, c.cek)
+	for i, c := range candidates {
+		if i > 0 { // the stream of the message has been used up
+			if ed, err = op.reread(e); err != nil {
+				return nil, nil, err
+			}
+		}
+		inside, err := op.decrypt(e, ed, c.cek)
 		switch {
 		case errors.Is(err, cms.ErrDecrypt), isFormError(err):
 			layer.Err = err
@@ -129,8 +134,8 @@ func known(candidates []candidate, cek []byte) bool {
 	return false
 }
 
-// decrypt reads the message anew under one key. Text leaves the quarantine only if all of it is in order.
-func (op *opener) decrypt(e *entity.Entity, cek []byte) (*entity.Entity, error) {
+// reread reads the head of an encrypted message once more.
+func (op *opener) reread(e *entity.Entity) (*cms.EnvelopedData, error) {
 	info, err := cms.Read(e.Decode(), op.o.Limits.CMS)
 	if err != nil {
 		return nil, err
@@ -139,6 +144,11 @@ func (op *opener) decrypt(e *entity.Entity, cek []byte) (*entity.Entity, error) 
 	if !ok {
 		return nil, ErrDamaged // the source changed between two passes
 	}
+	return ed, nil
+}
+
+// decrypt decrypts the message in e under one key. Text leaves the quarantine only if all of it is in order.
+func (op *opener) decrypt(e *entity.Entity, ed *cms.EnvelopedData, cek []byte) (*entity.Entity, error) {
 	quarantine := op.newSpool(e.End - e.Body)
 	inside, err := func() (*entity.Entity, error) {
 		if err := ed.Decrypt(op.ctx, quarantine, cek); err != nil {

@@ -238,12 +238,6 @@ const maxSigners = 4
 // verifyOne finds the signer's certificate and verifies with it. weak is what would be wrong if weak algorithms were not
 // allowed.
 func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest, bag []*x509.Certificate) (signer *x509.Certificate, weak, err error) {
-	err = ErrNoCertificate
-	if raw, ok := sd.Certificate(si.SID); ok {
-		if _, parseErr := raw.Parse(); parseErr != nil {
-			err = &cms.UnsupportedError{What: "signer's certificate: " + parseErr.Error()}
-		}
-	}
 	tried := 0
 	for _, list := range [][]*x509.Certificate{bag, op.o.Certificates} {
 		for _, c := range list {
@@ -257,6 +251,14 @@ func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.
 			}
 			if signer == nil {
 				signer, err = c, verifyErr
+			}
+		}
+	}
+	if tried == 0 {
+		err = ErrNoCertificate
+		if raw, ok := sd.Certificate(si.SID); ok {
+			if _, parseErr := raw.Parse(); parseErr != nil {
+				err = &cms.UnsupportedError{What: "signer's certificate: " + parseErr.Error()}
 			}
 		}
 	}

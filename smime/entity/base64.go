@@ -73,7 +73,7 @@ func (b *base64Reader) usualLines() bool {
 		return false
 	}
 	end := ahead[text:stride]
-	b.block = b.block[:0]
+	b.block = slices.Grow(b.block[:0], len(ahead))
 	used := 0
 	for used+stride <= len(ahead) && string(ahead[used+text:used+stride]) == string(end) {
 		b.block = append(b.block, ahead[used:used+text]...)
