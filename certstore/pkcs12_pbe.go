@@ -15,6 +15,7 @@ import (
 	"hash"
 	"unicode/utf16"
 
+	"github.com/sealmail/sealmail/smime/cms/rc2"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -115,6 +116,9 @@ func parseScheme(a algorithm) (*passwordScheme, error) {
 	}
 	return nil, fmt.Errorf("%w: encrypted with %v", ErrUnsupportedPKCS12, a.id)
 }
+
+// newRC2 returns RC2 with all bits of the key effective.
+func newRC2(key []byte) (cipher.Block, error) { return rc2.NewCipher(key, 8*len(key)) }
 
 // parsePBES2 reads PBES2-params (RFC 8018 section 6.2).
 func parsePBES2(params cryptobyte.String) (*passwordScheme, error) {

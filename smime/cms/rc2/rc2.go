@@ -1,47 +1,63 @@
-package certstore
+// Package rc2 is the block cipher of RFC 2268, which mail of the nineties and old PKCS #12 files are encrypted with. It
+// is here to read them: its keys are short, its table look-ups depend on secrets, and nothing is to be encrypted with it.
+package rc2
 
 import (
 	"crypto/cipher"
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 )
 
-// rc2 is the block cipher of RFC 2268, which PKCS#12 files of old programs are encrypted with. It is here to read them;
-// nothing is ever encrypted with it.
-type rc2 struct {
+// BlockSize is the octets of a block.
+const BlockSize = 8
+
+const (
+	maxKeySize       = 128  // octets
+	maxEffectiveBits = 1024 // RFC 2268 section 2
+)
+
+type block struct {
 	k [64]uint16
 }
 
-const rc2BlockSize = 8
-
-// newRC2 expands a key (RFC 2268 section 2), all of whose bits are effective.
-func newRC2(key []byte) (cipher.Block, error) {
+// NewCipher expands a key of 1 to 128 octets (RFC 2268 section 2), of which so many bits, 1 to 1024, are effective.
+func NewCipher(key []byte, effectiveBits int) (cipher.Block, error) {
+	t := len(key)
+	if t == 0 || t > maxKeySize {
+		return nil, fmt.Errorf("RC2 with a key of %d octets", t)
+	}
+	if effectiveBits < 1 || effectiveBits > maxEffectiveBits {
+		return nil, fmt.Errorf("RC2 with %d effective bits", effectiveBits)
+	}
+	t8 := (effectiveBits + 7) / 8
+	tm := byte(0xff >> (8*t8 - effectiveBits))
 	var l [128]byte
-	t := copy(l[:], key)
+	copy(l[:], key)
 	for i := t; i < 128; i++ {
-		l[i] = rc2PiTable[l[i-1]+l[i-t]]
+		l[i] = piTable[l[i-1]+l[i-t]]
 	}
-	// T8 is the key's length and TM is 255, since no bit of the key is to be ineffective.
-	l[128-t] = rc2PiTable[l[128-t]]
-	for i := 127 - t; i >= 0; i-- {
-		l[i] = rc2PiTable[l[i+1]^l[i+t]]
+	l[128-t8] = piTable[l[128-t8]&tm]
+	for i := 127 - t8; i >= 0; i-- {
+		l[i] = piTable[l[i+1]^l[i+t8]]
 	}
-	c := new(rc2)
+	c := new(block)
 	for i := range c.k {
 		c.k[i] = binary.LittleEndian.Uint16(l[2*i:])
 	}
+	clear(l[:])
 	return c, nil
 }
 
-func (c *rc2) BlockSize() int { return rc2BlockSize }
+func (c *block) BlockSize() int { return BlockSize }
 
 // Encrypt is RFC 2268 section 3: 16 rounds of mixing, with mashing behind the fifth and the eleventh.
-func (c *rc2) Encrypt(dst, src []byte) {
-	r := rc2Load(src)
+func (c *block) Encrypt(dst, src []byte) {
+	r := load(src)
 	for round := range 16 {
 		for i := range r {
 			a, b, d := r[(i+3)&3], r[(i+2)&3], r[(i+1)&3]
-			r[i] = bits.RotateLeft16(r[i]+c.k[4*round+i]+a&b+^a&d, rc2Shift[i])
+			r[i] = bits.RotateLeft16(r[i]+c.k[4*round+i]+a&b+^a&d, shift[i])
 		}
 		if round == 4 || round == 10 {
 			for i := range r {
@@ -49,12 +65,12 @@ func (c *rc2) Encrypt(dst, src []byte) {
 			}
 		}
 	}
-	rc2Store(dst, r)
+	store(dst, r)
 }
 
 // Decrypt is RFC 2268 section 4: the same backwards.
-func (c *rc2) Decrypt(dst, src []byte) {
-	r := rc2Load(src)
+func (c *block) Decrypt(dst, src []byte) {
+	r := load(src)
 	for round := 15; round >= 0; round-- {
 		if round == 4 || round == 10 {
 			for i := 3; i >= 0; i-- {
@@ -63,29 +79,29 @@ func (c *rc2) Decrypt(dst, src []byte) {
 		}
 		for i := 3; i >= 0; i-- {
 			a, b, d := r[(i+3)&3], r[(i+2)&3], r[(i+1)&3]
-			r[i] = bits.RotateLeft16(r[i], -rc2Shift[i]) - c.k[4*round+i] - a&b - ^a&d
+			r[i] = bits.RotateLeft16(r[i], -shift[i]) - c.k[4*round+i] - a&b - ^a&d
 		}
 	}
-	rc2Store(dst, r)
+	store(dst, r)
 }
 
-func rc2Load(src []byte) (r [4]uint16) {
+func load(src []byte) (r [4]uint16) {
 	for i := range r {
 		r[i] = binary.LittleEndian.Uint16(src[2*i:])
 	}
 	return r
 }
 
-func rc2Store(dst []byte, r [4]uint16) {
+func store(dst []byte, r [4]uint16) {
 	for i := range r {
 		binary.LittleEndian.PutUint16(dst[2*i:], r[i])
 	}
 }
 
-var rc2Shift = [4]int{1, 2, 3, 5}
+var shift = [4]int{1, 2, 3, 5}
 
-// rc2PiTable is PITABLE of RFC 2268 section 2: the octets in an order given by the digits of pi.
-var rc2PiTable = [256]byte{
+// piTable is PITABLE of RFC 2268 section 2: the octets in an order given by the digits of pi.
+var piTable = [256]byte{
 	0xd9, 0x78, 0xf9, 0xc4, 0x19, 0xdd, 0xb5, 0xed, 0x28, 0xe9, 0xfd, 0x79, 0x4a, 0xa0, 0xd8, 0x9d,
 	0xc6, 0x7e, 0x37, 0x83, 0x2b, 0x76, 0x53, 0x8e, 0x62, 0x4c, 0x64, 0x88, 0x44, 0x8b, 0xfb, 0xa2,
 	0x17, 0x9a, 0x59, 0xf5, 0x87, 0xb3, 0x4f, 0x13, 0x61, 0x45, 0x6d, 0x8d, 0x09, 0x81, 0x7d, 0x32,
