@@ -1,10 +1,10 @@
 package ber
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Limits bounds what reading may cost. The zero value of a field means its default.
@@ -28,26 +28,31 @@ func (l Limits) withDefaults() Limits {
 }
 
 // Reader walks the elements of a BER stream. The caller opens constructed elements with Enter, closes them with
-// Leave, and takes the elements between with Element, DER, Skip or OctetString. Memory is one buffer and the stack of
-// open elements. A Reader that returned an error other than io.EOF must not be used further.
+// Leave, and takes the elements between with Element, DER, Skip or OctetString. Memory is one buffer of at most 32 KiB,
+// which is small for a small message, and the stack of open elements. A Reader that returned an error other than io.EOF
+// must not be used further.
 type Reader struct {
-	src    *bufio.Reader
+	src    source
 	limits Limits
 	offset int64
 	open   []int64 // for each open element, the offset at which it ends, or Indefinite
-	octets *octetReader
+	octets *OctetStream
+
+	stack [8]int64 // open elements of a message that is nested no deeper
 }
 
-// NewReader returns a Reader over src that reads no further than buffering needs.
+// NewReader returns a Reader over src that reads no further than buffering needs: never more than src gives at once.
 func NewReader(src io.Reader, limits Limits) *Reader {
-	return &Reader{src: bufio.NewReaderSize(src, 32<<10), limits: limits.withDefaults()}
+	r := &Reader{src: newSource(src), limits: limits.withDefaults()}
+	r.open = r.stack[:0]
+	return r
 }
 
 // Offset returns how many octets were consumed.
 func (r *Reader) Offset() int64 { return r.offset }
 
 // Rest returns what follows the elements that were read, as plain octets. The Reader must not be used further.
-func (r *Reader) Rest() io.Reader { return r.src }
+func (r *Reader) Rest() io.Reader { return &r.src }
 
 // Depth returns how many elements are open.
 func (r *Reader) Depth() int { return len(r.open) }
@@ -101,36 +106,35 @@ func (r *Reader) bound() int64 {
 }
 
 func (r *Reader) parseNext() (Header, int, error) {
-	// Two octets are enough for nearly every header of definite length below 128; ask for more only where needed, so
-	// that a live stream is never read beyond the message.
-	for want := 2; ; want++ {
-		b, err := r.src.Peek(want)
-		h, n, parseErr := parseHeader(b)
-		if parseErr != nil {
-			return Header{}, 0, r.errorf(parseErr, "header")
+	for {
+		b := r.src.buffered()
+		h, n, err := parseHeader(b)
+		if err != nil {
+			return Header{}, 0, r.errorf(err, "header")
 		}
 		if n > 0 {
 			return h, n, nil
 		}
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				if len(b) == 0 && len(r.open) == 0 {
-					return Header{}, 0, io.EOF
-				}
-				return Header{}, 0, r.errorf(io.ErrUnexpectedEOF, "header")
-			}
-			return Header{}, 0, err
-		}
-		if want > maxHeaderSize {
+		if len(b) > maxHeaderSize {
 			return Header{}, 0, r.errorf(ErrSyntax, "header too long")
+		}
+		// Only where the header is not there yet, so that a live stream is never waited for behind the message.
+		if err := r.src.fill(); err != nil {
+			if !errors.Is(err, io.EOF) {
+				return Header{}, 0, err
+			}
+			if len(b) == 0 && len(r.open) == 0 {
+				return Header{}, 0, io.EOF
+			}
+			return Header{}, 0, r.errorf(io.ErrUnexpectedEOF, "header")
 		}
 	}
 }
 
+// discard passes over octets that are in the buffer.
 func (r *Reader) discard(n int) {
-	// The octets were peeked: discarding them cannot fail.
-	d, _ := r.src.Discard(n)
-	r.offset += int64(d)
+	r.src.consume(n)
+	r.offset += int64(n)
 }
 
 // Enter opens the next element, which must be constructed and carry this tag.
@@ -189,12 +193,17 @@ func (r *Reader) Element(max int) ([]byte, error) {
 		if n > int64(max-len(raw)) {
 			return r.errorf(ErrTooLarge, "limit is %d octets", max)
 		}
-		start := len(raw)
-		raw = append(raw, make([]byte, n)...)
-		got, err := io.ReadFull(r.src, raw[start:])
-		r.offset += int64(got)
-		if err != nil {
-			return noEOF(err)
+		for n > 0 {
+			// A length is a claim: memory grows with what arrives.
+			step := int(min(n, int64(len(raw)+elementStep)))
+			start := len(raw)
+			raw = slices.Grow(raw, step)[:start+step]
+			got, err := r.src.readFull(raw[start:])
+			r.offset += int64(got)
+			if err != nil {
+				return noEOF(err)
+			}
+			n -= int64(step)
 		}
 		return nil
 	})
@@ -203,6 +212,9 @@ func (r *Reader) Element(max int) ([]byte, error) {
 	}
 	return raw, nil
 }
+
+// elementStep is how many octets of an element are believed before any of them was seen.
+const elementStep = 16 << 10
 
 // DER returns the next element re-encoded as DER; see [ToDER]. The limit is that of Element.
 func (r *Reader) DER(max int) ([]byte, error) {
@@ -216,15 +228,9 @@ func (r *Reader) DER(max int) ([]byte, error) {
 // Skip passes over the next element, whatever its size.
 func (r *Reader) Skip() error {
 	return r.walk(func(n int64) error {
-		for n > 0 {
-			d, err := r.src.Discard(int(min(n, 1<<30)))
-			r.offset += int64(d)
-			n -= int64(d)
-			if err != nil {
-				return noEOF(err)
-			}
-		}
-		return nil
+		got, err := r.src.discard(n)
+		r.offset += got
+		return noEOF(err)
 	})
 }
 
@@ -263,7 +269,7 @@ func (r *Reader) walk(take func(n int64) error) error {
 
 // OctetString opens the next element, an OCTET STRING under this tag (its own, or an implicit one), primitive or in
 // segments, and returns its content as a stream. It must be read to io.EOF before the Reader is used again.
-func (r *Reader) OctetString(class Class, number uint32) (io.Reader, error) {
+func (r *Reader) OctetString(class Class, number uint32) (*OctetStream, error) {
 	h, n, err := r.peek()
 	if err != nil {
 		return nil, noEOF(err)
@@ -271,7 +277,7 @@ func (r *Reader) OctetString(class Class, number uint32) (io.Reader, error) {
 	if !h.Is(class, number) {
 		return nil, r.errorf(ErrTag, "%v instead of an octet string %v", h, Header{Class: class, Number: number})
 	}
-	o := &octetReader{r: r, base: len(r.open)}
+	o := &OctetStream{r: r, base: len(r.open)}
 	if h.Constructed {
 		if err := r.enter(h, n); err != nil {
 			return nil, err
@@ -284,43 +290,65 @@ func (r *Reader) OctetString(class Class, number uint32) (io.Reader, error) {
 	return o, nil
 }
 
-type octetReader struct {
+// OctetStream is the content of an OCTET STRING, with its segments put together.
+type OctetStream struct {
 	r    *Reader
 	base int   // depth outside the string
 	left int64 // octets left in the segment that is being read
 	err  error
 }
 
-func (o *octetReader) Read(p []byte) (int, error) {
-	if o.err != nil {
-		return 0, o.err
-	}
-	if len(p) == 0 {
-		return 0, nil
-	}
-	for o.left == 0 {
-		if o.err = o.next(); o.err != nil {
-			return 0, o.err
+// Read fills p across segments as far as they are there already, so that short segments do not make short reads. It
+// does not wait for more where it has something to give.
+func (o *OctetStream) Read(p []byte) (n int, err error) {
+	for n < len(p) && o.err == nil {
+		if o.left == 0 {
+			if n > 0 && len(o.r.src.buffered()) < maxHeaderSize {
+				break
+			}
+			o.err = o.next()
+			continue
 		}
-	}
-	if int64(len(p)) > o.left {
-		p = p[:o.left]
-	}
-	n, err := o.r.src.Read(p)
-	o.left -= int64(n)
-	o.r.offset += int64(n)
-	if err != nil {
+		if n > 0 && len(o.r.src.buffered()) == 0 {
+			break
+		}
+		got, err := o.r.src.Read(p[n:min(int64(len(p)), int64(n)+o.left)])
+		n += got
+		o.left -= int64(got)
+		o.r.offset += int64(got)
 		o.err = noEOF(err)
-		if n > 0 {
-			return n, nil
-		}
-		return 0, o.err
 	}
-	return n, nil
+	if n > 0 {
+		return n, nil
+	}
+	return 0, o.err
+}
+
+// Next returns some more octets of the content without copying them, or an error and none, which is io.EOF at the end. They
+// are valid until the next call, here or of the Reader.
+func (o *OctetStream) Next() ([]byte, error) {
+	for o.left == 0 && o.err == nil {
+		o.err = o.next()
+	}
+	if o.err != nil {
+		return nil, o.err
+	}
+	src := &o.r.src
+	if len(src.buffered()) == 0 {
+		if err := src.fill(); err != nil {
+			o.err = noEOF(err)
+			return nil, o.err
+		}
+	}
+	b := src.buffered()
+	b = b[:min(int64(len(b)), o.left)]
+	o.left -= int64(len(b))
+	o.r.discard(len(b))
+	return b, nil
 }
 
 // next moves to the next segment, through any segments that hold segments, or returns io.EOF behind the last one.
-func (o *octetReader) next() error {
+func (o *OctetStream) next() error {
 	r := o.r
 	r.octets = nil
 	for len(r.open) > o.base {
