@@ -42,12 +42,13 @@ func (e *PathError) Unwrap() error { return e.Err }
 
 // Validator finds and checks certification paths (RFC 5280 section 6). Anchors are all that is trusted; there is no
 // fallback to the system's. Intermediates are known issuers, trusted for nothing. The zero value trusts nobody. A
-// Validator is data and may be used by several goroutines.
+// Validator is data, may be copied, and may be used by several goroutines.
 //
 // Revocation is not its business: the path that it returns says which certificates to ask about.
 type Validator struct {
 	Anchors       []*x509.Certificate
 	Intermediates []*x509.Certificate
+	Cache         *PathCache // remembers the paths that were found; copies of the Validator share it; nil: none is
 }
 
 // Path returns a valid path from leaf to an anchor, both included and leaf first, for this use at this time. Further
@@ -59,6 +60,24 @@ func (v Validator) Path(leaf *x509.Certificate, bag []*x509.Certificate, use Use
 	if at.IsZero() {
 		return nil, &PathError{Code: ChainInvalid, Reason: "no time was given to judge the certificate at"}
 	}
+	if v.Cache == nil {
+		return v.search(leaf, bag, use, at)
+	}
+	key, ok := newPathKey(leaf, bag, use)
+	if !ok {
+		return v.search(leaf, bag, use, at)
+	}
+	if issuers, ok := v.Cache.get(v, key, at); ok {
+		return append([]*x509.Certificate{leaf}, issuers...), nil
+	}
+	chain, err := v.search(leaf, bag, use, at)
+	if err == nil {
+		v.Cache.put(v, key, bag, at, chain)
+	}
+	return chain, err
+}
+
+func (v Validator) search(leaf *x509.Certificate, bag []*x509.Certificate, use Use, at time.Time) ([]*x509.Certificate, error) {
 	s := v.newSearch(leaf, bag, use)
 	chain, err := s.find(at, s.extendedKeyUsages())
 	if err == nil {

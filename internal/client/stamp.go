@@ -46,7 +46,7 @@ func (c *Client) stampPath(files []string) (path tsa.PathFunc, anchored bool, er
 	if err != nil {
 		return nil, false, err
 	}
-	v := certstore.Validator{Anchors: anchors}
+	v := certstore.Validator{Anchors: anchors, Cache: new(certstore.PathCache)}
 	return func(cert *x509.Certificate, bag []*x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
 		return v.Path(cert, bag, certstore.TimeStamp, at)
 	}, len(anchors) > 0, nil

@@ -11,13 +11,14 @@ import (
 func (c *Client) mailValidator(files []string) (certstore.Validator, error) {
 	if len(files) > 0 {
 		anchors, err := c.o.readCertificates(files)
-		return certstore.Validator{Anchors: anchors}, err
+		return certstore.Validator{Anchors: anchors, Cache: new(certstore.PathCache)}, err
 	}
 	v, problems, err := c.certificates().Validator(certstore.Mail)
 	if err != nil {
 		return v, c.storeUnreadable(err)
 	}
 	c.sayProblems(problems)
+	v.Cache = new(certstore.PathCache)
 	return v, nil
 }
 

@@ -1,0 +1,186 @@
+package certstore
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/binary"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Bounds on what a PathCache keeps. Honest paths stay far below the second; what is larger is searched each time.
+const (
+	maxCachedPaths   = 256
+	maxCachedIssuers = 16 << 10 // octets of the certificates above a leaf
+)
+
+// PathCache remembers the paths that a [Validator] has found: finding one costs several times what verifying a
+// signature does, and mail comes from the same people again and again. The zero value is empty and ready for use, by
+// several goroutines too.
+//
+// What a search answers depends on the leaf, the certificates that came with it, the use, the validator's anchors and
+// intermediates, and the time. A path is used again only where all of these are the same, and the time is on the same
+// side of each beginning and each end of validity of each certificate among them: there a new search would give the
+// same answer. So a change of trust counts at once, and nothing outlives its validity. That there is no path is not
+// remembered.
+//
+// Certificates are told apart by their DER: they are to be as x509.ParseCertificate returns them. What is kept is
+// bounded in number and size, and does not hold on to the messages that it came from.
+type PathCache struct {
+	mu sync.Mutex
+	// Whom the paths stand on. A validator that trusts others, or knows other issuers, finds the cache empty.
+	anchors, intermediates []*x509.Certificate
+
+	paths map[pathKey]*cachedPath
+	uses  uint64
+}
+
+// pathKey is what a search begins from, beside trust and time.
+type pathKey struct {
+	use    Use
+	digest [sha256.Size]byte // of the leaf and the bag, in order
+}
+
+type cachedPath struct {
+	issuers  []*x509.Certificate // above the leaf, the nearest first
+	from, to time.Time           // when it holds, both included
+	lastUse  uint64
+}
+
+// newPathKey returns the key of a search. ok is false where a certificate cannot be told from another, because it was
+// not parsed.
+func newPathKey(leaf *x509.Certificate, bag []*x509.Certificate, use Use) (key pathKey, ok bool) {
+	if len(leaf.Raw) == 0 {
+		return pathKey{}, false
+	}
+	h := sha256.New()
+	var size [8]byte
+	add := func(der []byte) {
+		h.Write(binary.BigEndian.AppendUint64(size[:0], uint64(len(der))))
+		h.Write(der)
+	}
+	add(leaf.Raw)
+	for _, c := range bag {
+		if c == nil {
+			continue // as in a search
+		}
+		if len(c.Raw) == 0 {
+			return pathKey{}, false
+		}
+		add(c.Raw)
+	}
+	key.use = use
+	h.Sum(key.digest[:0])
+	return key, true
+}
+
+// get returns the certificates above the leaf, where a path is known that a search at this time would find.
+func (c *PathCache) get(v Validator, key pathKey, at time.Time) (issuers []*x509.Certificate, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.trusts(v) {
+		return nil, false
+	}
+	path := c.paths[key]
+	if path == nil || at.Before(path.from) || at.After(path.to) {
+		return nil, false
+	}
+	c.uses++
+	path.lastUse = c.uses
+	return path.issuers, true
+}
+
+// put remembers a path that was found at this time.
+func (c *PathCache) put(v Validator, key pathKey, bag []*x509.Certificate, at time.Time, chain []*x509.Certificate) {
+	issuers, ok := keepIssuers(v, chain[1:])
+	if !ok {
+		return
+	}
+	path := &cachedPath{issuers: issuers}
+	path.from, path.to = unchanged(at, chain[0], bag, v.Anchors, v.Intermediates)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.trusts(v) {
+		c.anchors, c.intermediates, c.paths = slices.Clone(v.Anchors), slices.Clone(v.Intermediates), map[pathKey]*cachedPath{}
+	}
+	if len(c.paths) >= maxCachedPaths && c.paths[key] == nil {
+		c.forgetOldest()
+	}
+	c.uses++
+	path.lastUse = c.uses
+	c.paths[key] = path
+}
+
+// trusts reports whether the paths stand on what v trusts and knows.
+func (c *PathCache) trusts(v Validator) bool {
+	same := func(a, b *x509.Certificate) bool {
+		return a == b || a != nil && b != nil && len(a.Raw) > 0 && bytes.Equal(a.Raw, b.Raw)
+	}
+	return c.paths != nil && slices.EqualFunc(c.anchors, v.Anchors, same) && slices.EqualFunc(c.intermediates, v.Intermediates, same)
+}
+
+func (c *PathCache) forgetOldest() {
+	var oldest pathKey
+	first := true
+	for key, path := range c.paths {
+		if first || path.lastUse < c.paths[oldest].lastUse {
+			oldest, first = key, false
+		}
+	}
+	delete(c.paths, oldest)
+}
+
+// keepIssuers returns the certificates above a leaf as they can be kept: those that the validator has as they are, and
+// copies of those that came with a message, which share their memory with it.
+func keepIssuers(v Validator, issuers []*x509.Certificate) (kept []*x509.Certificate, ok bool) {
+	size := 0
+	for _, c := range issuers {
+		if size += len(c.Raw); size > maxCachedIssuers {
+			return nil, false
+		}
+		if !slices.Contains(v.Anchors, c) && !slices.Contains(v.Intermediates, c) {
+			var err error
+			if c, err = x509.ParseCertificate(bytes.Clone(c.Raw)); err != nil {
+				return nil, false
+			}
+		}
+		kept = append(kept, c)
+	}
+	return kept, true
+}
+
+// unchanged returns the times around at, both included, in which none of these certificates becomes valid or ceases to
+// be.
+func unchanged(at time.Time, leaf *x509.Certificate, lists ...[]*x509.Certificate) (from, to time.Time) {
+	from, to = leaf.NotBefore, leaf.NotAfter
+	for _, list := range lists {
+		for _, c := range list {
+			switch {
+			case c == nil:
+			case at.Before(c.NotBefore): // which is valid at that moment already (RFC 5280 section 4.1.2.5)
+				to = earlier(to, c.NotBefore.Add(-1))
+			case at.After(c.NotAfter): // which is valid at that moment still
+				from = later(from, c.NotAfter.Add(1))
+			default:
+				from, to = later(from, c.NotBefore), earlier(to, c.NotAfter)
+			}
+		}
+	}
+	return from, to
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
