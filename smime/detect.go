@@ -17,7 +17,7 @@ const headSize = 4096
 // rootOf returns the outermost entity: the message itself or, for bare CMS (.p7m and .p7s files in DER, PEM or base64),
 // an entity made up around it.
 func rootOf(src Source, l entity.Limits) (root *entity.Entity, bare bool, err error) {
-	head := make([]byte, headSize)
+	head := make([]byte, min(headSize, src.Size()))
 	n, err := src.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, false, err

@@ -1,7 +1,6 @@
 package smime
 
 import (
-	"bufio"
 	"context"
 	"io"
 
@@ -19,7 +18,7 @@ type EncryptOptions struct {
 // Line ends and output are as with [Sign]. Everybody in one message sees who the other recipients are: blind copies are
 // encrypted alone.
 func Encrypt(ctx context.Context, dst io.Writer, e io.Reader, to []cms.Recipient, o EncryptOptions) error {
-	out := bufio.NewWriterSize(dst, 32<<10)
+	out := newBufferedWriter(dst)
 	if o.Cipher.Authenticated() {
 		writeCMSHeader(out, "authEnveloped-data", "S/MIME encrypted message")
 	} else {
@@ -30,7 +29,7 @@ func Encrypt(ctx context.Context, dst io.Writer, e io.Reader, to []cms.Recipient
 	if err != nil {
 		return err
 	}
-	buffered := bufio.NewWriterSize(encrypted, 32<<10)
+	buffered := newBufferedWriter(encrypted)
 	// RFC 8551 section 3.1: the canonical form is what is protected. A bare carriage return is safe in here.
 	if err := copyContext(ctx, entity.NewCanonicalWriter(buffered), e); err != nil {
 		return err

@@ -1,7 +1,6 @@
 package smime
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto"
@@ -85,7 +84,7 @@ func Sign(ctx context.Context, dst io.Writer, e io.Reader, s Signer, o SignOptio
 			SigningTime: o.SigningTime, Capabilities: o.Capabilities, UnsignedAttributes: tokenAttribute(o.Timestamp),
 		}},
 	}
-	out := bufio.NewWriterSize(dst, 32<<10)
+	out := newBufferedWriter(dst)
 	switch o.Form {
 	case Detached:
 		err = signDetached(ctx, out, e, options)
@@ -100,7 +99,7 @@ func Sign(ctx context.Context, dst io.Writer, e io.Reader, s Signer, o SignOptio
 	return out.Flush()
 }
 
-func signDetached(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.SignedDataOptions) error {
+func signDetached(ctx context.Context, dst *bufferedWriter, e io.Reader, o cms.SignedDataOptions) error {
 	micalg, ok := micalgs[o.Signers[0].Digest]
 	if !ok {
 		return &cms.UnsupportedError{What: "digest algorithm " + o.Signers[0].Digest.String()}
@@ -114,15 +113,17 @@ func signDetached(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.Sig
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(dst, "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
+	dst.printf("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
 		" micalg=%s;\r\n boundary=\"%s\"\r\n\r\n--%s\r\n", micalg, boundary, boundary)
-	if err := copyCanonical(ctx, io.MultiWriter(signed, dst), e); err != nil {
+	hashing := newBackground(signed)
+	err = copyCanonical(ctx, io.MultiWriter(hashing, dst), e)
+	if err = errors.Join(err, hashing.Close()); err != nil {
 		return err
 	}
 	if err := signed.Close(); err != nil {
 		return err
 	}
-	fmt.Fprintf(dst, "\r\n--%s\r\n"+
+	dst.printf("\r\n--%s\r\n"+
 		"Content-Type: application/pkcs7-signature; name=\"smime.p7s\"\r\n"+
 		"Content-Transfer-Encoding: base64\r\n"+
 		"Content-Disposition: attachment; filename=\"smime.p7s\"\r\n"+
@@ -134,11 +135,11 @@ func signDetached(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.Sig
 	if err := lines.Close(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(dst, "--%s--\r\n", boundary)
-	return err
+	dst.printf("--%s--\r\n", boundary)
+	return nil
 }
 
-func signOpaque(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.SignedDataOptions) error {
+func signOpaque(ctx context.Context, dst *bufferedWriter, e io.Reader, o cms.SignedDataOptions) error {
 	writeCMSHeader(dst, "signed-data", "S/MIME signed message")
 	lines := entity.NewBase64Writer(dst)
 	signed, err := cms.NewSignedDataWriter(ctx, lines, o)
@@ -156,8 +157,8 @@ func signOpaque(ctx context.Context, dst *bufio.Writer, e io.Reader, o cms.Signe
 
 // writeCMSHeader writes the header of an entity of type application/pkcs7-mime (RFC 8551 section 3.2). Its errors stay
 // in dst, and come out with the next write.
-func writeCMSHeader(dst *bufio.Writer, smimeType, description string) {
-	fmt.Fprintf(dst, "Content-Type: application/pkcs7-mime; smime-type=%s;\r\n name=\"smime.p7m\"\r\n"+
+func writeCMSHeader(dst *bufferedWriter, smimeType, description string) {
+	dst.printf("Content-Type: application/pkcs7-mime; smime-type=%s;\r\n name=\"smime.p7m\"\r\n"+
 		"Content-Transfer-Encoding: base64\r\n"+
 		"Content-Disposition: attachment; filename=\"smime.p7m\"\r\n"+
 		"Content-Description: %s\r\n\r\n", smimeType, description)
@@ -165,7 +166,7 @@ func writeCMSHeader(dst *bufio.Writer, smimeType, description string) {
 
 // copyCanonical copies e to dst with canonical line ends.
 func copyCanonical(ctx context.Context, dst io.Writer, e io.Reader) error {
-	buffered := bufio.NewWriterSize(dst, 32<<10) // bare line feeds make many small writes
+	buffered := newBufferedWriter(dst) // bare line feeds make many small writes
 	canonical := entity.NewCanonicalWriter(buffered)
 	if err := copyContext(ctx, canonical, e); err != nil {
 		return err
@@ -188,11 +189,17 @@ var micalgs = map[crypto.Hash]string{
 func withoutRoot(chain []*x509.Certificate) []*x509.Certificate {
 	var list []*x509.Certificate
 	for i, c := range chain {
-		if i == 0 || !bytes.Equal(c.RawIssuer, c.RawSubject) || c.CheckSignatureFrom(c) != nil {
+		if i == 0 || !selfSigned(c) {
 			list = append(list, c)
 		}
 	}
 	return list
+}
+
+// selfSigned tells by names and key identifiers (RFC 5280 section 4.2.1.1): certificates that are issued by their own
+// subject under another key, as where a CA changes its key, say so.
+func selfSigned(c *x509.Certificate) bool {
+	return bytes.Equal(c.RawIssuer, c.RawSubject) && (len(c.AuthorityKeyId) == 0 || bytes.Equal(c.AuthorityKeyId, c.SubjectKeyId))
 }
 
 func tokenAttribute(stamp func(context.Context, []byte) ([]byte, error)) func(context.Context, []byte) ([]cms.Attribute, error) {
