@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -47,4 +48,16 @@ func systemEnvironment() environment {
 		}
 	}
 	return e
+}
+
+// sharedWriter is for several goroutines: one may have a warning to say while another prints an error.
+type sharedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *sharedWriter) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
 }

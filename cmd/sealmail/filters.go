@@ -12,21 +12,27 @@ import (
 
 func newVerifyCommand(a *app) *cobra.Command {
 	var (
-		p    client.VerifyParams
-		keys keyFlags
-		at   string
+		p          client.VerifyParams
+		keys       keyFlags
+		at, output string
 	)
-	cmd := &cobra.Command{
-		Use:   "verify FILE…",
+	var cmd *cobra.Command
+	cmd = &cobra.Command{
+		Use:   "verify FILE… [-o FILE]",
 		Short: "Judge the signatures of messages in files",
 		Long: `Says of each message who signed it, when, and whether that is to be believed. FILE is a message (.eml), or bare CMS
 (.p7m, .p7s with --content), or - for stdin. Touches no network.
 
 The exit code is 0 only where every message passed; an unsigned message is 1.
 
+With -o, what the signature covers goes to a file: the entity inside all layers, decrypted where it was encrypted, octet
+for octet as it was signed. Nothing is written where the message does not pass; a file that is there already then stays
+as it is. With -o - the entity goes to stdout, and what is said of the message to stderr.
+
 ` + exitCodesHelp,
 		Example: `  sealmail verify mail.eml
   sealmail verify --trust root.pem --tsa-trust root.pem --json *.eml
+  sealmail verify mail.eml -o content.eml
   sealmail verify --content report.pdf report.pdf.p7s --at 2026-11-21T10:00:00Z`,
 		Args: argCount(1, -1, "at least one file"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
@@ -35,13 +41,22 @@ The exit code is 0 only where every message passed; an unsigned message is 1.
 					return err
 				}
 			}
+			if cmd.Flags().Changed("output") {
+				if err := a.checkVerifyTo(output, args); err != nil {
+					return err
+				}
+			}
 			if p.Keys, err = keys.read(ctx, a); err != nil {
 				return err
+			}
+			if output != "" {
+				return a.verifyTo(ctx, c, p, args[0], output)
 			}
 			return a.verifyFiles(ctx, c, p, args)
 		}),
 	}
 	f := cmd.Flags()
+	f.StringVarP(&output, "output", "o", "", "write what the signature covers to this `file`, if the message passed; - is stdout")
 	f.StringArrayVar(&p.Trust, "trust", nil, "trust the anchors in this `file` and no others (repeat for more); else the store's")
 	f.StringArrayVar(&p.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")
 	f.StringVar(&p.Content, "content", "", "the content that a detached .p7s signs, in this `file`")
@@ -82,6 +97,39 @@ func (a *app) verifyFiles(ctx context.Context, c *client.Client, p client.Verify
 	return nil
 }
 
+// checkVerifyTo refuses words that do not go together with -o.
+func (a *app) checkVerifyTo(output string, files []string) error {
+	switch {
+	case output == "":
+		return usagef("name a file, or - for stdout", "-o is empty")
+	case len(files) > 1:
+		return usagef("verify them one by one", "-o writes the content of one message, and %d are named", len(files))
+	case output == "-" && a.flags.json:
+		return usagef("write the content to a file", "--json and -o - both want stdout")
+	}
+	return nil
+}
+
+// verifyTo judges one file and writes its content.
+func (a *app) verifyTo(ctx context.Context, c *client.Client, p client.VerifyParams, file, output string) error {
+	report, err := c.VerifyTo(ctx, p, file, client.Output{Name: output, Stdout: a.out})
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.flags.json:
+		err = a.printJSON(report)
+	case output == "-":
+		err = term.PrintVerified(a.err, report, false, false)
+	default:
+		err = term.PrintVerified(a.out, report, false, false)
+	}
+	if err == nil && report.Verdict != "passed" {
+		err = errAnswerIsNo
+	}
+	return err
+}
+
 func newDecryptCommand(a *app) *cobra.Command {
 	var keys keyFlags
 	return a.filterCommand(&cobra.Command{
@@ -102,10 +150,7 @@ message was checked: an altered message leaves no output.
 }
 
 func newSignCommand(a *app) *cobra.Command {
-	var (
-		keys keyFlags
-		p    client.SignParams
-	)
+	var s signFlags
 	return a.filterCommand(&cobra.Command{
 		Use:   "sign [FILE] -o FILE",
 		Short: "Sign a MIME entity or a message in a file",
@@ -115,37 +160,52 @@ timestamped.
 
 ` + exitCodesHelp,
 		Example: "  sealmail sign mail.eml -o signed.eml\n  sealmail sign --opaque --p12 alice.p12 --p12-password-file secret < part > signed",
-	}, func(cmd *cobra.Command) {
-		keys.add(cmd)
-		cmd.Flags().BoolVar(&p.Opaque, "opaque", false, "put the content inside the signature (application/pkcs7-mime)")
-		cmd.Flags().BoolVar(&p.NoTimestamp, "no-timestamp", false, "sign without a trusted timestamp")
-		cmd.Flags().StringArrayVar(&p.TSA, "tsa", nil, "ask the timestamp authority at this `URL`")
-	}, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
-		k, err := keys.read(ctx, a)
+	}, s.add, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
+		p, err := s.read(ctx, a)
 		if err != nil {
 			return err
 		}
-		p.Keys = k
 		return c.Sign(ctx, p, in, out)
 	})
 }
 
 func newEncryptCommand(a *app) *cobra.Command {
-	var p client.EncryptParams
+	var (
+		p    client.EncryptParams
+		s    signFlags
+		sign bool
+	)
 	return a.filterCommand(&cobra.Command{
 		Use:   "encrypt [FILE] --to ADDRESS|CERTIFICATE… -o FILE",
 		Short: "Encrypt a MIME entity or a message in a file",
 		Long: `Encrypts a MIME entity to each recipient, named by address (their certificate is looked up in the store) or by a
 certificate file. A whole message keeps its header outside, less what confidentiality asks to hide (RFC 9788).
 
+With --sign the entity is signed first, as sign does it, and the signed one is encrypted: at once, and without a file in
+between. The header is protected once, inside the signature.
+
 ` + exitCodesHelp,
-		Example: "  sealmail encrypt signed.eml --to bob@example.org -o sealed.eml\n  sealmail encrypt --to ./bob.pem --cipher aes-256-gcm < part > sealed",
+		Example: `  sealmail encrypt signed.eml --to bob@example.org -o sealed.eml
+  sealmail encrypt --sign mail.eml --to bob@example.org -o sealed.eml
+  sealmail encrypt --to ./bob.pem --cipher aes-256-gcm < part > sealed`,
 	}, func(cmd *cobra.Command) {
+		cmd.Flags().BoolVar(&sign, "sign", false, "sign it before it is encrypted; the flags for keys and timestamps are those of sign")
+		s.add(cmd)
 		cmd.Flags().StringArrayVar(&p.To, "to", nil, "encrypt to this `address`, or to the certificate in this file; repeat for more")
 		cmd.Flags().StringVar(&p.Cipher, "cipher", "", "`cipher`: aes-256-gcm or aes-256-cbc, or 128 in place of 256 (default: what all recipients are known to take)")
 	}, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
 		if len(p.To) == 0 {
 			return usagef("name one with --to", "encrypting needs a recipient")
+		}
+		switch {
+		case sign:
+			signing, err := s.read(ctx, a)
+			if err != nil {
+				return err
+			}
+			p.Sign = &signing
+		case s.given():
+			return usagef("add --sign", "keys and timestamps are for signing, which is not asked for")
 		}
 		return c.Encrypt(ctx, p, in, out)
 	})

@@ -93,10 +93,10 @@ func TestFlags(t *testing.T) {
 		"fetch":        "strict",
 		"list":         "refresh since limit strict",
 		"read":         "folder raw headers p12 p12-password-file key cert",
-		"verify":       "trust cert tsa-trust content at revocation allow-weak p12 p12-password-file key",
+		"verify":       "trust cert tsa-trust content at revocation allow-weak p12 p12-password-file key output",
 		"decrypt":      "output p12 p12-password-file key cert",
 		"sign":         "output p12 p12-password-file key cert",
-		"encrypt":      "output to",
+		"encrypt":      "output to cipher sign opaque no-timestamp tsa p12 p12-password-file key cert",
 		"cert import":  "p12-password-file",
 		"cert list":    "",
 		"cert show":    "",
@@ -125,7 +125,7 @@ func TestFlags(t *testing.T) {
 			t.Errorf("-%s is not --%s", shorthand, name)
 		}
 	}
-	for _, command := range []string{"sign", "encrypt", "decrypt", "cert export", "ca issue", "tsa stamp"} {
+	for _, command := range []string{"sign", "encrypt", "decrypt", "verify", "cert export", "ca issue", "tsa stamp"} {
 		cmd, _, err := root.Find(strings.Fields(command))
 		if err != nil || cmd.Flags().ShorthandLookup("o") == nil {
 			t.Errorf("%s has no -o", command)

@@ -22,6 +22,10 @@ func (k *keyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&k.cert, "cert", nil, "certificates that belong to --key, or may be needed to verify, from this `file`")
 }
 
+func (k *keyFlags) given() bool {
+	return len(k.p12)+len(k.key)+len(k.cert) > 0 || k.password.given()
+}
+
 func (k *keyFlags) read(ctx context.Context, a *app) (client.KeyFiles, error) {
 	files := client.KeyFiles{P12: k.p12, Key: k.key, Cert: k.cert}
 	if len(k.p12) == 0 {
@@ -33,4 +37,27 @@ func (k *keyFlags) read(ctx context.Context, a *app) (client.KeyFiles, error) {
 	var err error
 	files.P12Password, err = k.password.read(ctx, a)
 	return files, err
+}
+
+// signFlags say how to sign a file.
+type signFlags struct {
+	keys keyFlags
+	p    client.SignParams
+}
+
+func (s *signFlags) add(cmd *cobra.Command) {
+	s.keys.add(cmd)
+	cmd.Flags().BoolVar(&s.p.Opaque, "opaque", false, "put the content inside the signature (application/pkcs7-mime)")
+	cmd.Flags().BoolVar(&s.p.NoTimestamp, "no-timestamp", false, "sign without a trusted timestamp")
+	cmd.Flags().StringArrayVar(&s.p.TSA, "tsa", nil, "ask the timestamp authority at this `URL`")
+}
+
+func (s *signFlags) given() bool {
+	return s.keys.given() || s.p.Opaque || s.p.NoTimestamp || len(s.p.TSA) > 0
+}
+
+func (s *signFlags) read(ctx context.Context, a *app) (client.SignParams, error) {
+	var err error
+	s.p.Keys, err = s.keys.read(ctx, a)
+	return s.p, err
 }

@@ -44,6 +44,11 @@ func (h *peerHouse) opensslReadsOurs(t *testing.T) {
 				})
 			})
 		}
+		for _, cipher := range []string{"aes-256-cbc", "aes-256-gcm"} {
+			for _, form := range []string{"", "--opaque"} {
+				t.Run("sign and encrypt "+kind+" "+cipher+" "+form, func(t *testing.T) { h.opensslReadsBoth(t, alice, bob, cipher, form) })
+			}
+		}
 		for _, cipher := range []string{"aes-128-cbc", "aes-192-cbc", "aes-256-cbc", "aes-128-gcm", "aes-192-gcm", "aes-256-gcm"} {
 			t.Run("encrypt "+kind+" "+cipher, func(t *testing.T) {
 				h.sealmail(t, "nobody", "encrypt", "mail.eml", "--to", "./"+bob+".pem", "--cipher", cipher, "-o", "sealed.eml").mustBe(t, exitGood)
@@ -64,6 +69,23 @@ func (h *peerHouse) opensslReadsOurs(t *testing.T) {
 		})
 	}
 	h.stopTSA(t)
+}
+
+// opensslReadsBoth has openssl decrypt and verify what encrypt --sign wrote. What verify -o writes is the same.
+func (h *peerHouse) opensslReadsBoth(t *testing.T, alice, bob, cipher, form string) {
+	t.Helper()
+	args := []string{"encrypt", "--sign", "mail.eml", "--to", "./" + bob + ".pem", "--cipher", cipher, "-o", "sealed.eml", "--key", alice + ".key", "--cert", alice + ".pem"}
+	h.sealmail(t, "nobody", append(args, strings.Fields(form)...)...).mustBe(t, exitGood)
+	h.write(t, "signed.eml", string(peertest.Run(t, "openssl", "cms", "-decrypt", "-in", h.file("sealed.eml"), "-recip", h.file(bob+".pem"), "-inkey", h.file(bob+".key"))))
+	h.sealmail(t, "nobody", "verify", "sealed.eml", "--trust", h.root(), "--key", bob+".key", "--cert", bob+".pem", "-o", "content.eml").mustBe(t, exitGood)
+	h.opensslVerifies(t, "signed.eml", func(content []byte) {
+		if !bytes.Contains(content, []byte("hp=\"cipher\"\r\n\r\nThe turbine")) {
+			t.Errorf("%q", content)
+		}
+		if got := h.read(t, "content.eml"); !bytes.Equal(got, content) {
+			t.Errorf("verify -o writes\n%q\nand openssl\n%q", got, content)
+		}
+	})
 }
 
 // opensslVerifies has openssl verify a signed message in a file, for e-mail, and gives out the content.
@@ -143,11 +165,15 @@ func (h *peerHouse) readsOpenSSLSigned(t *testing.T) {
 				if strings.Contains(v.flags, "-nodetach") || strings.HasPrefix(v.flags, "-stream -outform") {
 					form = "opaque"
 				}
+				verify = append(verify, "-o", "content")
 				mustHave(t, h.sealmail(t, "nobody", verify...).mustBe(t, exitGood).report(t), map[string]any{
 					"verdict": "passed", "message.from": peerAlice, "message.subject": "Offer", "encryption": "none",
 					"layers.0.form": form, "signatures.0.digest": digest, "signatures.0.algorithm": algorithm, "signatures.0.covers": "whole",
 					"signatures.0.signer.fingerprint": certstore.Fingerprint(h.certificate(t, alice)),
 				})
+				if got := h.read(t, "content"); !bytes.HasSuffix(bytes.TrimSpace(got), []byte("The turbine costs as much as last year.")) || !v.content && !strings.Contains(v.flags, "-outform") && bytes.Contains(got, []byte("Subject")) {
+					t.Errorf("%q", got)
+				}
 			})
 		}
 	}

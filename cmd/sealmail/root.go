@@ -26,6 +26,7 @@ type app struct {
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, e environment, args []string) int {
+	e.err = &sharedWriter{w: e.err}
 	a := &app{environment: e}
 	root := newRootCommand(a)
 	root.SetArgs(args)

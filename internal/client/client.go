@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
@@ -43,7 +44,7 @@ type Options struct {
 	DialStore     func(context.Context, mailbox.Options) (mailbox.Store, error)
 	DialSubmitter func(context.Context, mailbox.Options) (mailbox.Submitter, error)
 
-	// Say tells the person something that is no result: a warning, a note.
+	// Say tells the person something that is no result: a warning, a note. It may be called while a result is being used.
 	Say func(message string)
 }
 
@@ -52,8 +53,10 @@ type Options struct {
 type Client struct {
 	o      Options
 	config *config.Config
-	vault  *vault.Vault
-	locked error // why the vault could not be unlocked: nobody is asked twice
+
+	opening sync.Mutex // of the vault, which a use case may need at several places at once
+	vault   *vault.Vault
+	locked  error // why the vault could not be unlocked: nobody is asked twice
 }
 
 // New reads the configuration. The caller closes the client.
@@ -88,6 +91,8 @@ func (c *Client) spoolOptions() spool.Options { return spool.Options{Dir: os.Tem
 
 // openVault opens and unlocks the vault. Where there is none, create makes one.
 func (c *Client) openVault(ctx context.Context, create bool) (*vault.Vault, error) {
+	c.opening.Lock()
+	defer c.opening.Unlock()
 	if c.vault != nil && !c.vault.Locked() {
 		return c.vault, nil
 	}
@@ -130,7 +135,11 @@ func (c *Client) unlock(ctx context.Context, v *vault.Vault) error {
 }
 
 // isLocked tells whether err is that the vault could not be unlocked: then no message that needs a key can be read.
-func (c *Client) isLocked(err error) bool { return c.locked != nil && errors.Is(err, c.locked) }
+func (c *Client) isLocked(err error) bool {
+	c.opening.Lock()
+	defer c.opening.Unlock()
+	return c.locked != nil && errors.Is(err, c.locked)
+}
 
 func (c *Client) createVault(ctx context.Context, path string) (*vault.Vault, error) {
 	protection := vault.Protection{Unprotected: c.o.Unprotected}

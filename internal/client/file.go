@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/sealmail/sealmail/smime"
@@ -29,17 +30,9 @@ func (s *source) Close() error { return s.close() }
 func (c *Client) openSource(in string) (*source, error) {
 	r := c.o.Stdin
 	if in != "-" {
-		f, err := os.Open(in)
+		f, info, err := openFile(in)
 		if err != nil {
-			return nil, unreadable(err)
-		}
-		info, err := f.Stat()
-		if err == nil && info.IsDir() {
-			err = fmt.Errorf("%s is a folder", in)
-		}
-		if err != nil {
-			f.Close()
-			return nil, unreadable(err)
+			return nil, err
 		}
 		if info.Mode().IsRegular() {
 			return &source{io.NewSectionReader(f, 0, info.Size()), f.Close}, nil
@@ -52,6 +45,23 @@ func (c *Client) openSource(in string) (*source, error) {
 		return nil, errors.Join(failed(in, err, ""), s.Close())
 	}
 	return &source{s, s.Close}, nil
+}
+
+// openFile opens a file that is no folder.
+func openFile(name string) (*os.File, fs.FileInfo, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil, unreadable(err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a folder", name)
+	}
+	if err != nil {
+		f.Close()
+		return nil, nil, unreadable(err)
+	}
+	return f, info, nil
 }
 
 const maxSmallFile = 16 << 20

@@ -1,19 +1,16 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/internal/config"
 	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/smime/cms"
-	"github.com/sealmail/sealmail/smime/entity"
 )
 
 // Decrypt takes the encryption off a message: it writes the entity that was encrypted, with its signature if it has one.
@@ -75,13 +72,22 @@ type SignParams struct {
 
 // Sign signs a MIME entity or a message.
 func (c *Client) Sign(ctx context.Context, p SignParams, in string, out Output) error {
-	a, found, err := c.optionalAccount()
+	layer, err := c.signature(ctx, p)
 	if err != nil {
 		return err
 	}
+	return c.protect(ctx, in, out, smime.HPClear, layer)
+}
+
+// signature is the layer that signing adds.
+func (c *Client) signature(ctx context.Context, p SignParams) (layer, error) {
+	a, found, err := c.optionalAccount()
+	if err != nil {
+		return nil, err
+	}
 	signer, err := c.signer(p.Keys, a.Address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o := smime.SignOptions{SigningTime: c.o.Now(), Capabilities: cms.OwnCapabilities()}
 	if p.Opaque {
@@ -89,14 +95,12 @@ func (c *Client) Sign(ctx context.Context, p SignParams, in string, out Output) 
 	}
 	stamp, err := c.fileStamp(p, a, found)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if stamp != nil {
 		o.Timestamp = stamp
 	}
-	return c.protect(ctx, in, out, smime.HPClear, func(w io.Writer, payload io.Reader) error {
-		return smime.Sign(ctx, w, payload, signer, o)
-	})
+	return func(w io.Writer, payload io.Reader) error { return smime.Sign(ctx, w, payload, signer, o) }, nil
 }
 
 // fileStamp is how a signature over a file is timestamped: by the authorities that were named, who need no anchor in
@@ -129,11 +133,12 @@ func (c *Client) fileStamp(p SignParams, a config.Account, account bool) (stampF
 
 // EncryptParams say how to encrypt a file.
 type EncryptParams struct {
-	To     []string // addresses, or files of certificates
-	Cipher string   // empty: what all recipients are known to take
+	To     []string    // addresses, or files of certificates
+	Cipher string      // empty: what all recipients are known to take
+	Sign   *SignParams // nil: what is encrypted is not signed before
 }
 
-// Encrypt encrypts a MIME entity or a message.
+// Encrypt encrypts a MIME entity or a message, and signs it before where that is asked for.
 func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Output) error {
 	var candidates []certstore.Candidate
 	v, err := c.mailValidator(nil)
@@ -174,9 +179,17 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Ou
 	if err != nil {
 		return err
 	}
-	return c.protect(ctx, in, out, smime.HPCipher, func(w io.Writer, payload io.Reader) error {
+	protection := func(w io.Writer, payload io.Reader) error {
 		return smime.Encrypt(ctx, w, payload, recipients, smime.EncryptOptions{Cipher: choice.Cipher})
-	})
+	}
+	if p.Sign != nil {
+		signed, err := c.signature(ctx, *p.Sign)
+		if err != nil {
+			return err
+		}
+		protection = around(signed, protection)
+	}
+	return c.protect(ctx, in, out, smime.HPCipher, protection)
 }
 
 func parseCipher(name string) (cms.Cipher, error) {
@@ -188,84 +201,4 @@ func parseCipher(name string) (cms.Cipher, error) {
 		}
 	}
 	return 0, usage("--cipher", fmt.Errorf("%q is not known", name), "one of "+strings.Join(names, ", "))
-}
-
-// messageFields are fields that make of a MIME entity a message.
-var messageFields = []string{"From", "To", "Cc", "Subject", "Date", "Message-ID"}
-
-// protect reads a MIME entity or a whole message and writes it under one more layer. The header of a message is
-// protected inside, and stays outside as far as the scheme lets it.
-func (c *Client) protect(ctx context.Context, in string, out Output, scheme smime.HPScheme, layer func(w io.Writer, payload io.Reader) error) error {
-	src, err := c.openSource(in)
-	if err != nil {
-		return err
-	}
-	defer src.Close()
-	e, err := entity.Parse(src, entity.Limits{})
-	if err != nil {
-		return failed(in, err, "")
-	}
-	whole := slices.ContainsFunc(messageFields, func(name string) bool { return len(e.Header.All(name)) > 0 })
-	return c.write(out, func(w io.Writer) error {
-		var payload io.Reader = e.Section()
-		if whole {
-			if isLayer(e) && scheme == smime.HPCipher {
-				inside, err := c.headerInside(ctx, src)
-				if err != nil {
-					return failed(in, err, "")
-				}
-				if !inside { // what is hidden outside would be nowhere
-					scheme = smime.HPClear
-					c.o.Say("warning: the message does not protect its header inside: all of it, Subject too, stays readable outside")
-				}
-			}
-			protected, outer, err := smime.ProtectHeaders(payload, e.Header, scheme)
-			if err != nil {
-				return failed(in, err, "take the message's header fields off the entity first")
-			}
-			payload = protected
-			if isLayer(e) {
-				// The header is protected at the root of the payload (RFC 9788 section 2.1), which is further inside.
-				payload = withoutMessageFields(e)
-			}
-			if err := smime.WriteOuterHeader(w, outer); err != nil {
-				return err
-			}
-		}
-		if err := layer(w, contextReader{ctx, payload}); err != nil {
-			return storeError(err)
-		}
-		return nil
-	})
-}
-
-// headerInside reports whether a message that is a layer has its header fields inside as well. Where that cannot be
-// seen, because the layer is encrypted, they are taken for missing.
-func (c *Client) headerInside(ctx context.Context, src smime.Source) (bool, error) {
-	m, err := smime.Open(ctx, src, smime.OpenOptions{Spool: c.spoolOptions()})
-	if err != nil {
-		return false, err
-	}
-	return m.Protection.Scheme != smime.HPNone, m.Close()
-}
-
-// isLayer tells an entity that is signed or encrypted from one that is content.
-func isLayer(e *entity.Entity) bool {
-	switch e.Type.Type {
-	case "multipart/signed", "application/pkcs7-mime", "application/x-pkcs7-mime":
-		return true
-	}
-	return false
-}
-
-// withoutMessageFields is the entity of a message, less what belongs to the message.
-func withoutMessageFields(e *entity.Entity) io.Reader {
-	var head bytes.Buffer
-	for _, f := range e.Header {
-		if f.Structural() && !f.Is("MIME-Version") {
-			head.Write(f.Raw)
-		}
-	}
-	head.WriteString("\r\n")
-	return io.MultiReader(&head, e.BodySection())
 }

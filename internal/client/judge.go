@@ -18,7 +18,7 @@ import (
 )
 
 // judge opens messages and collects the evidence by which their signatures are judged. It is made once and used for as
-// many messages as wanted.
+// many messages as wanted, by several goroutines too.
 type judge struct {
 	client     *Client
 	validator  certstore.Validator
@@ -80,6 +80,9 @@ type judged struct {
 	searched int // how many certificates a path was looked for
 	origins  map[string]certstore.Anchor
 }
+
+// passed reports whether the message is good.
+func (r *judged) passed() bool { return r.verdict.Status == verdict.Passed }
 
 // search reports whether a path may be looked for one more certificate.
 func (r *judged) search() bool {

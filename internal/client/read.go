@@ -5,71 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/smime/spool"
 	"github.com/sealmail/sealmail/smime/verdict"
 )
-
-// VerifyParams say what a message is judged by.
-type VerifyParams struct {
-	Keys            KeyFiles
-	Trust, TSATrust []string  // files; empty: the store's anchors
-	Content         string    // file that a detached .p7s signs
-	At              time.Time // zero: now
-	Revocation      string    // soft, hard, off
-	AllowWeak       bool
-}
-
-// Verify judges the messages in files, one after the other, without their text. A file that cannot be read has its
-// error, and does not stop the others; what concerns them all, such as a locked vault, is said once and ends it.
-func (c *Client) Verify(ctx context.Context, p VerifyParams, files []string) iter.Seq2[*Report, error] {
-	return func(yield func(*Report, error) bool) {
-		j, err := c.newJudge(p)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		for _, name := range files {
-			report, err := j.file(ctx, name, p.Content)
-			if !yield(report, err) || ctx.Err() != nil || c.isLocked(err) {
-				return
-			}
-		}
-	}
-}
-
-// file judges the message in a file; content is the file that it signs, if that is another.
-func (j *judge) file(ctx context.Context, name, content string) (*Report, error) {
-	src, err := j.client.openSource(name)
-	if err != nil {
-		return nil, err
-	}
-	defer src.Close()
-	if content != "" {
-		detached, err := j.client.openSource(content)
-		if err != nil {
-			return nil, err
-		}
-		defer detached.Close()
-		j.detached = detached
-	}
-	judged, err := j.judge(ctx, name, src)
-	if err != nil {
-		return nil, err
-	}
-	defer judged.message.Close()
-	report := judged.report()
-	if name != "-" {
-		report.File = &name
-	}
-	return report, nil
-}
 
 // ReadParams say which message to read.
 type ReadParams struct {

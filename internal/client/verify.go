@@ -1,0 +1,149 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// VerifyParams say what a message is judged by.
+type VerifyParams struct {
+	Keys            KeyFiles
+	Trust, TSATrust []string  // files; empty: the store's anchors
+	Content         string    // file that a detached .p7s signs
+	At              time.Time // zero: now
+	Revocation      string    // soft, hard, off
+	AllowWeak       bool
+}
+
+// maxJudges bounds how many messages are judged at once, and so the memory that this takes.
+const maxJudges = 16
+
+// Verify judges the messages in files, without their text, and tells of them in their order. They are judged several at
+// once where there are several CPUs. A file that cannot be read has its error, and does not stop the others; what
+// concerns them all, such as a locked vault, is said once and ends it.
+func (c *Client) Verify(ctx context.Context, p VerifyParams, files []string) iter.Seq2[*Report, error] {
+	return func(yield func(*Report, error) bool) {
+		j, err := c.newJudge(p)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		workers := min(runtime.GOMAXPROCS(0), maxJudges)
+		if p.Content == "-" || slices.Contains(files, "-") {
+			workers = 1 // stdin is read once, and by whoever is named first
+		}
+		results := inOrder(ctx, workers, len(files), func(ctx context.Context, i int) (*Report, error) {
+			return j.file(ctx, files[i], p.Content, nil)
+		})
+		for report, err := range results {
+			if !yield(report, err) || err != nil && ctx.Err() != nil || c.isLocked(err) {
+				return
+			}
+		}
+	}
+}
+
+// VerifyTo judges the message in a file, and writes what its signature covers: the entity inside all layers, octet for
+// octet. Where the verdict is another than passed, nothing is written.
+func (c *Client) VerifyTo(ctx context.Context, p VerifyParams, file string, out Output) (*Report, error) {
+	j, err := c.newJudge(p)
+	if err != nil {
+		return nil, err
+	}
+	return j.file(ctx, file, p.Content, func(r *judged) error {
+		if !r.passed() {
+			return nil
+		}
+		if r.message.Content == nil {
+			return failed(file, errors.New("there is no content to write"), "")
+		}
+		return c.write(out, func(w io.Writer) error {
+			_, err := io.Copy(w, contextReader{ctx, r.message.Content})
+			return err
+		})
+	})
+}
+
+// file judges the message in a file; content is the file that it signs, if that is another. use, if set, is called with
+// what came out.
+func (j *judge) file(ctx context.Context, name, content string, use func(*judged) error) (*Report, error) {
+	src, err := j.client.openSource(name)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	if content != "" {
+		detached, err := j.client.openSource(content)
+		if err != nil {
+			return nil, err
+		}
+		defer detached.Close()
+		own := *j // others judge other files meanwhile
+		own.detached = detached
+		j = &own
+	}
+	judged, err := j.judge(ctx, name, src)
+	if err != nil {
+		return nil, err
+	}
+	defer judged.message.Close()
+	if use != nil {
+		if err := use(judged); err != nil {
+			return nil, err
+		}
+	}
+	report := judged.report()
+	if name != "-" {
+		report.File = &name
+	}
+	return report, nil
+}
+
+// inOrder does the pieces of work from 0 to n-1, several at once, and yields what comes of them in order. What is done
+// ahead of its turn is bounded. When it returns, nothing goes on: who stops listening has what is under way canceled.
+func inOrder[T any](ctx context.Context, workers, n int, work func(ctx context.Context, i int) (T, error)) iter.Seq2[T, error] {
+	type result struct {
+		value T
+		err   error
+	}
+	return func(yield func(T, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		stop := make(chan struct{})
+		turns := make(chan chan result, 4*workers)
+		busy := make(chan struct{}, workers)
+		go func() {
+			defer close(turns)
+			for i := range n {
+				select {
+				case <-stop:
+					return
+				case busy <- struct{}{}:
+				}
+				done := make(chan result, 1)
+				go func() {
+					value, err := work(ctx, i)
+					<-busy
+					done <- result{value, err}
+				}()
+				turns <- done
+			}
+		}()
+		defer func() {
+			close(stop)
+			cancel()
+			for done := range turns {
+				<-done
+			}
+		}()
+		for done := range turns {
+			if r := <-done; !yield(r.value, r.err) {
+				return
+			}
+		}
+	}
+}
