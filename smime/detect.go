@@ -84,7 +84,8 @@ func kindOf(e *entity.Entity) kind {
 		}
 	case e.Type.Is("application/pkcs7-mime", "application/x-pkcs7-mime", "application/cms"):
 		return kindCMS
-	case e.Type.Is("application/octet-stream") && strings.HasSuffix(strings.ToLower(e.Filename()), ".p7m"):
+	case e.Type.Is("application/octet-stream") && strings.HasSuffix(strings.ToLower(e.Filename()), ".p7m"),
+		e.Type.Is("application/octet-stream") && strings.HasSuffix(strings.ToLower(e.Filename()), ".p7z"):
 		return kindMaybeCMS
 	}
 	return kindOther

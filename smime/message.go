@@ -76,11 +76,12 @@ const (
 	StatusFailed        Status = "failed"        // damaged or forged
 )
 
-// Layer is one layer of protection: either Encrypted or Signed is set.
+// Layer is one layer around a message: one of Encrypted, Signed and Compressed is set.
 type Layer struct {
-	Covers    Covers
-	Encrypted *Encrypted
-	Signed    *Signed
+	Covers     Covers
+	Encrypted  *Encrypted
+	Signed     *Signed
+	Compressed *Compressed
 }
 
 // Encrypted is a layer of encryption.
@@ -150,7 +151,7 @@ type Message struct {
 	// Header is the outermost header section of a message, as received: where the source is bare CMS, or an entity by
 	// itself, that of the message that is inside its layers.
 	Header entity.Header
-	Layers []Layer // that protect the message as a whole, from the outside in
+	Layers []Layer // around the message as a whole, from the outside in
 	// Enclosed are signatures inside the content. They protect no more than what they cover. Encrypted parts inside
 	// the content are not opened at all.
 	Enclosed []Enclosed

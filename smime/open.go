@@ -17,9 +17,9 @@ import (
 )
 
 // Open reads a message (RFC 5322), a MIME entity, or bare CMS in DER, PEM or base64, and opens its layers of protection
-// from the outside in: encrypted, signed, encrypted again, and so on until something else is met, which is the content.
-// Only these layers protect the message; signatures further inside are listed as Enclosed, and encrypted parts further
-// inside stay shut.
+// from the outside in: encrypted, signed, compressed, encrypted again, and so on until something else is met, which is
+// the content. Only these layers protect the message; signatures further inside are listed as Enclosed, and encrypted
+// parts further inside stay shut.
 //
 // A layer that does not hold is no error of Open: its Status or Err says so. Text that failed to decrypt is not there;
 // signed content is there also under a signature that is wrong. The error of Open says that the source cannot be read,
@@ -135,6 +135,11 @@ func (op *opener) cms(e *entity.Entity, maybe, bare bool) (*entity.Entity, *Laye
 		inside, layer, err = op.encrypted(e, info)
 	case *cms.SignedData:
 		inside, layer, err = op.opaque(e, info, bare)
+	case *cms.CompressedData:
+		inside, layer, err = op.compressed(e, info)
+	default: // what S/MIME does not use
+		unused := &cms.UnsupportedError{What: "content type of a message", Algorithm: info.ContentType()}
+		op.addNote(entity.Note{Code: "unsupported-cms", Text: unused.Error()})
 	}
 	if !bare { // the end of PEM is no liberty
 		for _, n := range body.Notes() {
@@ -146,27 +151,33 @@ func (op *opener) cms(e *entity.Entity, maybe, bare bool) (*entity.Entity, *Laye
 
 // unreadable is the layer for CMS that cannot be read as a whole.
 func unreadable(e *entity.Entity, err error) *Layer {
-	if meantSigned(e) {
+	switch meant := meantType(e); {
+	case meant.Equal(cms.OIDSignedData):
 		return &Layer{Signed: &Signed{Form: Opaque, Err: err}}
+	case meant.Equal(cms.OIDCompressedData):
+		return &Layer{Compressed: &Compressed{Err: err}}
 	}
 	return &Layer{Encrypted: &Encrypted{Status: StatusFailed, Err: fmt.Errorf("%w: %w", ErrDamaged, err)}}
 }
 
-// meantSigned reports whether damaged CMS was a signed message: its first octets say so, or else smime-type does.
-func meantSigned(e *entity.Entity) bool {
+// meantType returns the content type that damaged CMS was to have: its first octets say so, or else smime-type does; nil
+// where neither is of help.
+func meantType(e *entity.Entity) asn1.ObjectIdentifier {
 	head := make([]byte, 64)
 	n, _ := io.ReadFull(e.Decode(), head) // what is there will do
 	if _, size, err := ber.ParseHeader(head[:n]); err == nil {
 		var contentType asn1.ObjectIdentifier
 		if rest := cryptobyte.String(head[size:n]); rest.ReadASN1ObjectIdentifier(&contentType) {
-			return contentType.Equal(cms.OIDSignedData)
+			return contentType
 		}
 	}
 	switch strings.ToLower(e.Type.Params["smime-type"]) {
 	case "signed-data", "certs-only":
-		return true
+		return cms.OIDSignedData
+	case "compressed-data":
+		return cms.OIDCompressedData
 	}
-	return false
+	return nil
 }
 
 // isFormError tells an error that the message is to blame for from one of the source, the spool or the context.
@@ -203,7 +214,7 @@ func (op *opener) discard(s *spool.Spool) error {
 func (op *opener) readContent() error {
 	opened, decrypted := false, false
 	for _, l := range op.m.Layers {
-		opened = opened || l.Encrypted != nil || l.Signed.Content != nil
+		opened = opened || l.Encrypted != nil || l.Signed != nil && l.Signed.Content != nil
 		decrypted = decrypted || l.Encrypted != nil
 	}
 	if opened {

@@ -189,16 +189,26 @@ func TestDamagedCMS(t *testing.T) {
 }
 
 func TestUnsupportedCMS(t *testing.T) {
-	der, err := asn1.Marshal(struct {
-		Type    asn1.ObjectIdentifier
-		Content asn1.RawValue
-	}{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 9}, asn1.RawValue{Class: 2, Tag: 0, IsCompound: true, Bytes: []byte{5, 0}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := open(t, []byte(outerHeader+p7m(der, "compressed-data")), smime.OpenOptions{})
-	if len(m.Layers) > 0 || len(m.Notes) != 1 || m.Notes[0].Code != "unsupported-cms" || len(m.Parts) != 1 {
-		t.Errorf("%s %v %v", describe(m), m.Notes, m.Parts)
+	for name, tt := range map[string]struct {
+		contentType asn1.ObjectIdentifier
+		content     []byte
+	}{
+		// smime/cms does not know it.
+		"EncryptedKeyPackage": {asn1.ObjectIdentifier{2, 16, 840, 1, 101, 2, 1, 2, 78, 2}, []byte{5, 0}},
+		// smime/cms reads it, and S/MIME has no use for it.
+		"DigestedData": {cms.OIDDigestedData, []byte("\x30\x1c\x02\x01\x00\x30\x07\x06\x05\x2b\x0e\x03\x02\x1a\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01\x04\x01\x00")},
+	} {
+		der, err := asn1.Marshal(struct {
+			Type    asn1.ObjectIdentifier
+			Content asn1.RawValue
+		}{tt.contentType, asn1.RawValue{Class: 2, Tag: 0, IsCompound: true, Bytes: tt.content}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := open(t, []byte(outerHeader+p7m(der, "enveloped-data")), smime.OpenOptions{})
+		if len(m.Layers) > 0 || len(m.Notes) != 1 || m.Notes[0].Code != "unsupported-cms" || len(m.Parts) != 1 {
+			t.Errorf("%s: %s %v %v", name, describe(m), m.Notes, m.Parts)
+		}
 	}
 }
 

@@ -61,6 +61,10 @@ func describe(m *smime.Message) string {
 			fmt.Fprintf(&b, "%s %s %s;", l.Encrypted.Form, l.Encrypted.Cipher, l.Encrypted.Status)
 			continue
 		}
+		if l.Compressed != nil {
+			b.WriteString("compressed;")
+			continue
+		}
 		fmt.Fprintf(&b, "%v", l.Signed.Form)
 		for _, s := range l.Signed.Signatures {
 			fmt.Fprintf(&b, " %s/%s:%v", s.Digest, s.Algorithm, s.Err)

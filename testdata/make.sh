@@ -60,3 +60,23 @@ awk 'NR == 30 { $0 = (substr($0, 1, 1) == "A" ? "B" : "A") substr($0, 2) } { pri
 
 # The signature of 02 beside the address of somebody else.
 sed 's/^From: .*/From: Mallory <mallory@example.test>\r/' "$out/02-openssl-detached-rsa.eml" >"$out/10-other-sender.eml"
+
+# RFC 3274, by Python's zlib and a few lines of DER: Debian's OpenSSL is built without zlib.
+compress() {
+	printf 'MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type=compressed-data; name=smime.p7z\r\nContent-Transfer-Encoding: base64\r\n\r\n'
+	python3 -c '
+import base64, sys, zlib
+def element(tag, *parts):
+    content = b"".join(parts)
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8, "big")
+    return bytes([tag]) + (bytes([len(content)]) if len(content) < 128 else bytes([128 + len(size)]) + size) + content
+def oid(text): return element(6, bytes.fromhex(text))
+content = element(0xa0, element(4, zlib.compress(sys.stdin.buffer.read(), 9)))
+data = element(0x30, element(2, b"\0"), element(0x30, oid("2a864886f70d0109100308")), element(0x30, oid("2a864886f70d010701"), content))
+sys.stdout.buffer.write(base64.encodebytes(element(0x30, oid("2a864886f70d0109100109"), element(0xa0, data))).replace(b"\n", b"\r\n"))'
+}
+
+{ header "signed, then compressed" 11; sed 1,5d "$out/02-openssl-detached-rsa.eml" | compress; } >"$out/11-signed-compressed.eml"
+
+# 4 MiB of zeros, a thousandth of that when compressed.
+{ header "a bomb" 12; head -c 4194304 /dev/zero | compress; } >"$out/12-bomb.eml"

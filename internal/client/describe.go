@@ -97,8 +97,16 @@ func layerReport(l smime.Layer) LayerReport {
 	if l.Signed != nil {
 		return LayerReport{Type: "signed", Form: l.Signed.Form.String()}
 	}
+	if l.Compressed != nil {
+		status := "decompressed"
+		if l.Compressed.Err != nil {
+			status = "failed"
+		}
+		return LayerReport{Type: "compressed", Form: "compressed-data", Status: &status}
+	}
 	e := l.Encrypted
-	r := &EncryptionReport{Cipher: orNull(e.Cipher), Authenticated: e.Authenticated, Status: string(e.Status), Recipients: []RecipientReport{}}
+	status := string(e.Status)
+	r := &EncryptionReport{Cipher: orNull(e.Cipher), Authenticated: e.Authenticated, Recipients: []RecipientReport{}}
 	if e.Key != nil {
 		r.Key = orNull(certstore.Fingerprint(e.Key))
 	}
@@ -112,7 +120,7 @@ func layerReport(l smime.Layer) LayerReport {
 		rr.SubjectKeyID = orNull(hex.EncodeToString(id.SubjectKeyID))
 		r.Recipients = append(r.Recipients, rr)
 	}
-	return LayerReport{Type: "encrypted", Form: e.Form, EncryptionReport: r}
+	return LayerReport{Type: "encrypted", Form: e.Form, Status: &status, EncryptionReport: r}
 }
 
 // signature is one signature with its verdict.

@@ -32,10 +32,11 @@ type MessageReport struct {
 	Outer            map[string]string `json:"outer"`
 }
 
-// LayerReport is one layer of protection, from the outside in.
+// LayerReport is one layer around the message, from the outside in.
 type LayerReport struct {
-	Type string `json:"type"` // encrypted, signed, compressed
-	Form string `json:"form"`
+	Type   string  `json:"type"` // encrypted, signed, compressed
+	Form   string  `json:"form"`
+	Status *string `json:"status,omitempty"` // of encryption, and of compression: decompressed, failed; signed layers have none
 	*EncryptionReport
 }
 
@@ -43,7 +44,6 @@ type LayerReport struct {
 type EncryptionReport struct {
 	Cipher        *string           `json:"cipher"`
 	Authenticated bool              `json:"authenticated"`
-	Status        string            `json:"status"`
 	Key           *string           `json:"key"` // fingerprint of the certificate whose key opened it
 	Recipients    []RecipientReport `json:"recipients"`
 }
@@ -163,6 +163,13 @@ type SendRecipientResult struct {
 	Error         *string `json:"error"`
 }
 
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
 func orNull[T comparable](v T) *T {
 	var zero T
 	if v == zero {
@@ -256,5 +263,10 @@ type Finding struct {
 
 // ReadIsGood reports whether `read` ends with 0: the message passed or is unsigned, and could be opened.
 func (r *Report) ReadIsGood() bool {
+	for _, l := range r.Layers {
+		if l.Type == "compressed" && orEmpty(l.Status) != "decompressed" {
+			return false
+		}
+	}
 	return (r.Verdict == "passed" || r.Verdict == "unsigned") && (r.Encryption == "none" || r.Encryption == "decrypted")
 }

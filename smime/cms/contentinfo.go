@@ -9,7 +9,7 @@ import (
 	"github.com/sealmail/sealmail/smime/cms/ber"
 )
 
-// Limits bounds what reading a message may cost. The zero value of a field means its default.
+// Limits bounds what reading a message may cost. A field that is not positive means its default.
 type Limits struct {
 	Depth        int   // nested elements, default 64
 	Structure    int   // octets held in memory for everything but content: certificates, attributes…, default 4 MiB
@@ -17,6 +17,9 @@ type Limits struct {
 	Recipients   int   // RecipientInfos, default 1024
 	Certificates int   // certificates, and likewise revocation lists, default 256
 	Content      int64 // octets of content; 0 means unbounded
+	// Ratio bounds how many octets of content one compressed octet may become, default 200. The first MiB of content
+	// is free.
+	Ratio int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -29,18 +32,20 @@ func (l Limits) withDefaults() Limits {
 		{&l.Signers, 64},
 		{&l.Recipients, 1024},
 		{&l.Certificates, 256},
+		{&l.Ratio, 200},
 	} {
-		if *f.field == 0 {
+		if *f.field <= 0 {
 			*f.field = f.value
 		}
 	}
 	return l
 }
 
-// ContentInfo is a message whose head was read (RFC 5652 section 3): a *[SignedData] or an *[EnvelopedData]. It holds
-// the open stream, from which its methods read on.
+// ContentInfo is a message whose head was read (RFC 5652 section 3): a *[SignedData], *[EnvelopedData],
+// *[CompressedData] or *[DigestedData]. It holds the open stream, from which its methods read on.
 type ContentInfo interface {
-	// ContentType says which kind of message it is: OIDSignedData, OIDEnvelopedData or OIDAuthEnvelopedData.
+	// ContentType says which kind of message it is: OIDSignedData, OIDEnvelopedData, OIDAuthEnvelopedData,
+	// OIDCompressedData or OIDDigestedData.
 	ContentType() asn1.ObjectIdentifier
 }
 
@@ -59,17 +64,32 @@ func Read(src io.Reader, l Limits) (ContentInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := contentType.Equal(OIDSignedData) || contentType.Equal(OIDEnvelopedData) || contentType.Equal(OIDAuthEnvelopedData)
-	if !known {
+	read := reader(contentType)
+	if read == nil {
 		return nil, &UnsupportedError{What: "content type", Algorithm: contentType}
 	}
 	if err := r.Enter(ber.ContextSpecific, 0); err != nil {
 		return nil, malformed(err)
 	}
-	if contentType.Equal(OIDSignedData) {
-		return orError(readSignedData(r, l))
+	return read(r, l)
+}
+
+// reader returns what reads a message of this type, inside the content field of its ContentInfo; nil for a type that is
+// not implemented.
+func reader(contentType asn1.ObjectIdentifier) func(*ber.Reader, Limits) (ContentInfo, error) {
+	switch {
+	case contentType.Equal(OIDSignedData):
+		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readSignedData(r, l)) }
+	case contentType.Equal(OIDEnvelopedData):
+		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readEnvelopedData(r, l, false)) }
+	case contentType.Equal(OIDAuthEnvelopedData):
+		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readEnvelopedData(r, l, true)) }
+	case contentType.Equal(OIDCompressedData):
+		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readCompressedData(r, l)) }
+	case contentType.Equal(OIDDigestedData):
+		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readDigestedData(r, l)) }
 	}
-	return orError(readEnvelopedData(r, l, contentType.Equal(OIDAuthEnvelopedData)))
+	return nil
 }
 
 // orError keeps a nil pointer from becoming an interface that is not nil.
@@ -88,7 +108,7 @@ func readEnd(r *ber.Reader) error {
 		}
 	}
 	rest := r.Rest()
-	buf := make([]byte, 512)
+	buf := make([]byte, 128) // mostly there is nothing
 	for {
 		n, err := rest.Read(buf)
 		for _, b := range buf[:n] {

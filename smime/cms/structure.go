@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"context"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -46,12 +47,74 @@ func (s *structure) octets(class ber.Class, number uint32) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b, err := io.ReadAll(io.LimitReader(o, int64(max)+1))
-		if err == nil && len(b) > max {
-			err = fmt.Errorf("%w: octet string", ErrTooLarge)
+		content := []byte{}
+		for {
+			b, err := o.Next()
+			if errors.Is(err, io.EOF) {
+				return content, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			if len(b) > max-len(content) {
+				return nil, fmt.Errorf("%w: octet string", ErrTooLarge)
+			}
+			content = append(content, b...)
 		}
-		return b, err
 	})
+}
+
+// copyOctets passes the content of an octet string on, piece by piece; limit is that of Limits.Content.
+func copyOctets(ctx context.Context, content *ber.OctetStream, limit int64, take func([]byte) error) error {
+	pieces := gatherer{content: content}
+	var size int64
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, err := pieces.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return malformed(err)
+		}
+		if size += int64(len(b)); limit > 0 && size > limit {
+			return fmt.Errorf("%w: content of more than %d octets", ErrTooLarge, limit)
+		}
+		if err := take(b); err != nil {
+			return err
+		}
+	}
+}
+
+// gatherer puts short pieces of content together, so that a message cut into single octets does not cost a call, a
+// hash or a write for each. A message with few pieces needs no buffer for that.
+type gatherer struct {
+	content *ber.OctetStream
+	short   int
+	buf     []byte
+}
+
+const (
+	shortPiece  = 512
+	shortPieces = 16 // so many are passed on as they are
+)
+
+func (g *gatherer) next() ([]byte, error) {
+	b, err := g.content.Next()
+	if err != nil || len(b) >= shortPiece {
+		return b, err
+	}
+	if g.short++; g.short <= shortPieces {
+		return b, nil
+	}
+	if g.buf == nil {
+		g.buf = make([]byte, 16*shortPiece)
+	}
+	n := copy(g.buf, b)
+	more, _ := g.content.Read(g.buf[n:]) // its error comes again
+	return g.buf[:n+more], nil
 }
 
 // version reads a CMSVersion (RFC 5652 section 10.2.5).
@@ -92,6 +155,44 @@ func (s *structure) algorithmIdentifier() (AlgorithmIdentifier, error) {
 		return AlgorithmIdentifier{}, fmt.Errorf("%w: algorithm identifier", ErrMalformed)
 	}
 	return a, nil
+}
+
+// encapsulatedContentInfo reads an EncapsulatedContentInfo (RFC 5652 section 5.2) up to the octets of the content, or, if
+// there are none, up to where they would be. leaveEncapsulated reads its end.
+func (s *structure) encapsulatedContentInfo() (eContentType asn1.ObjectIdentifier, present bool, err error) {
+	if err := s.r.Enter(ber.Universal, ber.TagSequence); err != nil {
+		return nil, false, malformed(err)
+	}
+	if eContentType, err = s.oid(); err != nil {
+		return nil, false, err
+	}
+	if present, err = s.optional(0); err != nil || !present {
+		return eContentType, false, err
+	}
+	if err := s.r.Enter(ber.ContextSpecific, 0); err != nil {
+		return nil, false, malformed(err)
+	}
+	h, more, err := s.next()
+	switch {
+	case err != nil:
+		return nil, false, err
+	case !more:
+		return nil, false, fmt.Errorf("%w: content is missing", ErrMalformed)
+	case !h.Is(ber.Universal, ber.TagOctetString):
+		// Section 5.2.1: PKCS #7 allowed any type here.
+		return nil, false, &UnsupportedError{What: "PKCS #7 content that is no octet string"}
+	}
+	return eContentType, true, nil
+}
+
+// leaveEncapsulated reads the end of an EncapsulatedContentInfo, behind its content if that is present.
+func (s *structure) leaveEncapsulated(present bool) error {
+	if present {
+		if err := s.r.Leave(); err != nil { // [0]
+			return malformed(err)
+		}
+	}
+	return malformed(s.r.Leave())
 }
 
 // next returns the header of the next member of the innermost open element; more is false at its end.

@@ -51,8 +51,25 @@ func Judge(s Subject, evidence [][]Evidence, p Policy) Verdict {
 		}
 		v.warn("signed-outside", "the signature is around the encryption: the signer may not know the content")
 	}
+	if err := s.shut(); err != nil {
+		// What was signed is not what is displayed: nothing is.
+		if v.Status == Passed {
+			v.Status = Indeterminate
+		}
+		v.warn("not-decompressed", "the message is compressed, and cannot be decompressed: %v", err)
+	}
 	j.structure(&v)
 	return v
+}
+
+// shut returns why a layer of compression around the message does not open, if there is one that does not.
+func (s Subject) shut() error {
+	for _, l := range s.Layers {
+		if l.Compressed != nil && l.Compressed.Err != nil {
+			return l.Compressed.Err
+		}
+	}
+	return nil
 }
 
 type judge struct {

@@ -22,6 +22,10 @@ func encryptedLayer(decrypted, authenticated bool) verdict.Layer {
 	return verdict.Layer{Covers: smime.CoversWhole, Encrypted: &verdict.Encrypted{Decrypted: decrypted, Authenticated: authenticated}}
 }
 
+func compressedLayer(err error) verdict.Layer {
+	return verdict.Layer{Covers: smime.CoversWhole, Compressed: &verdict.Compressed{Err: err}}
+}
+
 var revoked = verdict.RevocationEvidence{Code: verdict.RevocationRevoked, At: proven.Add(-time.Hour)}
 
 // TestStructure is about which signatures count.
@@ -67,6 +71,14 @@ func TestStructure(t *testing.T) {
 		"outer integrity is asked":   {[]verdict.Layer{signedLayer(whole, wrong), signedLayer(whole, nil)}, nil, verdict.Failed, nil},
 		"outer chain is asked":       {[]verdict.Layer{signedLayer(whole, nil), signedLayer(whole, nil)}, [][]verdict.Evidence{{noAnchor}, {good()}}, verdict.Indeterminate, nil},
 		"inner address is asked":     {[]verdict.Layer{signedLayer(whole, nil), signedLayer(whole, nil)}, [][]verdict.Evidence{{good()}, {mismatch}}, verdict.Failed, nil},
+		"compressed only":            {[]verdict.Layer{compressedLayer(nil)}, nil, verdict.Unsigned, nil},
+		"signed in compressed":       {[]verdict.Layer{compressedLayer(nil), signedLayer(whole, nil)}, nil, verdict.Passed, nil},
+		"compressed in signed":       {[]verdict.Layer{signedLayer(whole, nil), compressedLayer(nil)}, nil, verdict.Passed, nil},
+		"badly signed in compressed": {[]verdict.Layer{compressedLayer(nil), signedLayer(whole, wrong)}, nil, verdict.Failed, nil},
+		"compressed in badly signed": {[]verdict.Layer{signedLayer(whole, wrong), compressedLayer(nil)}, nil, verdict.Failed, nil},
+		"a bomb":                     {[]verdict.Layer{compressedLayer(cms.ErrTooLarge)}, nil, verdict.Unsigned, []string{"not-decompressed"}},
+		"a bomb in signed":           {[]verdict.Layer{signedLayer(whole, nil), compressedLayer(cms.ErrTooLarge)}, nil, verdict.Indeterminate, []string{"not-decompressed"}},
+		"a bomb in badly signed":     {[]verdict.Layer{signedLayer(whole, wrong), compressedLayer(cms.ErrTooLarge)}, nil, verdict.Failed, []string{"not-decompressed"}},
 		"part":                       {[]verdict.Layer{signedLayer(part, nil)}, nil, verdict.Indeterminate, []string{"partly-signed"}},
 		"bad part":                   {[]verdict.Layer{signedLayer(part, wrong)}, nil, verdict.Failed, nil},
 		"enclosed":                   {[]verdict.Layer{signedLayer(enclosed, nil)}, nil, verdict.Unsigned, nil},

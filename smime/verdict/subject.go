@@ -29,17 +29,23 @@ type OuterField struct {
 	Value string
 }
 
-// Layer is one layer of protection.
+// Layer is one layer around a message, or around a part of it.
 type Layer struct {
-	Covers    Covers
-	Encrypted *Encrypted // exactly one of the two is set
-	Signed    *Signed
+	Covers     Covers
+	Encrypted  *Encrypted // exactly one of the three is set
+	Signed     *Signed
+	Compressed *Compressed
 }
 
 // Encrypted is a layer of encryption.
 type Encrypted struct {
 	Decrypted     bool
 	Authenticated bool
+}
+
+// Compressed is a layer of compression. It neither adds to what a signature says nor takes away from it, if it opens.
+type Compressed struct {
+	Err error // why it does not
 }
 
 // Signed is a layer of signatures.
@@ -89,6 +95,9 @@ func layerOf(l smime.Layer) Layer {
 	layer := Layer{Covers: l.Covers}
 	if e := l.Encrypted; e != nil {
 		layer.Encrypted = &Encrypted{Decrypted: e.Status == smime.StatusDecrypted, Authenticated: e.Authenticated}
+	}
+	if c := l.Compressed; c != nil {
+		layer.Compressed = &Compressed{Err: c.Err}
 	}
 	if signed := l.Signed; signed != nil {
 		layer.Signed = &Signed{Err: signed.Err}
