@@ -20,14 +20,14 @@ var (
 
 	// ErrTwoContents says that a detached signature carries a content of its own, so that there are two to choose from:
 	// a forgery.
-	ErrTwoContents = errors.New("detached signature carries a content of its own")
+	ErrTwoContents = cms.ErrTwoContents
 	// ErrNotDetached says that a content was given for a detached signature, and that this is none that stands alone: it
 	// signs something else.
 	ErrNotDetached = errors.New("this is no detached signature by itself: the content given for it is not what it signs")
 	// ErrNoContent says that a detached signature stands alone, without the content that it signs.
 	ErrNoContent = errors.New("signed content is missing")
 	// ErrNoCertificate says that the signer's certificate is neither in the message nor among those at hand.
-	ErrNoCertificate = errors.New("signer's certificate is missing")
+	ErrNoCertificate = cms.ErrNoCertificate
 	// ErrStructure says that a signed message is not built as RFC 1847 section 2.1 or RFC 8551 section 3.5 say.
 	ErrStructure = errors.New("signed message is not well formed")
 

@@ -23,6 +23,17 @@ var (
 	ErrTooDeep = errors.New("CMS message is nested too deeply")
 )
 
+// Errors of [SignedData] about what is signed, and by whom.
+var (
+	// ErrNoSigners says that nobody signed: a SignedData without signers may carry certificates, and proves nothing.
+	ErrNoSigners = errors.New("nobody signed")
+	// ErrTwoContents says that a message carries a content of its own where a detached signature is expected, so that
+	// there are two contents to choose from: a forgery.
+	ErrTwoContents = errors.New("detached signature carries a content of its own")
+	// ErrNoCertificate says that the signer's certificate is neither in the message nor among those at hand.
+	ErrNoCertificate = errors.New("signer's certificate is missing")
+)
+
 // Errors of [SignerInfo.Verify]: the signature does not hold.
 var (
 	// ErrSignature says that the signature value is wrong.

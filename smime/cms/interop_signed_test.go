@@ -2,6 +2,7 @@ package cms_test
 
 import (
 	"bytes"
+	"crypto"
 	"encoding/pem"
 	"path/filepath"
 	"slices"
@@ -19,17 +20,34 @@ var interopContent = []byte("Content-Type: text/plain\r\n\r\n" + strings.Repeat(
 // TestOpenSSLVerifies has openssl verify what is signed here. OpenSSL 3.0 knows no Ed25519 with signed attributes.
 func TestOpenSSLVerifies(t *testing.T) {
 	peertest.Command(t, "openssl")
-	for name, id := range map[string]identity{
-		"rsa": testRSA(), "p256": testP256(), "p384": testP384(), "p521": testP521(),
+	for name, tt := range map[string]struct {
+		id     identity
+		scheme cms.SignatureScheme // 0: by default
+		digest crypto.Hash
+	}{
+		"rsa":             {id: testRSA()},
+		"rsa-sha384":      {testRSA(), cms.RSASSAPKCS1v15, crypto.SHA384},
+		"pss-sha256":      {testRSA(), cms.RSASSAPSS, crypto.SHA256},
+		"pss-sha384":      {testRSA(), cms.RSASSAPSS, crypto.SHA384},
+		"pss-sha512":      {testRSA(), cms.RSASSAPSS, crypto.SHA512},
+		"pss-only":        {id: testPSS()},
+		"pss-only-sha384": {id: testPSSSHA384()},
+		"p256":            {id: testP256()},
+		"p256-sha512":     {testP256(), cms.ECDSA, crypto.SHA512},
+		"p384":            {id: testP384()},
+		"p521":            {id: testP521()},
 	} {
 		for _, form := range []cms.IdentifierForm{cms.IssuerAndSerialNumber, cms.SubjectKeyIdentifier} {
 			for _, detached := range []bool{false, true} {
 				t.Run(name+"/sid-"+strconv.Itoa(int(form))+"/detached-"+strconv.FormatBool(detached), func(t *testing.T) {
-					o := options(id)
+					o := options(tt.id)
 					o.Detached = detached
 					o.Signers[0].SID = form
 					o.Signers[0].Capabilities = cms.OwnCapabilities()
-					dir := id.writeFiles(t)
+					if tt.scheme != 0 {
+						o.Signers[0].Scheme, o.Signers[0].Digest = tt.scheme, tt.digest
+					}
+					dir := tt.id.writeFiles(t)
 					for _, message := range [][]byte{sign(t, interopContent, o), stream(t, interopContent, o)} {
 						openSSLVerify(t, dir, message, detached)
 					}
@@ -37,9 +55,24 @@ func TestOpenSSLVerifies(t *testing.T) {
 			}
 		}
 	}
+	// Several signers, each with another scheme, named in both ways.
 	t.Run("several", func(t *testing.T) {
-		o := options(testRSA(), testP384(), testP521())
-		openSSLVerify(t, testRSA().writeFiles(t), stream(t, interopContent, o), false)
+		o := options(testRSA(), testRSA(), testPSSSHA384(), testP256(), testP384(), testP521())
+		o.Signers[1].Scheme, o.Signers[1].Digest = cms.RSASSAPSS, crypto.SHA512
+		for i := range o.Signers {
+			o.Signers[i].SID = cms.IdentifierForm(i % 2)
+		}
+		dir := testRSA().writeFiles(t)
+		for _, detached := range []bool{false, true} {
+			o.Detached = detached
+			for _, message := range [][]byte{sign(t, interopContent, o), stream(t, interopContent, o)} {
+				s, _, err := verifyAll(message, interopContent, cms.VerifyOptions{})
+				if err != nil || len(s.SignerInfos) != len(o.Signers) {
+					t.Errorf("read again: %v", err)
+				}
+				openSSLVerify(t, dir, message, detached)
+			}
+		}
 	})
 }
 
@@ -92,6 +125,19 @@ func TestOpenSSLSigns(t *testing.T) {
 		"CAdES":              {id: testP256(), args: "-nodetach -cades"},
 		"CAdES SHA-1 of ESS": {id: testRSA(), args: "-nodetach -cades -md sha384"},
 		"PSS":                {id: testRSA(), args: "-nodetach -keyopt rsa_padding_mode:pss", named: "rsa-pss"},
+		"PSS detached":       {id: testRSA(), args: "-md sha384 -keyopt rsa_padding_mode:pss", detached: true, named: "rsa-pss"},
+		"PSS no attributes":  {id: testRSA(), args: "-nodetach -noattr -keyopt rsa_padding_mode:pss", named: "rsa-pss"},
+		"PSS, longest salt":  {id: testRSA(), args: "-nodetach -keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:222"},
+		"PSS, no salt":       {id: testRSA(), args: "-nodetach -keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:0", want: errWantUnsupported},
+		"PSS, two hashes":    {id: testRSA(), args: "-nodetach -keyopt rsa_padding_mode:pss -keyopt rsa_mgf1_md:sha1", want: errWantUnsupported},
+		"PSS with SHA-1":     {id: testRSA(), args: "-nodetach -md sha1 -keyopt rsa_padding_mode:pss", want: errWantWeak},
+		"PSS-only key":       {id: testPSS(), args: "-nodetach -md sha512 -keyopt rsa_padding_mode:pss", named: "rsa-pss"},
+		// So openssl 3.0 writes by default, and does not verify it itself.
+		"PSS-only, PKCS #1":  {id: testPSS(), args: "-nodetach", want: cms.ErrAlgorithmMismatch},
+		"PSS-only, SHA-384":  {id: testPSSSHA384(), args: "-nodetach -noattr -md sha384 -keyopt rsa_padding_mode:pss", named: "rsa-pss"},
+		"P-384 no attribute": {id: testP384(), args: "-nodetach -noattr -keyid", named: "ecdsa-p384"},
+		"P-521 no attribute": {id: testP521(), args: "-noattr -md sha512", detached: true, named: "ecdsa-p521"},
+		"SHA3-256":           {id: testRSA(), args: "-nodetach -md sha3-256", want: errWantUnsupported},
 		"PSS, short salt":    {id: testRSA(), args: "-nodetach -md sha384 -keyopt rsa_padding_mode:pss -keyopt rsa_pss_saltlen:20"},
 		"SHA-1":              {id: testP256(), args: "-nodetach -md sha1", want: errWantWeak},
 		"SHA-1 no attribute": {id: testRSA(), args: "-nodetach -noattr -md sha1", want: errWantWeak},

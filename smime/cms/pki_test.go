@@ -17,6 +17,10 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/sealmail/sealmail/smime/cms"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // identity is a certificate and its key.
@@ -46,6 +50,12 @@ var (
 	testRSA     = sync.OnceValue(func() identity { return issue(6, rsaKey(2048)) })
 	testRSAWeak = sync.OnceValue(func() identity { return issue(7, rsaKey(1024)) })
 	otherP256   = sync.OnceValue(func() identity { return issue(8, ecKey(elliptic.P256(), 8)) })
+
+	// The key of testRSA in certificates that say it is for RSASSA-PSS alone: without restriction, and with.
+	testPSS       = sync.OnceValue(func() identity { return pssOnly(issue(9, testRSA().key), nil) })
+	testPSSSHA384 = sync.OnceValue(func() identity {
+		return pssOnly(issue(10, testRSA().key), pssParameters(oidSHA384, oidMGF1, oidSHA384, 48, -1))
+	})
 )
 
 var (
@@ -79,6 +89,82 @@ func mustCertificate(template, parent *x509.Certificate, key, parentKey crypto.S
 	return cert
 }
 
+// The members of a TBSCertificate that reissue may change.
+const (
+	tbsSerial = 1
+	tbsKey    = 6
+)
+
+// reissue returns the certificate with one member changed to what crypto/x509 would not write, signed by the CA.
+func reissue(cert *x509.Certificate, member int, der []byte) []byte {
+	in := cryptobyte.String(cert.RawTBSCertificate)
+	var tbs, element cryptobyte.String
+	in.ReadASN1(&tbs, cbasn1.SEQUENCE)
+	changed := marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			for i := 0; tbs.ReadAnyASN1Element(&element, new(cbasn1.Tag)); i++ {
+				if i == member {
+					element = der
+				}
+				b.AddBytes(element)
+			}
+		})
+	})
+	signature, err := testCA().key.Sign(nil, changed, crypto.Hash(0))
+	if err != nil {
+		panic(err)
+	}
+	return marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddBytes(changed)
+			addAlgorithm(b, cbasn1.SEQUENCE, cms.AlgorithmIdentifier{Algorithm: oidEd25519})
+			b.AddASN1BitString(signature)
+		})
+	})
+}
+
+// pssOnly returns the identity with its key marked as one for RSASSA-PSS alone, under these parameters.
+func pssOnly(id identity, parameters []byte) identity {
+	in := cryptobyte.String(id.cert.RawSubjectPublicKeyInfo)
+	var key cryptobyte.String
+	in.ReadASN1(&key, cbasn1.SEQUENCE)
+	key.SkipASN1(cbasn1.SEQUENCE)
+	cert, err := x509.ParseCertificate(reissue(id.cert, tbsKey, marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			addAlgorithm(b, cbasn1.SEQUENCE, cms.AlgorithmIdentifier{Algorithm: oidPSS, Parameters: parameters})
+			b.AddBytes(key)
+		})
+	})))
+	if err != nil {
+		panic(err)
+	}
+	return identity{cert, id.key}
+}
+
+// privateKey returns the key as PKCS #8, also that of pssOnly.
+func (id identity) privateKey(t testing.TB) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(id.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id.cert.PublicKey != nil {
+		return der
+	}
+	in := cryptobyte.String(id.cert.RawSubjectPublicKeyInfo)
+	var spki, algorithm cryptobyte.String
+	if !in.ReadASN1(&spki, cbasn1.SEQUENCE) || !spki.ReadASN1Element(&algorithm, cbasn1.SEQUENCE) {
+		t.Fatal("no public key")
+	}
+	return marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+			b.AddASN1Int64(0)
+			b.AddBytes(algorithm)
+			b.AddASN1OctetString(x509.MarshalPKCS1PrivateKey(id.key.(*rsa.PrivateKey)))
+		})
+	})
+}
+
 func ecKey(curve elliptic.Curve, scalar byte) *ecdsa.PrivateKey {
 	raw := make([]byte, (curve.Params().BitSize+7)/8)
 	raw[len(raw)-1] = scalar
@@ -102,14 +188,10 @@ func rsaKey(bits int) *rsa.PrivateKey {
 func (id identity) writeFiles(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
-	der, err := x509.MarshalPKCS8PrivateKey(id.key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, block := range map[string]*pem.Block{
 		"ca.pem":   {Type: "CERTIFICATE", Bytes: testCA().cert.Raw},
 		"cert.pem": {Type: "CERTIFICATE", Bytes: id.cert.Raw},
-		"key.pem":  {Type: "PRIVATE KEY", Bytes: der},
+		"key.pem":  {Type: "PRIVATE KEY", Bytes: id.privateKey(t)},
 	} {
 		writeFile(t, filepath.Join(dir, name), pem.EncodeToMemory(block))
 	}

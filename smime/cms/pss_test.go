@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/asn1"
 	"math/big"
 	"testing"
@@ -55,6 +54,42 @@ func pssParameters(hash, mgf, mgfHash asn1.ObjectIdentifier, salt, trailer int64
 	})
 }
 
+// The fields of RSASSA-PSS-params one by one, to be put together by pssRaw.
+func pssHash(hash asn1.ObjectIdentifier, parameters []byte) []byte {
+	return marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.Tag(0).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) {
+			addAlgorithm(b, cbasn1.SEQUENCE, cms.AlgorithmIdentifier{Algorithm: hash, Parameters: parameters})
+		})
+	})
+}
+
+func pssMGF(mgf, hash asn1.ObjectIdentifier, parameters []byte) []byte {
+	a := cms.AlgorithmIdentifier{Algorithm: mgf}
+	if hash != nil {
+		a.Parameters = marshal(func(b *cryptobyte.Builder) {
+			addAlgorithm(b, cbasn1.SEQUENCE, cms.AlgorithmIdentifier{Algorithm: hash, Parameters: parameters})
+		})
+	}
+	return marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.Tag(1).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) { addAlgorithm(b, cbasn1.SEQUENCE, a) })
+	})
+}
+
+func pssSalt(salt int64) []byte {
+	return marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.Tag(2).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) { b.AddASN1Int64(salt) })
+	})
+}
+
+func pssRaw(fields ...[]byte) []byte {
+	return marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddBytes(bytes.Join(fields, nil)) })
+	})
+}
+
+var derNull = []byte{5, 0}
+
+// TestVerifyPSS has every field of the parameters right and wrong (RFC 4056 section 3, RFC 4055 section 3.1).
 func TestVerifyPSS(t *testing.T) {
 	good := pssParameters(oidSHA256, oidMGF1, oidSHA256, 32, -1)
 	for name, tt := range map[string]struct {
@@ -62,23 +97,44 @@ func TestVerifyPSS(t *testing.T) {
 		salt       int
 		want       error
 	}{
-		"good":                {good, 32, nil},
-		"salt of 20":          {pssParameters(oidSHA256, oidMGF1, oidSHA256, 20, -1), 20, nil},
-		"salt by default":     {pssParameters(oidSHA256, oidMGF1, oidSHA256, -1, -1), 20, nil},
-		"trailer field":       {pssParameters(oidSHA256, oidMGF1, oidSHA256, 32, 1), 32, nil},
-		"another salt length": {good, 20, cms.ErrSignature},
-		"no salt":             {pssParameters(oidSHA256, oidMGF1, oidSHA256, 0, -1), 32, errWantUnsupported},
-		"salt too long":       {pssParameters(oidSHA256, oidMGF1, oidSHA256, 1<<40, -1), 32, errWantUnsupported},
-		"salt impossible":     {pssParameters(oidSHA256, oidMGF1, oidSHA256, 250, -1), 32, cms.ErrSignature},
-		"another trailer":     {pssParameters(oidSHA256, oidMGF1, oidSHA256, 32, 2), 32, cms.ErrMalformed},
-		"another hash":        {pssParameters(oidSHA384, oidMGF1, oidSHA384, 32, -1), 32, cms.ErrAlgorithmMismatch},
-		"SHA-1 by default":    {[]byte{0x30, 0}, 20, cms.ErrAlgorithmMismatch},
-		"MD5":                 {pssParameters(oidMD5, oidMGF1, oidMD5, 32, -1), 32, cms.ErrBrokenDigest},
-		"two hashes":          {pssParameters(oidSHA256, oidMGF1, oidSHA384, 32, -1), 32, errWantUnsupported},
-		"MGF by default":      {pssParameters(oidSHA256, nil, nil, 32, -1), 32, errWantUnsupported},
-		"unknown MGF":         {pssParameters(oidSHA256, oidUnknown, oidSHA256, 32, -1), 32, errWantUnsupported},
-		"absent":              {nil, 32, cms.ErrMalformed},
-		"NULL":                {[]byte{5, 0}, 32, cms.ErrMalformed},
+		"good":            {good, 32, nil},
+		"hash with NULL":  {pssRaw(pssHash(oidSHA256, derNull), pssMGF(oidMGF1, oidSHA256, derNull), pssSalt(32)), 32, nil},
+		"salt of 20":      {pssParameters(oidSHA256, oidMGF1, oidSHA256, 20, -1), 20, nil},
+		"salt of 1":       {pssParameters(oidSHA256, oidMGF1, oidSHA256, 1, -1), 1, nil},
+		"salt by default": {pssParameters(oidSHA256, oidMGF1, oidSHA256, -1, -1), 20, nil},
+		"largest salt":    {pssParameters(oidSHA256, oidMGF1, oidSHA256, 222, -1), 222, nil}, // 256 - 32 - 2
+		"trailer field":   {pssParameters(oidSHA256, oidMGF1, oidSHA256, 32, 1), 32, nil},
+
+		"salt shorter than said": {good, 31, cms.ErrSignature},
+		"salt longer than said":  {good, 33, cms.ErrSignature},
+		"default, and 32":        {pssParameters(oidSHA256, oidMGF1, oidSHA256, -1, -1), 32, cms.ErrSignature},
+		"no salt":                {pssParameters(oidSHA256, oidMGF1, oidSHA256, 0, -1), 32, errWantUnsupported},
+		"negative salt":          {pssRaw(pssHash(oidSHA256, nil), pssMGF(oidMGF1, oidSHA256, nil), pssSalt(-1)), 32, errWantUnsupported},
+		"salt too long":          {pssParameters(oidSHA256, oidMGF1, oidSHA256, 1<<40, -1), 32, errWantUnsupported},
+		"salt beyond int":        {pssRaw(pssHash(oidSHA256, nil), pssMGF(oidMGF1, oidSHA256, nil), []byte{0xa2, 11, 2, 9, 1, 0, 0, 0, 0, 0, 0, 0, 0}), 32, cms.ErrMalformed},
+		"salt does not fit key":  {pssParameters(oidSHA256, oidMGF1, oidSHA256, 223, -1), 32, cms.ErrSignature},
+		"salt no integer":        {pssRaw(pssHash(oidSHA256, nil), pssMGF(oidMGF1, oidSHA256, nil), []byte{0xa2, 3, 4, 1, 32}), 32, cms.ErrMalformed},
+
+		"trailer of 2":       {pssParameters(oidSHA256, oidMGF1, oidSHA256, 32, 2), 32, cms.ErrMalformed},
+		"trailer of 0":       {pssParameters(oidSHA256, oidMGF1, oidSHA256, 32, 0), 32, cms.ErrMalformed},
+		"trailer of 0xbc":    {pssParameters(oidSHA256, oidMGF1, oidSHA256, 32, 0xbc), 32, cms.ErrMalformed},
+		"field behind":       {pssRaw(pssHash(oidSHA256, nil), pssMGF(oidMGF1, oidSHA256, nil), pssSalt(32), []byte{0xa4, 3, 2, 1, 1}), 32, cms.ErrMalformed},
+		"fields in disorder": {pssRaw(pssMGF(oidMGF1, oidSHA256, nil), pssHash(oidSHA256, nil), pssSalt(32)), 32, cms.ErrMalformed},
+		"octets behind":      {append(bytes.Clone(good), 5, 0), 32, cms.ErrMalformed},
+
+		"another hash":            {pssParameters(oidSHA384, oidMGF1, oidSHA384, 32, -1), 32, cms.ErrDigestAlgorithm},
+		"hash by default":         {pssRaw(pssMGF(oidMGF1, oidSHA256, nil), pssSalt(32)), 32, errWantUnsupported},
+		"SHA-1 by default":        {[]byte{0x30, 0}, 20, cms.ErrDigestAlgorithm},
+		"MD5":                     {pssParameters(oidMD5, oidMGF1, oidMD5, 32, -1), 32, cms.ErrBrokenDigest},
+		"unknown hash":            {pssParameters(oidUnknown, oidMGF1, oidUnknown, 32, -1), 32, errWantUnsupported},
+		"hash with parameters":    {pssRaw(pssHash(oidSHA256, []byte{2, 1, 1}), pssMGF(oidMGF1, oidSHA256, nil), pssSalt(32)), 32, cms.ErrMalformed},
+		"MGF over another hash":   {pssParameters(oidSHA256, oidMGF1, oidSHA384, 32, -1), 32, errWantUnsupported},
+		"MGF by default":          {pssParameters(oidSHA256, nil, nil, 32, -1), 32, errWantUnsupported},
+		"unknown MGF":             {pssParameters(oidSHA256, oidUnknown, oidSHA256, 32, -1), 32, errWantUnsupported},
+		"MGF hash and parameters": {pssRaw(pssHash(oidSHA256, nil), pssMGF(oidMGF1, oidSHA256, []byte{2, 1, 1}), pssSalt(32)), 32, cms.ErrMalformed},
+		"MGF without hash":        {pssRaw(pssHash(oidSHA256, nil), pssMGF(oidMGF1, nil, nil), pssSalt(32)), 32, cms.ErrMalformed},
+		"absent":                  {nil, 32, cms.ErrMalformed},
+		"NULL":                    {[]byte{5, 0}, 32, cms.ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDraft(testRSA())
@@ -130,10 +186,11 @@ func TestVerifyPSSKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			cert := *d.signer.cert
-			cert.PublicKey = nil
-			cert.RawSubjectPublicKeyInfo = pssOnly(t, d.signer.cert, tt.key)
-			err = s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
+			cert := pssOnly(testRSA(), tt.key).cert
+			if cert.PublicKey != nil {
+				t.Fatal("crypto/x509 reads such a key now")
+			}
+			err = s.SignerInfos[0].Verify(cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
 			if tt.want == nil && err != nil {
 				t.Error(err)
 			}
@@ -142,25 +199,9 @@ func TestVerifyPSSKey(t *testing.T) {
 			}
 			s.SignerInfos[0].Signature = bytes.Clone(s.SignerInfos[0].Signature)
 			s.SignerInfos[0].Signature[9] ^= 1
-			if s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData}) == nil {
+			if s.SignerInfos[0].Verify(cert, digest, cms.VerifyOptions{ContentType: cms.OIDData}) == nil {
 				t.Error("verifies with a changed signature")
 			}
 		})
 	}
-}
-
-// pssOnly returns the public key of cert marked as one for RSASSA-PSS alone, under these parameters.
-func pssOnly(t *testing.T, cert *x509.Certificate, parameters []byte) []byte {
-	t.Helper()
-	in := cryptobyte.String(cert.RawSubjectPublicKeyInfo)
-	var seq cryptobyte.String
-	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.SkipASN1(cbasn1.SEQUENCE) {
-		t.Fatal("no public key")
-	}
-	return marshal(func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			addAlgorithm(b, cbasn1.SEQUENCE, cms.AlgorithmIdentifier{Algorithm: oidPSS, Parameters: parameters})
-			b.AddBytes(seq)
-		})
-	})
 }

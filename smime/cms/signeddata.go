@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"github.com/sealmail/sealmail/smime/cms/ber"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // SignedData is a message with signatures (RFC 5652 section 5).
@@ -19,14 +21,16 @@ type SignedData struct {
 
 	// The rest stands behind the content in a message and is there after ReadContent.
 
-	Certificates []RawCertificate // X.509 certificates; other kinds are left out
-	CRLs         [][]byte         // X.509 revocation lists, verbatim; other kinds are left out
-	SignerInfos  []*SignerInfo
+	Certificates  []RawCertificate // X.509 certificates; attribute certificates and other kinds are left out
+	CRLs          [][]byte         // X.509 revocation lists, verbatim
+	OCSPResponses [][]byte         // OCSPResponse in DER (RFC 5940); further kinds of revocation information are left out
+	SignerInfos   []*SignerInfo
 
 	structure *structure
 	limits    Limits
 	detached  bool
-	done      bool
+	begun     bool // reading the content
+	complete  bool // read to the end
 }
 
 // maxDigestAlgorithms bounds how many digest algorithms a message may announce.
@@ -37,6 +41,12 @@ func (s *SignedData) ContentType() asn1.ObjectIdentifier { return OIDSignedData 
 
 // Detached reports whether the message carries no content: the signatures stand over a content that is elsewhere.
 func (s *SignedData) Detached() bool { return s.detached }
+
+// CertsOnly reports whether the message has neither content nor signers, and so is a mere bag of certificates and
+// revocation lists (RFC 5652 section 5.2, RFC 8551 section 3.8). It is false before ReadContent, which knows.
+func (s *SignedData) CertsOnly() bool {
+	return s.complete && s.detached && len(s.SignerInfos) == 0 && s.EContentType.Equal(OIDData)
+}
 
 // readSignedData reads up to the octets of the content.
 func readSignedData(r *ber.Reader, l Limits) (*SignedData, error) {
@@ -94,17 +104,31 @@ func readSignedData(r *ber.Reader, l Limits) (*SignedData, error) {
 //
 // Content that was copied is unverified until [SignerInfo.Verify] says otherwise.
 func (s *SignedData) ReadContent(ctx context.Context, quarantine io.Writer) (*ContentDigest, error) {
-	if s.done {
+	if s.begun {
 		return nil, errors.New("content was read already")
 	}
-	s.done = true
+	s.begun = true
 	var digest *ContentDigest
 	if !s.detached {
 		var err error
 		if digest, err = NewContentDigest(s.hashes()...); err != nil {
 			return nil, err
 		}
-		if err := s.copyContent(ctx, digest, quarantine); err != nil {
+		content, err := s.structure.r.OctetString(ber.Universal, ber.TagOctetString)
+		if err != nil {
+			return nil, malformed(err)
+		}
+		err = s.copyContent(ctx, content, malformed, func(b []byte) error {
+			_, _ = digest.Write(b) // never fails
+			if quarantine == nil {
+				return nil
+			}
+			if _, err := quarantine.Write(b); err != nil {
+				return fmt.Errorf("quarantine: %w", err)
+			}
+			return nil
+		})
+		if err != nil {
 			return nil, err
 		}
 		if err := s.structure.r.Leave(); err != nil { // [0]
@@ -115,6 +139,39 @@ func (s *SignedData) ReadContent(ctx context.Context, quarantine io.Writer) (*Co
 		return nil, malformed(err)
 	}
 	if err := s.readTail(); err != nil {
+		return nil, err
+	}
+	s.complete = true
+	return digest, nil
+}
+
+// ReadDetached reads a message without content to its end, in place of ReadContent, and then content, which is what was
+// signed: in constant memory, and hashed under those of the signers' digest algorithms that are implemented.
+//
+// A message that carries a content of its own is [ErrTwoContents], after it was read to its end.
+func (s *SignedData) ReadDetached(ctx context.Context, content io.Reader) (*ContentDigest, error) {
+	if _, err := s.ReadContent(ctx, nil); err != nil {
+		return nil, err
+	}
+	if !s.detached {
+		return nil, ErrTwoContents
+	}
+	var hashes []crypto.Hash
+	for _, si := range s.SignerInfos {
+		if h, err := si.Digest(); err == nil {
+			hashes = append(hashes, h)
+		}
+	}
+	digest, err := NewContentDigest(hashes...)
+	if err != nil {
+		return nil, err
+	}
+	sourceError := func(err error) error { return fmt.Errorf("content: %w", err) }
+	err = s.copyContent(ctx, content, sourceError, func(b []byte) error {
+		_, err := digest.Write(b)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	return digest, nil
@@ -132,31 +189,37 @@ func (s *SignedData) hashes() []crypto.Hash {
 	return hashes
 }
 
-func (s *SignedData) copyContent(ctx context.Context, digest *ContentDigest, quarantine io.Writer) error {
-	content, err := s.structure.r.OctetString(ber.Universal, ber.TagOctetString)
-	if err != nil {
-		return malformed(err)
-	}
-	buf := make([]byte, 32<<10)
+// The buffer for content is small for a small message, and large where there turns out to be much of it.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = 32 << 10
+)
+
+// copyContent passes content on, piece by piece. Errors of reading it go through readError.
+func (s *SignedData) copyContent(ctx context.Context, content io.Reader, readError func(error) error, take func([]byte) error) error {
+	buf := make([]byte, smallBuffer)
+	var size int64
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n, err := content.Read(buf)
-		if s.limits.Content > 0 && digest.Size()+int64(n) > s.limits.Content {
+		if size += int64(n); s.limits.Content > 0 && size > s.limits.Content {
 			return fmt.Errorf("%w: content of more than %d octets", ErrTooLarge, s.limits.Content)
 		}
-		_, _ = digest.Write(buf[:n]) // never fails
-		if quarantine != nil {
-			if _, err := quarantine.Write(buf[:n]); err != nil {
-				return fmt.Errorf("quarantine: %w", err)
+		if n > 0 {
+			if err := take(buf[:n]); err != nil {
+				return err
 			}
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return malformed(err)
+			return readError(err)
+		}
+		if len(buf) == smallBuffer && n == smallBuffer {
+			buf = make([]byte, largeBuffer)
 		}
 	}
 }
@@ -168,9 +231,7 @@ func (s *SignedData) readTail() error {
 		return err
 	}
 	if present {
-		if err := s.readSet(0, "certificates", func(raw []byte) {
-			s.Certificates = append(s.Certificates, raw)
-		}); err != nil {
+		if err := s.readCertificates(); err != nil {
 			return err
 		}
 	}
@@ -178,7 +239,7 @@ func (s *SignedData) readTail() error {
 		return err
 	}
 	if present {
-		if err := s.readSet(1, "revocation lists", func(raw []byte) { s.CRLs = append(s.CRLs, raw) }); err != nil {
+		if err := s.readRevocationInfo(); err != nil {
 			return err
 		}
 	}
@@ -196,27 +257,78 @@ func (s *SignedData) readTail() error {
 	return readEnd(s.structure.r)
 }
 
-// readSet reads CertificateSet or RevocationInfoChoices (sections 10.2.1 and 10.2.3) and keeps the X.509 members, which
-// are the untagged ones.
-func (s *SignedData) readSet(number uint32, what string, keep func([]byte)) error {
-	return s.structure.each(ber.ContextSpecific, number, what, s.limits.Certificates, func(h ber.Header) error {
+// readCertificates reads a CertificateSet (section 10.2.3) and keeps the X.509 certificates, which are the untagged
+// members. They are not looked into: one that is odd never makes the message unreadable.
+func (s *SignedData) readCertificates() error {
+	return s.structure.each(ber.ContextSpecific, 0, "certificates", s.limits.Certificates, func(h ber.Header) error {
 		if !h.Is(ber.Universal, ber.TagSequence) {
 			return malformed(s.structure.r.Skip())
 		}
 		raw, err := s.structure.element()
 		if err == nil {
-			keep(raw)
+			s.Certificates = append(s.Certificates, raw)
 		}
 		return err
 	})
 }
 
-// Certificate returns the certificate in the message that id names.
-func (s *SignedData) Certificate(id CertificateIdentifier) (RawCertificate, bool) {
+// readRevocationInfo reads RevocationInfoChoices (section 10.2.1): CRLs, and OCSP responses, which come as
+// OtherRevocationInfoFormat under the tag [1] (RFC 5940 section 2). Nor is this looked into further.
+func (s *SignedData) readRevocationInfo() error {
+	return s.structure.each(ber.ContextSpecific, 1, "revocation lists", s.limits.Certificates, func(h ber.Header) error {
+		isCRL := h.Is(ber.Universal, ber.TagSequence)
+		if !isCRL && !h.Is(ber.ContextSpecific, 1) {
+			return malformed(s.structure.r.Skip())
+		}
+		raw, err := s.structure.element()
+		if err != nil {
+			return err
+		}
+		if isCRL {
+			s.CRLs = append(s.CRLs, raw)
+		} else if response := s.ocspResponse(raw); response != nil {
+			s.OCSPResponses = append(s.OCSPResponses, response)
+		}
+		return nil
+	})
+}
+
+// ocspResponse returns the OCSPResponse in an OtherRevocationInfoFormat; nil if there is something else in it.
+func (s *SignedData) ocspResponse(raw []byte) []byte {
+	der, err := ber.ToDER(raw, ber.Limits{Depth: s.limits.Depth})
+	if err != nil {
+		return nil
+	}
+	in := cryptobyte.String(der)
+	var info, response cryptobyte.String
+	if !in.ReadASN1(&info, cbasn1.Tag(1).Constructed().ContextSpecific()) {
+		return nil
+	}
+	format, ok := readOID(&info)
+	if !ok || !format.Equal(oidRevocationOCSP) || !info.ReadASN1Element(&response, cbasn1.SEQUENCE) || !info.Empty() {
+		return nil
+	}
+	return response
+}
+
+// Certificate returns the first certificate in the message that id names.
+func (s *SignedData) Certificate(id CertificateIdentifier) (c RawCertificate, ok bool) {
 	for _, c := range s.Certificates {
 		if id.MatchesRaw(c) {
 			return c, true
 		}
 	}
 	return nil, false
+}
+
+// CertificatesFor returns all certificates in the message that id names: several may bear one key identifier, for
+// example a certificate and its renewal.
+func (s *SignedData) CertificatesFor(id CertificateIdentifier) []RawCertificate {
+	var list []RawCertificate
+	for _, c := range s.Certificates {
+		if id.MatchesRaw(c) {
+			list = append(list, c)
+		}
+	}
+	return list
 }

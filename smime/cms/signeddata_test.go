@@ -118,18 +118,26 @@ func sign(t testing.TB, content []byte, o cms.SignedDataOptions) []byte {
 func TestSignThenVerify(t *testing.T) {
 	identities := map[string]struct {
 		id        identity
-		digest    crypto.Hash
+		scheme    cms.SignatureScheme // 0: by default
+		digest    crypto.Hash         // 0: by default
 		wantHash  string
 		wantNamed string
 	}{
-		"rsa":            {testRSA(), 0, "sha256", "rsa-pkcs1v15"},
-		"rsa-sha512":     {testRSA(), crypto.SHA512, "sha512", "rsa-pkcs1v15"},
-		"p256":           {testP256(), 0, "sha256", "ecdsa-p256"},
-		"p256-sha384":    {testP256(), crypto.SHA384, "sha384", "ecdsa-p256"},
-		"p384":           {testP384(), 0, "sha384", "ecdsa-p384"},
-		"p521":           {testP521(), 0, "sha512", "ecdsa-p521"},
-		"ed25519":        {testEd25519(), 0, "sha512", "ed25519"},
-		"ed25519-stated": {testEd25519(), crypto.SHA512, "sha512", "ed25519"},
+		"rsa":             {testRSA(), 0, 0, "sha256", "rsa-pkcs1v15"},
+		"rsa-sha384":      {testRSA(), cms.RSASSAPKCS1v15, crypto.SHA384, "sha384", "rsa-pkcs1v15"},
+		"rsa-sha512":      {testRSA(), cms.RSASSAPKCS1v15, crypto.SHA512, "sha512", "rsa-pkcs1v15"},
+		"pss-sha256":      {testRSA(), cms.RSASSAPSS, crypto.SHA256, "sha256", "rsa-pss"},
+		"pss-sha384":      {testRSA(), cms.RSASSAPSS, crypto.SHA384, "sha384", "rsa-pss"},
+		"pss-sha512":      {testRSA(), cms.RSASSAPSS, crypto.SHA512, "sha512", "rsa-pss"},
+		"pss-only":        {testPSS(), 0, 0, "sha256", "rsa-pss"},
+		"pss-only-sha384": {testPSSSHA384(), 0, 0, "sha384", "rsa-pss"},
+		"p256":            {testP256(), 0, 0, "sha256", "ecdsa-p256"},
+		"p256-sha384":     {testP256(), cms.ECDSA, crypto.SHA384, "sha384", "ecdsa-p256"},
+		"p384":            {testP384(), 0, 0, "sha384", "ecdsa-p384"},
+		"p521":            {testP521(), 0, 0, "sha512", "ecdsa-p521"},
+		"p521-sha256":     {testP521(), cms.ECDSA, crypto.SHA256, "sha256", "ecdsa-p521"},
+		"ed25519":         {testEd25519(), 0, 0, "sha512", "ed25519"},
+		"ed25519-stated":  {testEd25519(), cms.Ed25519, crypto.SHA512, "sha512", "ed25519"},
 	}
 	contents := map[string][]byte{
 		"empty": nil,
@@ -144,8 +152,8 @@ func TestSignThenVerify(t *testing.T) {
 						o := options(tt.id)
 						o.Detached = detached
 						o.Signers[0].SID = form
-						if tt.digest != 0 {
-							o.Signers[0].Digest = tt.digest
+						if tt.scheme != 0 {
+							o.Signers[0].Scheme, o.Signers[0].Digest = tt.scheme, tt.digest
 						}
 						o.Signers[0].Capabilities = cms.OwnCapabilities()
 						for way, message := range map[string][]byte{"Sign": sign(t, content, o), "Writer": stream(t, content, o)} {
@@ -262,7 +270,10 @@ func TestSignRefuses(t *testing.T) {
 		change func(*cms.SignedDataOptions)
 		want   error // nil: any
 	}{
-		"no signer":        {func(o *cms.SignedDataOptions) { o.Signers = nil }, nil},
+		"no signer":        {func(o *cms.SignedDataOptions) { o.Signers = nil }, cms.ErrNoSigners},
+		"no scheme stated": {func(o *cms.SignedDataOptions) { o.Signers[0].Scheme = 0 }, nil},
+		"no digest stated": {func(o *cms.SignedDataOptions) { o.Signers[0].Digest = 0 }, nil},
+		"unknown scheme":   {func(o *cms.SignedDataOptions) { o.Signers[0].Scheme = 9 }, cms.ErrAlgorithmMismatch},
 		"no key":           {func(o *cms.SignedDataOptions) { o.Signers[0].Key = nil }, nil},
 		"another's key":    {func(o *cms.SignedDataOptions) { o.Signers[0].Key = testP384().key }, nil},
 		"nil certificate":  {func(o *cms.SignedDataOptions) { o.Certificates[0] = nil }, nil},
@@ -273,7 +284,30 @@ func TestSignRefuses(t *testing.T) {
 		"Ed25519 with SHA-256": {func(o *cms.SignedDataOptions) {
 			*o = options(testEd25519())
 			o.Signers[0].Digest = crypto.SHA256
+		}, cms.ErrDigestAlgorithm},
+		"P-256 as RSA":   {func(o *cms.SignedDataOptions) { o.Signers[0].Scheme = cms.RSASSAPKCS1v15 }, cms.ErrAlgorithmMismatch},
+		"P-256 as PSS":   {func(o *cms.SignedDataOptions) { o.Signers[0].Scheme = cms.RSASSAPSS }, cms.ErrAlgorithmMismatch},
+		"RSA as Ed25519": {func(o *cms.SignedDataOptions) { *o = options(testRSA()); o.Signers[0].Scheme = cms.Ed25519 }, cms.ErrAlgorithmMismatch},
+		"PSS key as PKCS #1 v1.5": {func(o *cms.SignedDataOptions) {
+			*o = options(testPSS())
+			o.Signers[0].Scheme = cms.RSASSAPKCS1v15
 		}, cms.ErrAlgorithmMismatch},
+		"PSS key under another hash": {func(o *cms.SignedDataOptions) {
+			*o = options(testPSSSHA384())
+			o.Signers[0].Digest = crypto.SHA512
+		}, cms.ErrAlgorithmMismatch},
+		"PSS key with a longer salt": {func(o *cms.SignedDataOptions) {
+			*o = options(pssOnly(testRSA(), pssParameters(oidSHA256, oidMGF1, oidSHA256, 40, -1)))
+		}, cms.ErrAlgorithmMismatch},
+		"PSS key for SHA-1": {func(o *cms.SignedDataOptions) { *o = options(pssOnly(testRSA(), []byte{0x30, 0})) }, new(cms.WeakError)},
+		"another's key, PSS": {func(o *cms.SignedDataOptions) {
+			*o = options(testPSS())
+			o.Signers[0].Key = testRSAWeak().key
+		}, nil},
+		"odd certificate":   {func(o *cms.SignedDataOptions) { o.Certificates = append(o.Certificates, new(x509.Certificate)) }, nil},
+		"CRL that is none":  {func(o *cms.SignedDataOptions) { o.CRLs = [][]byte{{5, 0}} }, nil},
+		"CRL with a tail":   {func(o *cms.SignedDataOptions) { o.CRLs = [][]byte{{0x30, 0, 0}} }, nil},
+		"OCSP that is none": {func(o *cms.SignedDataOptions) { o.OCSPResponses = [][]byte{nil} }, nil},
 		"attribute of its own twice": {func(o *cms.SignedDataOptions) {
 			o.Signers[0].SignedAttributes = []cms.Attribute{{Type: cms.OIDAttributeMessageDigest, Values: [][]byte{{4, 0}}}}
 		}, cms.ErrDuplicateAttribute},

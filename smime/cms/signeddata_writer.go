@@ -2,14 +2,12 @@ package cms
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/sealmail/sealmail/smime/cms/ber"
 	"golang.org/x/crypto/cryptobyte"
@@ -20,8 +18,11 @@ import (
 type SignedDataOptions struct {
 	ContentType  asn1.ObjectIdentifier // nil: OIDData
 	Detached     bool                  // leave the content out of the message
-	Certificates []*x509.Certificate   // sent along as they are here; nothing is added
 	Signers      []Signer              // at least one
+	Certificates []*x509.Certificate   // sent along as they are here; nothing is added
+
+	CRLs          [][]byte // revocation lists to send along, in DER
+	OCSPResponses [][]byte // likewise (RFC 5940): each an OCSPResponse in DER
 }
 
 func (o SignedDataOptions) contentType() asn1.ObjectIdentifier {
@@ -36,13 +37,18 @@ type SignedDataWriter struct {
 	ctx     context.Context // an io.WriteCloser has no other way to be told to stop
 	options SignedDataOptions
 	signers []preparedSigner
+	bag     []byte // certificates and revocation information, encoded
 	digest  *ContentDigest
-	dst     *bufio.Writer
+	dst     io.Writer
+	buffer  *bufio.Writer // nil if detached, and so are the next two
 	out     *ber.Writer
-	content io.WriteCloser // nil if detached
-	err     error          // sticks
+	content io.WriteCloser
+	err     error // sticks
 	closed  bool
 }
+
+// headBuffer is for what stands around the content: the content itself comes in segments that are larger.
+const headBuffer = 512
 
 var errClosed = errors.New("writer is closed")
 
@@ -56,7 +62,8 @@ func NewSignedDataWriter(ctx context.Context, dst io.Writer, o SignedDataOptions
 	if err != nil || o.Detached {
 		return w, err
 	}
-	w.out = ber.NewWriter(w.dst)
+	w.buffer = bufio.NewWriterSize(dst, headBuffer)
+	w.out = ber.NewWriter(w.buffer)
 	head, err := w.head()
 	if err != nil {
 		return nil, err
@@ -65,13 +72,9 @@ func NewSignedDataWriter(ctx context.Context, dst io.Writer, o SignedDataOptions
 	if err != nil {
 		return nil, err
 	}
-	signedData, err := marshalOID(OIDSignedData)
-	if err != nil {
-		return nil, err
-	}
 	// Errors of ber.Writer stick, and show at the last step.
 	_ = w.out.Open(ber.Universal, ber.TagSequence) // ContentInfo
-	_ = w.out.Raw(signedData)
+	_ = w.out.Raw(derSignedData)
 	_ = w.out.Open(ber.ContextSpecific, 0)
 	_ = w.out.Open(ber.Universal, ber.TagSequence) // SignedData
 	_ = w.out.Raw(head)
@@ -87,12 +90,13 @@ func NewSignedDataWriter(ctx context.Context, dst io.Writer, o SignedDataOptions
 // newSignedDataWriter checks the options and sets up the hashing.
 func newSignedDataWriter(ctx context.Context, dst io.Writer, o SignedDataOptions) (*SignedDataWriter, error) {
 	if len(o.Signers) == 0 {
-		return nil, errors.New("no signer")
+		return nil, ErrNoSigners
 	}
-	if slices.Contains(o.Certificates, nil) {
-		return nil, errors.New("a certificate to send along is nil")
+	bag, err := marshalBag(o.Certificates, o.CRLs, o.OCSPResponses)
+	if err != nil {
+		return nil, err
 	}
-	w := &SignedDataWriter{ctx: ctx, options: o, dst: bufio.NewWriterSize(dst, 2*ber.SegmentSize)}
+	w := &SignedDataWriter{ctx: ctx, options: o, bag: bag, dst: dst}
 	var hashes []crypto.Hash
 	for _, s := range o.Signers {
 		p, err := s.prepare()
@@ -102,7 +106,6 @@ func newSignedDataWriter(ctx context.Context, dst io.Writer, o SignedDataOptions
 		w.signers = append(w.signers, p)
 		hashes = append(hashes, p.Digest)
 	}
-	var err error
 	w.digest, err = NewContentDigest(hashes...)
 	return w, err
 }
@@ -148,10 +151,8 @@ func (w *SignedDataWriter) finish() error {
 		if err != nil {
 			return err
 		}
-		if _, err := w.dst.Write(der); err != nil {
-			return err
-		}
-		return w.dst.Flush()
+		_, err = w.dst.Write(der)
+		return err
 	}
 	tail, err := w.tail()
 	if err != nil {
@@ -166,88 +167,53 @@ func (w *SignedDataWriter) finish() error {
 	if err := w.out.Close(); err != nil { // ContentInfo
 		return err
 	}
-	return w.dst.Flush()
+	return w.buffer.Flush()
+}
+
+// version returns the version of the SignedData (RFC 5652 section 5.1).
+func (w *SignedDataWriter) version() int64 {
+	if len(w.options.OCSPResponses) > 0 {
+		return 5 // revocation information of another kind
+	}
+	if !w.options.contentType().Equal(OIDData) {
+		return 3
+	}
+	for _, s := range w.signers {
+		if s.version() == 3 {
+			return 3
+		}
+	}
+	return 1
 }
 
 // head returns what stands before the content: version and digest algorithms.
 func (w *SignedDataWriter) head() ([]byte, error) {
-	version := int64(1)
-	if !w.options.contentType().Equal(OIDData) {
-		version = 3 // RFC 5652 section 5.1
-	}
-	var algorithms []byte
-	for i, s := range w.signers {
-		if s.SID == SubjectKeyIdentifier {
-			version = 3
-		}
-		if w.announced(i) {
-			continue
-		}
+	var algorithms [][]byte
+	for _, s := range w.signers {
 		var b cryptobyte.Builder
 		s.digest.add(&b, cbasn1.SEQUENCE)
 		der, err := b.Bytes()
 		if err != nil {
 			return nil, err
 		}
-		algorithms = append(algorithms, der...)
-	}
-	algorithms, err := ber.SortSetOf(algorithms)
-	if err != nil {
-		return nil, err
+		algorithms = append(algorithms, der)
 	}
 	var b cryptobyte.Builder
-	b.AddASN1Int64(version)
-	b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(algorithms) })
+	b.AddASN1Int64(w.version())
+	b.AddBytes(appendSet(nil, ber.Universal, ber.TagSet, distinct(algorithms)))
 	return b.Bytes()
 }
 
-// announced reports whether an earlier signer uses the same digest algorithm as signer i.
-func (w *SignedDataWriter) announced(i int) bool {
-	for _, earlier := range w.signers[:i] {
-		if earlier.Digest == w.signers[i].Digest {
-			return true
-		}
-	}
-	return false
-}
-
-// tail signs and returns what stands behind the content: certificates and SignerInfos.
+// tail signs and returns what stands behind the content: certificates, revocation information and SignerInfos.
 func (w *SignedDataWriter) tail() ([]byte, error) {
-	var certificates []byte
-	for i, c := range w.options.Certificates {
-		if !containsCertificate(w.options.Certificates[:i], c) {
-			certificates = append(certificates, c.Raw...)
-		}
-	}
-	certificates, err := ber.SortSetOf(certificates)
-	if err != nil {
-		return nil, err
-	}
-	var infos []byte
+	infos := make([][]byte, len(w.signers))
 	for i := range w.signers {
-		der, err := w.signers[i].signerInfo(w.ctx, w.options, w.digest)
-		if err != nil {
+		var err error
+		if infos[i], err = w.signers[i].signerInfo(w.ctx, w.options, w.digest); err != nil {
 			return nil, err
 		}
-		infos = append(infos, der...)
 	}
-	if infos, err = ber.SortSetOf(infos); err != nil {
-		return nil, err
-	}
-	var tail []byte
-	if len(certificates) > 0 {
-		tail = ber.AppendElement(tail, ber.ContextSpecific, true, 0, certificates)
-	}
-	return ber.AppendElement(tail, ber.Universal, true, ber.TagSet, infos), nil
-}
-
-func containsCertificate(list []*x509.Certificate, c *x509.Certificate) bool {
-	for _, other := range list {
-		if bytes.Equal(other.Raw, c.Raw) {
-			return true
-		}
-	}
-	return false
+	return appendSet(w.bag, ber.Universal, ber.TagSet, infos), nil
 }
 
 // message signs and returns the whole message in DER.
@@ -256,28 +222,22 @@ func (w *SignedDataWriter) message(content []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	contentType, err := marshalOID(w.options.contentType())
+	if err != nil {
+		return nil, err
+	}
 	tail, err := w.tail()
 	if err != nil {
 		return nil, err
 	}
-	explicit := cbasn1.Tag(0).Constructed().ContextSpecific()
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(OIDSignedData)
-		b.AddASN1(explicit, func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddBytes(head)
-				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddASN1ObjectIdentifier(w.options.contentType())
-					if !w.options.Detached {
-						b.AddASN1(explicit, func(b *cryptobyte.Builder) { b.AddASN1OctetString(content) })
-					}
-				})
-				b.AddBytes(tail)
-			})
-		})
-	})
-	return b.Bytes()
+	var der nested
+	if !w.options.Detached {
+		der.behind(content)
+		der.wrap(ber.Universal, false, ber.TagOctetString)
+		der.wrap(ber.ContextSpecific, true, 0)
+	}
+	der.before(contentType)
+	return der.signedData(head, tail), nil
 }
 
 // Sign makes a SignedData of a content in memory, in DER.

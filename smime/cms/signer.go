@@ -79,6 +79,14 @@ func (s Signer) prepare() (preparedSigner, error) {
 	return p, err
 }
 
+// version returns the version of the SignerInfo (RFC 5652 section 5.3).
+func (p *preparedSigner) version() int64 {
+	if p.SID == SubjectKeyIdentifier {
+		return 3
+	}
+	return 1
+}
+
 func samePublicKey(key, certified crypto.PublicKey) bool {
 	if restricted, ok := certified.(pssKey); ok {
 		certified = restricted.PublicKey
@@ -117,13 +125,9 @@ func (p *preparedSigner) signerInfo(ctx context.Context, o SignedDataOptions, co
 			}
 		}
 	}
-	version := int64(1)
-	if p.SID == SubjectKeyIdentifier {
-		version = 3 // RFC 5652 section 5.3
-	}
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1Int64(version)
+		b.AddASN1Int64(p.version())
 		p.id.add(b)
 		p.digest.add(b, cbasn1.SEQUENCE)
 		addImplicitSet(b, 0, signed)

@@ -104,6 +104,13 @@ func (si *SignerInfo) Verify(cert *x509.Certificate, content *ContentDigest, o V
 		if err := si.checkAttributes(digest, o.ContentType); err != nil {
 			return err
 		}
+		// This comes before the signature, because it costs less where several certificates are tried.
+		err := si.signingCertificates(func(ids []ESSCertID) error {
+			return ids[0].check(cert) // RFC 5035 section 5: the first is the signer's
+		})
+		if err != nil {
+			return err
+		}
 		signed = signedInput{hash: h, digest: digestOf(h, si.signed), attributes: si.signed}
 	}
 	algorithm, err := si.signatureAlgorithm(h)
@@ -115,12 +122,6 @@ func (si *SignerInfo) Verify(cert *x509.Certificate, content *ContentDigest, o V
 		return err
 	}
 	if err := algorithm.verify(key, signed, si.Signature); err != nil {
-		return err
-	}
-	err = si.signingCertificates(func(ids []ESSCertID) error {
-		return ids[0].check(cert) // RFC 5035 section 5: the first is the signer's
-	})
-	if err != nil {
 		return err
 	}
 	if weak := weakness(h, key); weak != "" && !o.AllowWeak {

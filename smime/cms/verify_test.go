@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"encoding/asn1"
+	"io"
 	"testing"
 
 	"github.com/sealmail/sealmail/smime/cms"
@@ -83,7 +84,7 @@ func TestVerify(t *testing.T) {
 		"DSA":                        {func(d *draft) { d.signature.Algorithm = oidDSAWithSHA256 }, errWantUnsupported},
 		"signature parameters":       {func(d *draft) { d.signature.Parameters = []byte{0x30, 0} }, errWantUnsupported},
 		"signature of RSA":           {func(d *draft) { d.signature.Algorithm = oidRSA }, cms.ErrAlgorithmMismatch},
-		"digest and signature":       {func(d *draft) { d.signature = ecdsa(oidECDSAWithSHA384) }, cms.ErrAlgorithmMismatch},
+		"digest and signature":       {func(d *draft) { d.signature = ecdsa(oidECDSAWithSHA384) }, cms.ErrDigestAlgorithm},
 		"MD5":                        {func(d *draft) { d.digest.Algorithm = oidMD5 }, cms.ErrBrokenDigest},
 		"MD5 in the signature":       {func(d *draft) { d.signature.Algorithm = oidMD5WithRSA }, cms.ErrBrokenDigest},
 		"SHA-1":                      {weakenToSHA1, errWantWeak},
@@ -196,8 +197,8 @@ func TestVerifyRSA(t *testing.T) {
 		"rsaEncryption":                {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidRSA, Parameters: null}, nil},
 		"rsaEncryption, no parameters": {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidRSA}, nil},
 		"sha256WithRSAEncryption":      {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA256WithRSA, Parameters: null}, nil},
-		"sha384WithRSAEncryption":      {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA384WithRSA, Parameters: null}, cms.ErrAlgorithmMismatch},
-		"sha1WithRSAEncryption":        {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA1WithRSA, Parameters: null}, cms.ErrAlgorithmMismatch},
+		"sha384WithRSAEncryption":      {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA384WithRSA, Parameters: null}, cms.ErrDigestAlgorithm},
+		"sha1WithRSAEncryption":        {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidSHA1WithRSA, Parameters: null}, cms.ErrDigestAlgorithm},
 		"ecdsa-with-SHA256":            {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidECDSAWithSHA256}, cms.ErrAlgorithmMismatch},
 		"other parameters":             {testRSA(), cms.AlgorithmIdentifier{Algorithm: oidRSA, Parameters: []byte{0x30, 0}}, errWantUnsupported},
 		"1024 bits":                    {testRSAWeak(), cms.AlgorithmIdentifier{Algorithm: oidRSA}, errWantWeak},
@@ -221,6 +222,11 @@ func TestVerifyRSA(t *testing.T) {
 	}
 }
 
+// ed25519Draft returns a good one, by Ed25519.
+func ed25519Draft() *draft {
+	return newDraftOf(testEd25519(), cms.Ed25519, crypto.SHA512, cms.AlgorithmIdentifier{Algorithm: oidEd25519})
+}
+
 func TestVerifyEd25519(t *testing.T) {
 	for name, tt := range map[string]struct {
 		change func(*draft)
@@ -228,29 +234,76 @@ func TestVerifyEd25519(t *testing.T) {
 	}{
 		"good":          {func(*draft) {}, nil},
 		"parameters":    {func(d *draft) { d.signature.Parameters = []byte{0x30, 0} }, errWantUnsupported},
-		"with SHA-256":  {func(d *draft) { *d = *newDraft(d.signer); d.signature.Algorithm = oidEd25519 }, cms.ErrAlgorithmMismatch},
+		"with SHA-256":  {func(d *draft) { *d = *newDraft(d.signer); d.scheme, d.signature.Algorithm = cms.Ed25519, oidEd25519 }, cms.ErrDigestAlgorithm},
 		"no attributes": {func(d *draft) { d.attributes = nil }, errWantUnsupported},
 		"as ECDSA":      {func(d *draft) { d.signature.Algorithm = oidECPublicKey }, cms.ErrAlgorithmMismatch},
+		"over a digest": {func(d *draft) { d.signed = hashOf(crypto.SHA512, d.set()) }, cms.ErrSignature},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDraft(testEd25519())
-			d.hash = crypto.SHA512
-			d.digest.Algorithm = oidSHA512
-			d.announced = []asn1.ObjectIdentifier{oidSHA512}
-			d.signature.Algorithm = oidEd25519
-			d.resetAttributes()
+			d := ed25519Draft()
 			tt.change(d)
-			var err error
-			if d.value, err = d.signer.key.Sign(nil, d.set(), crypto.Hash(0)); err != nil {
-				t.Fatal(err)
-			}
-			_, _, err = verifyAll(d.marshal(t), nil, cms.VerifyOptions{})
+			_, _, err := verifyAll(d.marshal(t), nil, cms.VerifyOptions{})
 			if tt.want != nil {
 				checkOnly(t, err, tt.want)
 			} else if err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// lying is a content that is not as long as it says.
+type lying struct {
+	*bytes.Reader
+	size int64
+}
+
+func (l lying) Size() int64 { return l.size }
+
+// TestVerifyEd25519Content verifies signatures that stand over the content itself (RFC 8419 section 3.1).
+func TestVerifyEd25519Content(t *testing.T) {
+	content := newDraft(testEd25519()).content
+	for name, tt := range map[string]struct {
+		content cms.SizeReaderAt
+		want    error // nil: verifies
+	}{
+		"the content":          {bytes.NewReader(content), nil},
+		"none":                 {nil, errWantUnsupported},
+		"another":              {bytes.NewReader(bytes.ToUpper(content)), cms.ErrMessageDigest},
+		"a shorter one":        {bytes.NewReader(content[1:]), cms.ErrMessageDigest},
+		"empty":                {bytes.NewReader(nil), cms.ErrMessageDigest},
+		"shorter than it says": {lying{bytes.NewReader(content), int64(len(content)) + 1}, io.EOF},
+		"negative":             {lying{bytes.NewReader(content), -1}, errWantUnsupported},
+		"more than 16 MiB":     {lying{bytes.NewReader(content), 16<<20 + 1}, errWantUnsupported},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := ed25519Draft()
+			d.attributes = nil
+			_, _, err := verifyAll(d.marshal(t), nil, cms.VerifyOptions{Content: tt.content})
+			if tt.want != nil {
+				checkOnly(t, err, tt.want)
+			} else if err != nil {
+				t.Error(err)
+			}
+			d.signed = []byte("something else")
+			_, _, err = verifyAll(d.marshal(t), nil, cms.VerifyOptions{Content: tt.content})
+			if tt.want == nil {
+				checkOnly(t, err, cms.ErrSignature)
+			} else if err == nil {
+				t.Error("what was signed is something else")
+			}
+		})
+	}
+	// As much as is allowed.
+	d := ed25519Draft()
+	d.content, d.attributes = make([]byte, 16<<20), nil
+	if _, _, err := verifyAll(d.marshal(t), nil, cms.VerifyOptions{Content: bytes.NewReader(d.content)}); err != nil {
+		t.Error(err)
+	}
+	// Where there are signed attributes, the content is not read again.
+	d = ed25519Draft()
+	if _, _, err := verifyAll(d.marshal(t), nil, cms.VerifyOptions{Content: lying{bytes.NewReader(nil), 1}}); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -295,7 +348,6 @@ func TestVerifySmallRSA(t *testing.T) {
 	cert.RawSubjectPublicKeyInfo = nil
 	err = s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
 	checkOnly(t, err, errWantUnsupported)
-	cert.RawSubjectPublicKeyInfo = pssOnly(t, testRSA().cert, nil)
-	err = s.SignerInfos[0].Verify(&cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
+	err = s.SignerInfos[0].Verify(pssOnly(testRSA(), nil).cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
 	checkOnly(t, err, cms.ErrAlgorithmMismatch)
 }

@@ -1,0 +1,75 @@
+package cms
+
+import (
+	"crypto/x509"
+	"fmt"
+)
+
+// Verification is what came of verifying one signature.
+type Verification struct {
+	SignerInfo *SignerInfo
+	// Certificate is the one that the signature verifies with; if Err is not nil, the first that the signer names and
+	// that can be parsed, or nil.
+	Certificate *x509.Certificate
+	// Err is nil if the signature verifies. Else it is an error of SignerInfo.Verify, or [ErrNoCertificate].
+	Err error
+}
+
+// maxSignerCertificates bounds the certificates that are tried for one signature.
+const maxSignerCertificates = 8
+
+// Verify verifies every signature over content, with the certificates that the message carries and others that are at
+// hand, and returns one result for each, in the order of SignerInfos. Where several certificates bear the key identifier
+// that a signer names, eight of them are tried.
+//
+// The error is nil only if there are signatures and all of them verify: else it is [ErrNoSigners], [ErrContentType] if
+// the message is not of the type that is expected, or the error of the first signature that does not verify. Whether
+// the certificates are to be trusted is another question.
+func (s *SignedData) Verify(content *ContentDigest, o VerifyOptions, others ...*x509.Certificate) ([]Verification, error) {
+	if len(s.SignerInfos) == 0 {
+		return nil, ErrNoSigners
+	}
+	if !s.EContentType.Equal(o.ContentType) {
+		return nil, fmt.Errorf("%w: the message is of type %v", ErrContentType, s.EContentType)
+	}
+	results := make([]Verification, len(s.SignerInfos))
+	var failed error
+	for i, si := range s.SignerInfos {
+		results[i] = s.verifyOne(si, content, o, others)
+		if err := results[i].Err; err != nil && failed == nil {
+			failed = fmt.Errorf("signature %d of %d: %w", i+1, len(results), err)
+		}
+	}
+	return results, failed
+}
+
+func (s *SignedData) verifyOne(si *SignerInfo, content *ContentDigest, o VerifyOptions, others []*x509.Certificate) Verification {
+	result := Verification{SignerInfo: si, Err: ErrNoCertificate}
+	var candidates []*x509.Certificate
+	for _, raw := range s.CertificatesFor(si.SID) {
+		if len(candidates) == maxSignerCertificates {
+			break
+		}
+		cert, err := raw.Parse()
+		if err != nil {
+			result.Err = &UnsupportedError{What: "signer's certificate: " + err.Error()}
+			continue
+		}
+		candidates = append(candidates, cert)
+	}
+	for _, cert := range others {
+		if len(candidates) < maxSignerCertificates && si.SID.Matches(cert) {
+			candidates = append(candidates, cert)
+		}
+	}
+	for _, cert := range candidates {
+		err := si.Verify(cert, content, o)
+		if err == nil {
+			return Verification{SignerInfo: si, Certificate: cert}
+		}
+		if result.Certificate == nil {
+			result.Certificate, result.Err = cert, err
+		}
+	}
+	return result
+}
