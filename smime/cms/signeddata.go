@@ -66,35 +66,11 @@ func readSignedData(r *ber.Reader, l Limits) (*SignedData, error) {
 	if err != nil {
 		return nil, err
 	}
-	// EncapsulatedContentInfo, section 5.2.
-	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
-		return nil, malformed(err)
-	}
-	if s.EContentType, err = s.structure.oid(); err != nil {
-		return nil, err
-	}
-	present, err := s.structure.optional(0)
-	if err != nil {
+	var present bool
+	if s.EContentType, present, err = s.structure.encapsulatedContentInfo(); err != nil {
 		return nil, err
 	}
 	s.detached = !present
-	if !present {
-		return s, nil
-	}
-	if err := r.Enter(ber.ContextSpecific, 0); err != nil {
-		return nil, malformed(err)
-	}
-	h, more, err := s.structure.next()
-	if err != nil {
-		return nil, err
-	}
-	if !more {
-		return nil, fmt.Errorf("%w: content is missing", ErrMalformed)
-	}
-	if !h.Is(ber.Universal, ber.TagOctetString) {
-		// Section 5.2.1: PKCS #7 allowed any type here.
-		return nil, &UnsupportedError{What: "PKCS #7 content that is no octet string"}
-	}
 	return s, nil
 }
 
@@ -114,29 +90,12 @@ func (s *SignedData) ReadContent(ctx context.Context, quarantine io.Writer) (*Co
 		if digest, err = NewContentDigest(s.hashes()...); err != nil {
 			return nil, err
 		}
-		content, err := s.structure.r.OctetString(ber.Universal, ber.TagOctetString)
-		if err != nil {
-			return nil, malformed(err)
-		}
-		err = s.copyContent(ctx, content, malformed, func(b []byte) error {
-			_, _ = digest.Write(b) // never fails
-			if quarantine == nil {
-				return nil
-			}
-			if _, err := quarantine.Write(b); err != nil {
-				return fmt.Errorf("quarantine: %w", err)
-			}
-			return nil
-		})
-		if err != nil {
+		if err := s.copyContent(ctx, digest, quarantine); err != nil {
 			return nil, err
 		}
-		if err := s.structure.r.Leave(); err != nil { // [0]
-			return nil, malformed(err)
-		}
 	}
-	if err := s.structure.r.Leave(); err != nil { // EncapsulatedContentInfo
-		return nil, malformed(err)
+	if err := s.structure.leaveEncapsulated(!s.detached); err != nil {
+		return nil, err
 	}
 	if err := s.readTail(); err != nil {
 		return nil, err
@@ -166,12 +125,7 @@ func (s *SignedData) ReadDetached(ctx context.Context, content io.Reader) (*Cont
 	if err != nil {
 		return nil, err
 	}
-	sourceError := func(err error) error { return fmt.Errorf("content: %w", err) }
-	err = s.copyContent(ctx, content, sourceError, func(b []byte) error {
-		_, err := digest.Write(b)
-		return err
-	})
-	if err != nil {
+	if err := hashContent(ctx, content, digest, s.limits.Content); err != nil {
 		return nil, err
 	}
 	return digest, nil
@@ -189,37 +143,44 @@ func (s *SignedData) hashes() []crypto.Hash {
 	return hashes
 }
 
-// The buffer for content is small for a small message, and large where there turns out to be much of it.
-const (
-	smallBuffer = 4 << 10
-	largeBuffer = 32 << 10
-)
+// copyContent copies the content of the message to quarantine (nil discards it), and hashes it.
+func (s *SignedData) copyContent(ctx context.Context, digest *ContentDigest, quarantine io.Writer) error {
+	content, err := s.structure.r.OctetString(ber.Universal, ber.TagOctetString)
+	if err != nil {
+		return malformed(err)
+	}
+	return copyOctets(ctx, content, s.limits.Content, func(b []byte) error {
+		_, _ = digest.Write(b) // never fails
+		if quarantine == nil {
+			return nil
+		}
+		if _, err := quarantine.Write(b); err != nil {
+			return fmt.Errorf("quarantine: %w", err)
+		}
+		return nil
+	})
+}
 
-// copyContent passes content on, piece by piece. Errors of reading it go through readError.
-func (s *SignedData) copyContent(ctx context.Context, content io.Reader, readError func(error) error, take func([]byte) error) error {
-	buf := make([]byte, smallBuffer)
-	var size int64
+// hashContent hashes a content that is not in the message; limit is that of Limits.Content.
+func hashContent(ctx context.Context, content io.Reader, digest *ContentDigest, limit int64) error {
+	buf := make([]byte, 4<<10) // enough for small mail
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n, err := content.Read(buf)
-		if size += int64(n); s.limits.Content > 0 && size > s.limits.Content {
-			return fmt.Errorf("%w: content of more than %d octets", ErrTooLarge, s.limits.Content)
-		}
-		if n > 0 {
-			if err := take(buf[:n]); err != nil {
-				return err
-			}
+		_, _ = digest.Write(buf[:n]) // never fails
+		if limit > 0 && digest.Size() > limit {
+			return fmt.Errorf("%w: content of more than %d octets", ErrTooLarge, limit)
 		}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return readError(err)
+			return fmt.Errorf("content: %w", err)
 		}
-		if len(buf) == smallBuffer && n == smallBuffer {
-			buf = make([]byte, largeBuffer)
+		if n == len(buf) && n < 32<<10 {
+			buf = make([]byte, 32<<10)
 		}
 	}
 }
