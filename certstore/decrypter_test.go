@@ -56,7 +56,7 @@ func decrypt(t *testing.T, message []byte, decrypters ...*certstore.Decrypter) (
 				return "", err
 			}
 			var out bytes.Buffer
-			if err := enveloped.Decrypt(t.Context(), &out, cek); err != nil {
+			if err := enveloped.Decrypt(t.Context(), &out, cek, cms.DecryptOptions{}); err != nil {
 				return "", err
 			}
 			return out.String(), nil

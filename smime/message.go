@@ -72,7 +72,7 @@ type Status string
 const (
 	StatusNone          Status = "none"          // there is no encryption
 	StatusDecrypted     Status = "decrypted"     //
-	StatusUndecryptable Status = "undecryptable" // no key at hand
+	StatusUndecryptable Status = "undecryptable" // no key at hand, or a cipher that is too weak, or not implemented
 	StatusFailed        Status = "failed"        // damaged or forged
 )
 
@@ -98,6 +98,7 @@ type Encrypted struct {
 	// Content is the entity that was encrypted, octet for octet, with any layers inside; nil unless decrypted.
 	Content *io.SectionReader
 	Err     error // why it was not decrypted; does not tell wrong key from altered text
+	Weak    error // a *cms.WeakError where it was decrypted only because OpenOptions.AllowWeak is set
 }
 
 // Recipient is one of those who can open a layer.

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/smime/entity"
@@ -31,6 +32,15 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 	}
 	if ed.Cipher != 0 {
 		layer.Cipher = ed.Cipher.String()
+	}
+	allowed := cms.DecryptOptions{AllowWeak: op.o.AllowWeak}
+	var weak *cms.WeakError
+	if err := ed.Check(allowed); errors.As(err, &weak) { // before any key is asked for
+		layer.Status, layer.Err = StatusUndecryptable, err
+		for _, info := range ed.Recipients {
+			layer.Recipients = append(layer.Recipients, Recipient{Info: info, Mine: op.isMine(info)})
+		}
+		return nil, &Layer{Encrypted: layer}, nil
 	}
 	candidates, err := op.unwrap(ed.Recipients, layer)
 	if err != nil {
@@ -62,7 +72,7 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 				return nil, nil, err
 			}
 		}
-		inside, err := op.decrypt(e, ed, c.cek)
+		inside, err := op.decrypt(e, ed, c.cek, allowed)
 		switch {
 		case errors.Is(err, cms.ErrDecrypt), isFormError(err):
 			layer.Err = err
@@ -72,9 +82,17 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 		}
 		layer.Status, layer.Err, layer.Key, layer.Content = StatusDecrypted, nil, c.key, inside.Section()
 		layer.Authenticated = ed.Authenticated && ed.Cipher.Authenticated()
+		if ed.Cipher.Weak() {
+			layer.Weak = ed.Check(cms.DecryptOptions{})
+		}
 		return inside, &Layer{Encrypted: layer}, nil
 	}
 	return nil, &Layer{Encrypted: layer}, nil
+}
+
+// isMine reports whether one of the keys at hand is that of the recipient.
+func (op *opener) isMine(info cms.RecipientInfo) bool {
+	return slices.ContainsFunc(op.o.Decrypters, func(d Decrypter) bool { return info.Recipient().Matches(d.Certificate()) })
 }
 
 // unwrap tries every key on every recipient that it may be for.
@@ -82,12 +100,11 @@ func (op *opener) unwrap(recipients []cms.RecipientInfo, layer *Encrypted) ([]ca
 	var candidates []candidate
 	unwraps := 0
 	for _, info := range recipients {
-		r := Recipient{Info: info}
+		r := Recipient{Info: info, Mine: op.isMine(info)}
 		for _, d := range op.o.Decrypters {
 			if err := op.ctx.Err(); err != nil {
 				return nil, err
 			}
-			r.Mine = r.Mine || info.Recipient().Matches(d.Certificate())
 			if unwraps >= maxUnwraps || len(candidates) >= maxKeys {
 				continue
 			}
@@ -148,10 +165,10 @@ func (op *opener) reread(e *entity.Entity) (*cms.EnvelopedData, error) {
 }
 
 // decrypt decrypts the message in e under one key. Text leaves the quarantine only if all of it is in order.
-func (op *opener) decrypt(e *entity.Entity, ed *cms.EnvelopedData, cek []byte) (*entity.Entity, error) {
+func (op *opener) decrypt(e *entity.Entity, ed *cms.EnvelopedData, cek []byte, allowed cms.DecryptOptions) (*entity.Entity, error) {
 	quarantine := op.newSpool(e.End - e.Body)
 	inside, err := func() (*entity.Entity, error) {
-		if err := ed.Decrypt(op.ctx, quarantine, cek); err != nil {
+		if err := ed.Decrypt(op.ctx, quarantine, cek, allowed); err != nil {
 			return nil, err
 		}
 		inside, err := entity.Parse(quarantine, op.o.Limits.Entity)

@@ -14,7 +14,7 @@ import (
 
 func encryptCBC(t testing.TB, key, iv, padded []byte) []byte {
 	t.Helper()
-	e, err := newCBCEncrypter(key, iv)
+	e, err := newCBCEncrypter(newAES(t, key), iv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func encryptCBC(t testing.TB, key, iv, padded []byte) []byte {
 
 func decryptCBC(t testing.TB, key, iv []byte, src io.Reader) ([]byte, error) {
 	t.Helper()
-	d, err := newCBCDecrypter(key, iv)
+	d, err := newCBCDecrypter(newAES(t, key), iv)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,10 +40,10 @@ func TestCBCRoundTrip(t *testing.T) {
 	key, iv := make([]byte, 32), make([]byte, 16)
 	_, _ = rand.Read(key)
 	_, _ = rand.Read(iv)
-	whole := make([]byte, 2*cbcBufferSize+100)
+	whole := make([]byte, 2*largeChunk+100)
 	_, _ = rand.Read(whole)
-	for _, size := range []int{0, 1, 15, 16, 17, 32, 33, cbcBufferSize - 1, cbcBufferSize, cbcBufferSize + 1, cbcBufferSize + 16, len(whole)} {
-		ciphertext := encryptCBC(t, key, iv, pad(bytes.Clone(whole[:size])))
+	for _, size := range []int{0, 1, 15, 16, 17, 32, 33, largeChunk - 1, largeChunk, largeChunk + 1, largeChunk + 16, len(whole)} {
+		ciphertext := encryptCBC(t, key, iv, padAES(bytes.Clone(whole[:size])))
 		got, err := decryptCBC(t, key, iv, bytes.NewReader(ciphertext))
 		if err != nil || !bytes.Equal(got, whole[:size]) {
 			t.Errorf("%d octets: %d came back, %v", size, len(got), err)
@@ -68,7 +68,7 @@ func TestCBCParts(t *testing.T) {
 		want := make([]byte, len(ciphertext))
 		cipher.NewCBCDecrypter(block, iv).CryptBlocks(want, ciphertext)
 		for parts := 1; parts <= 5; parts++ {
-			d, err := newCBCDecrypter(key, iv)
+			d, err := newCBCDecrypter(newAES(t, key), iv)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func TestCBCPadding(t *testing.T) {
 // TestCBCTruncatedSource checks that the end of a source is not taken for the end of the ciphertext.
 func TestCBCTruncatedSource(t *testing.T) {
 	key, iv := make([]byte, 16), make([]byte, 16)
-	ciphertext := encryptCBC(t, key, iv, pad(make([]byte, 100)))
+	ciphertext := encryptCBC(t, key, iv, padAES(make([]byte, 100)))
 	src := io.MultiReader(bytes.NewReader(ciphertext), iotest.ErrReader(io.ErrUnexpectedEOF))
 	if _, err := decryptCBC(t, key, iv, src); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Fatal(err)
@@ -138,7 +138,7 @@ func TestCBCTruncatedSource(t *testing.T) {
 
 func BenchmarkCBC(b *testing.B) {
 	key, iv := make([]byte, 32), make([]byte, 16)
-	buf := make([]byte, cbcBufferSize)
+	buf := make([]byte, largeChunk)
 	run := func(name string, f func()) {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(buf)))
@@ -147,7 +147,7 @@ func BenchmarkCBC(b *testing.B) {
 			}
 		})
 	}
-	d, err := newCBCDecrypter(key, iv)
+	d, err := newCBCDecrypter(newAES(b, key), iv)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -157,9 +157,21 @@ func BenchmarkCBC(b *testing.B) {
 	run("decrypt/1 part", func() { one.decrypt(buf) })
 	mode := cipher.NewCBCDecrypter(d.block, iv)
 	run("decrypt/one-shot", func() { mode.CryptBlocks(buf, buf) })
-	e, err := newCBCEncrypter(key, iv)
+	e, err := newCBCEncrypter(newAES(b, key), iv)
 	if err != nil {
 		b.Fatal(err)
 	}
 	run("encrypt", func() { _ = e.encrypt(buf) })
+}
+
+// padAES appends padding for blocks of AES.
+func padAES(text []byte) []byte { return pad(text, aes.BlockSize) }
+
+func newAES(t testing.TB, key []byte) cipher.Block {
+	t.Helper()
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return block
 }

@@ -42,10 +42,10 @@ func (l Limits) withDefaults() Limits {
 }
 
 // ContentInfo is a message whose head was read (RFC 5652 section 3): a *[SignedData], *[EnvelopedData],
-// *[CompressedData] or *[DigestedData]. It holds the open stream, from which its methods read on.
+// *[EncryptedData], *[CompressedData] or *[DigestedData]. It holds the open stream, from which its methods read on.
 type ContentInfo interface {
 	// ContentType says which kind of message it is: OIDSignedData, OIDEnvelopedData, OIDAuthEnvelopedData,
-	// OIDCompressedData or OIDDigestedData.
+	// OIDEncryptedData, OIDCompressedData or OIDDigestedData.
 	ContentType() asn1.ObjectIdentifier
 }
 
@@ -84,6 +84,8 @@ func reader(contentType asn1.ObjectIdentifier) func(*ber.Reader, Limits) (Conten
 		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readEnvelopedData(r, l, false)) }
 	case contentType.Equal(OIDAuthEnvelopedData):
 		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readEnvelopedData(r, l, true)) }
+	case contentType.Equal(OIDEncryptedData):
+		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readEncryptedData(r, l)) }
 	case contentType.Equal(OIDCompressedData):
 		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readCompressedData(r, l)) }
 	case contentType.Equal(OIDDigestedData):

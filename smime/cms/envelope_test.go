@@ -65,6 +65,27 @@ func (e envelope) marshal(t testing.TB) []byte {
 	return append(element(0x30, oidElement(t, e.contentType), element(0xa0, body)), e.trailing...)
 }
 
+// encryptedData is the same content as an EncryptedData.
+func (e envelope) encryptedData(t testing.TB) []byte {
+	t.Helper()
+	var b cryptobyte.Builder
+	e.cipher.add(&b, cbasn1.SEQUENCE)
+	cipher, err := b.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := e.contentRaw
+	if e.content != nil {
+		content = element(0x80, e.content)
+	}
+	version := []byte{0}
+	if e.unauthed != nil {
+		version = []byte{2}
+	}
+	body := element(0x30, element(0x02, version), element(0x30, oidElement(t, e.eContentType), cipher, content), e.unauthed)
+	return append(element(0x30, oidElement(t, OIDEncryptedData), element(0xa0, body)), e.trailing...)
+}
+
 // kekRecipient is the smallest RecipientInfo that is well formed.
 func kekRecipient(t testing.TB) []byte {
 	t.Helper()
@@ -124,12 +145,12 @@ func decryptWith(t testing.TB, message []byte, cek []byte, l Limits) (*Enveloped
 		return nil, nil, errors.New("not EnvelopedData")
 	}
 	var out bytes.Buffer
-	err = e.Decrypt(t.Context(), &out, cek)
+	err = e.Decrypt(t.Context(), &out, cek, DecryptOptions{})
 	return e, out.Bytes(), err
 }
 
-// keyAgreement is a KeyAgreeRecipientInfo for n recipients by key identifier, with UKM, date and other attributes.
-func keyAgreement(t testing.TB, n int) []byte {
+// keyAgreementRecipient is a KeyAgreeRecipientInfo for n recipients by key identifier, with UKM, date and other attributes.
+func keyAgreementRecipient(t testing.TB, n int) []byte {
 	t.Helper()
 	originator := element(0xa0, element(0xa1, element(0x30, oidElement(t, oidECPublicKey), derNull), element(0x03, make([]byte, 66))))
 	algorithm := element(0x30, oidElement(t, oidStdDHSHA256KDF), element(0x30, oidElement(t, oidAES128Wrap)))

@@ -10,8 +10,6 @@ import (
 	"io"
 
 	"github.com/sealmail/sealmail/smime/cms/ber"
-	"golang.org/x/crypto/cryptobyte"
-	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // ErrDecrypt says that a message, or the key in it, does not open with the key at hand: it is for another key, or was
@@ -22,8 +20,15 @@ var ErrDecrypt = errors.New("message cannot be decrypted")
 // EnvelopedData is an encrypted message: EnvelopedData (RFC 5652 section 6) or, if Authenticated, AuthEnvelopedData
 // (RFC 5083). After [Read] its head is known; [EnvelopedData.Decrypt] reads the rest.
 type EnvelopedData struct {
-	Authenticated     bool // it is an AuthEnvelopedData; says nothing about a sender
-	Version           int
+	Authenticated bool // it is an AuthEnvelopedData; says nothing about a sender
+	Version       int
+
+	// What the originator sent along (originatorInfo), unverified. A static key agreement needs the originator's
+	// certificate; see [KeyAgreeRecipientInfo.Unwrap].
+
+	OriginatorCertificates []RawCertificate // X.509 certificates; other kinds are left out
+	OriginatorCRLs         [][]byte         // X.509 revocation lists, verbatim; other kinds are left out
+
 	Recipients        []RecipientInfo       // one for each recipient
 	EContentType      asn1.ObjectIdentifier // what is inside
 	ContentEncryption AlgorithmIdentifier
@@ -34,10 +39,7 @@ type EnvelopedData struct {
 	AuthenticatedAttributes   Attributes // AuthEnvelopedData only
 	UnauthenticatedAttributes Attributes // anybody may have changed them
 
-	structure *structure
-	limits    Limits
-	detached  bool
-	done      bool
+	content *encryptedContent
 }
 
 // ContentType returns OIDEnvelopedData or OIDAuthEnvelopedData.
@@ -50,151 +52,110 @@ func (e *EnvelopedData) ContentType() asn1.ObjectIdentifier {
 
 // readEnvelopedData reads up to the octets of the ciphertext.
 func readEnvelopedData(r *ber.Reader, l Limits, authenticated bool) (*EnvelopedData, error) {
-	e := &EnvelopedData{Authenticated: authenticated, structure: newStructure(r, l), limits: l}
+	e := &EnvelopedData{Authenticated: authenticated}
+	s := newStructure(r, l)
 	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
 		return nil, malformed(err)
 	}
 	var err error
-	if e.Version, err = e.structure.version(); err != nil {
+	if e.Version, err = s.version(); err != nil {
 		return nil, err
 	}
-	originatorInfo, err := e.structure.optional(0)
-	if err != nil {
+	if err := e.readOriginatorInfo(s, l); err != nil {
 		return nil, err
 	}
-	if originatorInfo { // certificates of a static originator, which no recipient of ours needs
-		if _, err := e.structure.element(); err != nil {
-			return nil, err
-		}
-	}
-	if e.Recipients, err = e.structure.recipientInfos(l.Recipients); err != nil {
+	if e.Recipients, err = s.recipientInfos(l.Recipients); err != nil {
 		return nil, err
 	}
-	return e, e.readEncryptedContentInfo()
-}
-
-// readEncryptedContentInfo reads the head of an EncryptedContentInfo (RFC 5652 section 6.1).
-func (e *EnvelopedData) readEncryptedContentInfo() error {
-	err := malformed(e.structure.r.Enter(ber.Universal, ber.TagSequence))
-	if err != nil {
-		return err
+	form := "EnvelopedData"
+	if authenticated {
+		form = "AuthEnvelopedData"
 	}
-	if e.EContentType, err = e.structure.oid(); err != nil {
-		return err
+	if e.content, err = s.encryptedContentInfo(l, form, authenticated); err != nil {
+		return nil, err
 	}
-	if e.ContentEncryption, err = e.structure.algorithmIdentifier(); err != nil {
-		return err
-	}
-	present, err := e.structure.optional(0)
-	if err != nil {
-		return err
-	}
-	e.detached = !present
-	// An authenticated cipher has no place for its tag in EnvelopedData, and AuthEnvelopedData needs one.
-	if c, ok := CipherByOID(e.ContentEncryption.Algorithm); ok && c.Authenticated() == e.Authenticated {
-		e.Cipher = c
-	}
+	e.EContentType, e.ContentEncryption, e.Cipher = e.content.contentType, e.content.algorithm, e.content.parameters.cipher
+	key := contentKey{size: e.content.parameters.keySize, weak: e.Cipher.Weak(), unusable: e.content.supported()}
 	for _, ri := range e.Recipients {
-		ri.setContent(e.Cipher.KeySize(), e.Supported())
+		ri.setMessage(key, e.OriginatorCertificates)
 	}
-	return nil
+	return e, nil
 }
 
-// Supported returns an *[UnsupportedError] where the content cannot be decrypted whatever the key. Decrypt, and Unwrap of
-// the recipients, return the same.
-func (e *EnvelopedData) Supported() error {
-	if e.Cipher == 0 {
-		what := "content encryption algorithm"
-		if c, ok := CipherByOID(e.ContentEncryption.Algorithm); ok {
-			what = c.String() + " in EnvelopedData"
-			if e.Authenticated {
-				what = c.String() + " in AuthEnvelopedData"
+// readOriginatorInfo reads OriginatorInfo, if it is there (RFC 5652 section 6.1).
+func (e *EnvelopedData) readOriginatorInfo(s *structure, l Limits) error {
+	present, err := s.optional(0)
+	if err != nil || !present {
+		return err
+	}
+	if err := malformed(s.r.Enter(ber.ContextSpecific, 0)); err != nil {
+		return err
+	}
+	set := func(number uint32, what string, keep func(raw []byte)) error {
+		present, err := s.optional(number)
+		if err != nil || !present {
+			return err
+		}
+		return s.each(ber.ContextSpecific, number, what, l.Certificates, func(h ber.Header) error {
+			if !h.Is(ber.Universal, ber.TagSequence) { // of another kind than X.509
+				return malformed(s.r.Skip())
 			}
-			return &UnsupportedError{What: what, Algorithm: e.ContentEncryption.Algorithm}
-		}
-		if name, ok := unsupportedName(e.ContentEncryption.Algorithm); ok {
-			what += " " + name
-		}
-		return &UnsupportedError{What: what, Algorithm: e.ContentEncryption.Algorithm}
+			raw, err := s.element()
+			if err == nil {
+				keep(raw)
+			}
+			return err
+		})
 	}
-	if e.detached {
-		return &UnsupportedError{What: "message without its encrypted content"}
+	err = set(0, "certificates", func(raw []byte) { e.OriginatorCertificates = append(e.OriginatorCertificates, raw) })
+	if err != nil {
+		return err
 	}
-	return nil
+	if err := set(1, "revocation lists", func(raw []byte) { e.OriginatorCRLs = append(e.OriginatorCRLs, raw) }); err != nil {
+		return err
+	}
+	return malformed(s.r.Leave())
 }
+
+// Check returns why the content cannot be decrypted, whatever the key: an *[UnsupportedError]; a *[WeakError] where its
+// cipher is too weak for the options; an error that wraps [ErrMalformed] where the parameters of the cipher are wrong.
+// Decrypt returns the same.
+func (e *EnvelopedData) Check(o DecryptOptions) error { return e.content.check(o) }
 
 // Decrypt decrypts the content under the content-encryption key, which a [RecipientInfo] unwrapped, writes it to
 // quarantine and reads the message to its end. It may be called once.
 //
 // What is in the quarantine is unverified until Decrypt returns nil, and must be released to nobody before that. With
 // a cipher that is not [Cipher.Authenticated], it is unverified after that as well. Any failure that depends on the key
-// or on the ciphertext is [ErrDecrypt]; an algorithm that is not implemented is an *[UnsupportedError].
-func (e *EnvelopedData) Decrypt(ctx context.Context, quarantine io.Writer, cek []byte) error {
-	if e.done {
-		return errors.New("content was read already")
-	}
-	if err := e.Supported(); err != nil {
+// or on the ciphertext is [ErrDecrypt]; for others see Check.
+func (e *EnvelopedData) Decrypt(ctx context.Context, quarantine io.Writer, cek []byte, o DecryptOptions) error {
+	src, err := e.content.open(cek, o)
+	if err != nil {
 		return err
 	}
-	if len(cek) != e.Cipher.KeySize() {
-		return ErrDecrypt
-	}
-	e.done = true
-	content, err := e.structure.r.OctetString(ber.ContextSpecific, 0)
-	if err != nil {
-		return malformed(err)
-	}
-	src := &contentReader{src: content, limit: e.limits.Content}
-	dst := quarantineWriter{quarantine}
 	if e.Authenticated {
-		return e.decryptGCM(ctx, dst, src, cek)
+		return e.decryptGCM(ctx, quarantine, src, cek)
 	}
-	return e.decryptCBC(ctx, dst, src, cek)
+	return e.content.decryptCBC(ctx, quarantine, cek, src, func() (err error) {
+		e.UnauthenticatedAttributes, err = e.content.readTail(1)
+		return err
+	})
 }
 
-// decryptCBC reports bad padding only when the whole message was read, so that its structure is judged before the key
-// has a say.
-func (e *EnvelopedData) decryptCBC(ctx context.Context, dst io.Writer, src io.Reader, cek []byte) error {
-	// RFC 3565 section 4.1: AES-IV ::= OCTET STRING (SIZE (16)).
-	parameters := cryptobyte.String(e.ContentEncryption.Parameters)
-	var iv cryptobyte.String
-	if !parameters.ReadASN1(&iv, cbasn1.OCTET_STRING) || !parameters.Empty() || len(iv) != 16 {
-		return fmt.Errorf("%w: initialization vector of AES-CBC", ErrMalformed)
-	}
-	d, err := newCBCDecrypter(cek, iv)
+func (e *EnvelopedData) decryptGCM(ctx context.Context, quarantine io.Writer, src io.Reader, cek []byte) error {
+	parameters := e.content.parameters
+	g, err := newGCM(cek, parameters.iv)
 	if err != nil {
 		return err
 	}
-	verdict := d.decryptTo(ctx, dst, src)
-	if verdict != nil && !errors.Is(verdict, ErrDecrypt) {
-		return verdict
-	}
-	if err := malformed(e.structure.r.Leave()); err != nil { // EncryptedContentInfo
+	if err := g.decryptTo(ctx, quarantineWriter{quarantine}, src); err != nil {
 		return err
 	}
-	if err := e.readTail(1); err != nil {
+	s := e.content.structure
+	if err := malformed(s.r.Leave()); err != nil { // EncryptedContentInfo
 		return err
 	}
-	return verdict
-}
-
-func (e *EnvelopedData) decryptGCM(ctx context.Context, dst io.Writer, src io.Reader, cek []byte) error {
-	nonce, tagSize, err := gcmParameters(e.ContentEncryption)
-	if err != nil {
-		return err
-	}
-	g, err := newGCM(cek, nonce)
-	if err != nil {
-		return err
-	}
-	if err := g.decryptTo(ctx, dst, src); err != nil {
-		return err
-	}
-	r := e.structure.r
-	if err := malformed(r.Leave()); err != nil { // EncryptedContentInfo
-		return err
-	}
-	present, err := e.structure.optional(1)
+	present, err := s.optional(1)
 	if err != nil {
 		return err
 	}
@@ -208,15 +169,15 @@ func (e *EnvelopedData) decryptGCM(ctx context.Context, dst io.Writer, src io.Re
 			return err
 		}
 	}
-	mac, err := e.structure.octets(ber.Universal, ber.TagOctetString)
+	mac, err := s.octets(ber.Universal, ber.TagOctetString)
 	if err != nil {
 		return err
 	}
-	if err := e.readTail(2); err != nil {
+	if e.UnauthenticatedAttributes, err = e.content.readTail(2); err != nil {
 		return err
 	}
 	tag := g.tag(additional)
-	if altered || len(mac) != tagSize || subtle.ConstantTimeCompare(tag[:tagSize], mac) != 1 {
+	if altered || len(mac) != parameters.tagSize || subtle.ConstantTimeCompare(tag[:parameters.tagSize], mac) != 1 {
 		return ErrDecrypt
 	}
 	e.AuthenticatedAttributes = attributes
@@ -229,34 +190,18 @@ var errAttributesAltered = errors.New("authenticated attributes cannot be read")
 // readAuthenticatedAttributes returns the attributes and their DER as a SET OF, which is what is authenticated (RFC
 // 5083 section 2.2).
 func (e *EnvelopedData) readAuthenticatedAttributes() (list Attributes, der []byte, err error) {
-	raw, err := e.structure.element()
+	raw, err := e.content.structure.element()
 	if err != nil {
 		return nil, nil, err
 	}
-	limits := ber.Limits{Depth: e.limits.Depth, Element: e.limits.Structure}
-	inner := newStructure(ber.NewReader(bytes.NewReader(raw), limits), e.limits)
+	l := e.content.limits
+	limits := ber.Limits{Depth: l.Depth, Element: l.Structure}
+	inner := newStructure(ber.NewReader(bytes.NewReader(raw), limits), l)
 	list, der, err = inner.attributes(1)
 	if errors.Is(err, ErrMalformed) {
 		return nil, nil, errAttributesAltered
 	}
 	return list, der, err
-}
-
-// readTail reads the unauthenticated attributes under this tag, if there are any, and the end of the message.
-func (e *EnvelopedData) readTail(number uint32) error {
-	present, err := e.structure.optional(number)
-	if err != nil {
-		return err
-	}
-	if present {
-		if e.UnauthenticatedAttributes, _, err = e.structure.attributes(number); err != nil {
-			return err
-		}
-	}
-	if err := e.structure.r.Leave(); err != nil { // EnvelopedData
-		return malformed(err)
-	}
-	return readEnd(e.structure.r)
 }
 
 // checkAuthenticatedAttributes keeps RFC 5083 section 2.1: a content that is not id-data has authenticated attributes,
@@ -277,48 +222,4 @@ func (e *EnvelopedData) checkAuthenticatedAttributes() error {
 		return fmt.Errorf("%w: the content type is not the authenticated one", ErrMalformed)
 	}
 	return nil
-}
-
-// gcmParameters reads GCMParameters (RFC 5084 section 3.2).
-func gcmParameters(a AlgorithmIdentifier) (nonce []byte, tagSize int, err error) {
-	parameters := cryptobyte.String(a.Parameters)
-	var seq, iv cryptobyte.String
-	tagSize = gcmMinTagSize // the DEFAULT
-	ok := parameters.ReadASN1(&seq, cbasn1.SEQUENCE) && parameters.Empty() &&
-		seq.ReadASN1(&iv, cbasn1.OCTET_STRING) && len(iv) > 0 &&
-		(seq.Empty() || seq.ReadASN1Integer(&tagSize) && seq.Empty())
-	if !ok || tagSize < gcmMinTagSize || tagSize > gcmTagSize {
-		return nil, 0, fmt.Errorf("%w: parameters of AES-GCM", ErrMalformed)
-	}
-	return bytes.Clone(iv), tagSize, nil
-}
-
-// contentReader bounds the ciphertext and names its errors.
-type contentReader struct {
-	src   io.Reader
-	limit int64 // 0: none
-	size  int64
-}
-
-func (c *contentReader) Read(p []byte) (int, error) {
-	n, err := c.src.Read(p)
-	c.size += int64(n)
-	if c.limit > 0 && c.size > c.limit {
-		return 0, fmt.Errorf("%w: content of more than %d octets", ErrTooLarge, c.limit)
-	}
-	if errors.Is(err, io.EOF) {
-		return n, io.EOF
-	}
-	return n, malformed(err)
-}
-
-// quarantineWriter tells errors of the quarantine from those of the message.
-type quarantineWriter struct{ dst io.Writer }
-
-func (q quarantineWriter) Write(p []byte) (int, error) {
-	n, err := q.dst.Write(p)
-	if err != nil {
-		err = fmt.Errorf("quarantine: %w", err)
-	}
-	return n, err
 }

@@ -94,8 +94,8 @@ func messageIn(t testing.TB, data []byte) []byte {
 	return message
 }
 
-// TestEnvelopedCorpora opens what NSS, Thunderbird, Bouncy Castle and others encrypted. What needs a cipher that is not
-// implemented says so.
+// TestEnvelopedCorpora opens what NSS, Thunderbird, Bouncy Castle and others encrypted. What is under a weak cipher opens
+// only where that is allowed.
 func TestEnvelopedCorpora(t *testing.T) {
 	nss := func(t *testing.T, folder ...string) (ids []envIdentity) {
 		files, err := filepath.Glob(filepath.Join(peertest.Corpora(t, folder...), "*.p12"))
@@ -113,13 +113,21 @@ func TestEnvelopedCorpora(t *testing.T) {
 			return []envIdentity{pemIdentity(t, append(cert, key...))}
 		}
 	}
+	james := func(t *testing.T, folder ...string) []envIdentity {
+		return []envIdentity{pkcs12Identity(t, "secret", append(folder, "smime.p12")...)}
+	}
+	binaryFiles := func(t *testing.T, folder ...string) []envIdentity {
+		cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: corpus(t, append(folder, "BobRSASignByCarl.cer")...)})
+		key := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: corpus(t, append(folder, "BobPrivRSAEncrypt.pri")...)})
+		return []envIdentity{pemIdentity(t, append(cert, key...))}
+	}
 	const fran = "This is a test message to Fran.\n"
 	tests := []struct {
 		folder     []string
 		glob       string
 		identities func(t *testing.T, folder ...string) []envIdentity
 		want       string // how the text begins
-		tripleDES  string // names, or beginnings of names, of files in 3DES
+		weak       string // names of files in 3DES
 	}{
 		{[]string{"nss"}, "*.env", nss, fran, "fran-oaep_ossl.env"},
 		{[]string{"thunderbird", "interop"}, "*.env", nss, fran, "fran-oaep_ossl.env"},
@@ -127,6 +135,8 @@ func TestEnvelopedCorpora(t *testing.T) {
 		{[]string{"bouncycastle", "ecdh"}, "encSess*.asc", files("ecc.crt", "ecc.key"), "abcdefghijklmnopqrstuvwxyz0123456789\r\n",
 			"encSess1.asc encSess2.asc encSessA.asc encSessB.asc"},
 		{[]string{"bouncycastle"}, "test192.message", files("cert.pem", "key.pem"), "MIME-Version: 1.0\r\nContent-Type: multipart/mixed;", ""},
+		{[]string{"james"}, "crypted*.eml", james, "Content-Type: ", "crypted.eml crypted_with_attachment.eml"},
+		{[]string{"rfc4134"}, "5.[13].*", binaryFiles, "This is some sample content.", "5.1.bin 5.3.eml"},
 	}
 	for _, test := range tests {
 		t.Run(filepath.Join(append(test.folder, test.glob)...), func(t *testing.T) {
@@ -144,18 +154,24 @@ func TestEnvelopedCorpora(t *testing.T) {
 					continue
 				}
 				_, text, err := openMessage(t, bytes.NewReader(message), id, Limits{})
-				if slices.Contains(strings.Fields(test.tripleDES), name) {
-					var unsupported *UnsupportedError
-					if !errors.As(err, &unsupported) || !strings.Contains(err.Error(), "3des-cbc") {
-						t.Errorf("%s: %v, want 3DES to be unsupported", name, err)
-					}
-					continue
+				if slices.Contains(strings.Fields(test.weak), name) {
+					checkWeak(t, err, "3des-cbc")
+					_, text, err = openMessageWith(t, bytes.NewReader(message), id, Limits{}, DecryptOptions{AllowWeak: true})
 				}
 				if err != nil || !strings.HasPrefix(string(text), test.want) {
 					t.Errorf("%s: %.40q, %v", name, text, err)
 				}
 			}
 		})
+	}
+}
+
+// checkWeak checks that an error says what is too weak.
+func checkWeak(t testing.TB, err error, name string) {
+	t.Helper()
+	var weak *WeakError
+	if !errors.As(err, &weak) || !strings.Contains(err.Error(), name) {
+		t.Errorf("%v, want %s to be too weak", err, name)
 	}
 }
 
@@ -191,11 +207,7 @@ func TestEnvelopedCorporaHeads(t *testing.T) {
 		}
 		for _, path := range names {
 			e := readMessage(t, messageIn(t, corpus(t, test.folder, filepath.Base(path))))
-			cipher := e.Cipher.String()
-			if e.Cipher == 0 {
-				cipher = algorithmName(e.ContentEncryption.Algorithm)
-			}
-			got := strings.Join([]string{string(e.Recipients[0].Type()), e.Recipients[0].AlgorithmName(), cipher}, " ")
+			got := strings.Join([]string{string(e.Recipients[0].Type()), e.Recipients[0].AlgorithmName(), e.Cipher.String()}, " ")
 			if got != test.want {
 				t.Errorf("%s: %s, want %s", path, got, test.want)
 			}

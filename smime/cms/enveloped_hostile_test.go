@@ -17,15 +17,15 @@ func TestEnvelopedForms(t *testing.T) {
 	contentType := attributeDER(t, OIDAttributeContentType, oidElement(t, OIDData))
 	other := attributeDER(t, OIDAttributeSigningTime, element(0x17, []byte("261121101234Z")))
 
-	segmented := cbcEnvelope(t, pad(bytes.Clone(text)))
+	segmented := cbcEnvelope(t, padAES(bytes.Clone(text)))
 	c := segmented.content
 	segmented.content = nil
 	segmented.contentRaw = element(0xa0, element(0x04, c[:5]), element(0x24, element(0x04, c[5:17]), element(0x04)), element(0x04, c[17:]))
 	indefinite := segmented
 	indefinite.contentRaw = slices.Concat([]byte{0xa0, 0x80}, element(0x04, c), []byte{0, 0})
-	originator := cbcEnvelope(t, pad(bytes.Clone(text)))
+	originator := cbcEnvelope(t, padAES(bytes.Clone(text)))
 	originator.originator = element(0xa0, element(0xa0, element(0x30)))
-	unprotected := cbcEnvelope(t, pad(bytes.Clone(text)))
+	unprotected := cbcEnvelope(t, padAES(bytes.Clone(text)))
 	unprotected.unauthed = element(0xa1, other)
 	unauthed := gcmEnvelope(t, text, 16, contentType)
 	unauthed.unauthed = element(0xa2, other)
@@ -35,7 +35,7 @@ func TestEnvelopedForms(t *testing.T) {
 	trailing.trailing = []byte("\r\n\x00\x00")
 
 	tests := map[string]envelope{
-		"CBC": cbcEnvelope(t, pad(bytes.Clone(text))), "segments": segmented, "indefinite": indefinite,
+		"CBC": cbcEnvelope(t, padAES(bytes.Clone(text))), "segments": segmented, "indefinite": indefinite,
 		"originator info": originator, "unprotected attributes": unprotected, "unauthenticated attributes": unauthed,
 		"tag of 12 by default": standardTag, "line end behind": trailing,
 		"attributes":          gcmEnvelope(t, text, 16, slices.Concat(contentType, other)),
@@ -62,7 +62,7 @@ func TestEnvelopedForms(t *testing.T) {
 // TestEnvelopedRefuses decrypts what is wrong. A name in want is part of the error's text.
 func TestEnvelopedRefuses(t *testing.T) {
 	cbc := func(change func(*envelope)) envelope {
-		e := cbcEnvelope(t, pad([]byte("text")))
+		e := cbcEnvelope(t, padAES([]byte("text")))
 		change(&e)
 		return e
 	}
@@ -97,7 +97,11 @@ func TestEnvelopedRefuses(t *testing.T) {
 		{"unprotected attributes", cbc(func(e *envelope) { e.unauthed = element(0xa1, element(0x04)) }), ErrMalformed, "attribute"},
 
 		{"no content", cbc(func(e *envelope) { e.content = nil }), nil, "without its encrypted content"},
-		{"3DES", cbc(func(e *envelope) { e.cipher.Algorithm = unsupportedNames[0].oid }), nil, "3des-cbc"},
+		{"3DES with an IV of AES", cbc(func(e *envelope) { e.cipher.Algorithm = oidTripleDESCBC }), ErrMalformed, "initialization vector of 3des-cbc"},
+		{"RC2 with an IV alone", cbc(func(e *envelope) { e.cipher = AlgorithmIdentifier{oidRC2CBC, element(0x04, testIV[:8])} }), nil, "RC2 with 32 effective bits"},
+		{"RC2 of 256 bits", cbc(func(e *envelope) { e.cipher = rc2Identifier(256, testIV[:8]) }), nil, "RC2 of parameter version 256"},
+		{"RC2 with an IV of AES", cbc(func(e *envelope) { e.cipher = rc2Identifier(58, testIV) }), ErrMalformed, "initialization vector of rc2-cbc"},
+		{"RC2 without parameters", cbc(func(e *envelope) { e.cipher = AlgorithmIdentifier{oidRC2CBC, derNull} }), ErrMalformed, "initialization vector of rc2-cbc"},
 		{"unknown cipher", cbc(func(e *envelope) { e.cipher.Algorithm = asn1.ObjectIdentifier{1, 2, 3} }), nil, "content encryption algorithm 1.2.3"},
 		{"GCM in EnvelopedData", cbc(func(e *envelope) { e.cipher.Algorithm = oidAES128GCM }), nil, "aes-128-gcm in EnvelopedData"},
 		{"CBC in AuthEnvelopedData", gcm(nil, func(e *envelope) { e.cipher.Algorithm = oidAES128CBC }), nil, "aes-128-cbc in AuthEnvelopedData"},
@@ -144,7 +148,7 @@ func TestEnvelopedRefuses(t *testing.T) {
 }
 
 func TestEnvelopedWrongKey(t *testing.T) {
-	for _, e := range []envelope{cbcEnvelope(t, pad([]byte("text"))), gcmEnvelope(t, []byte("text"), 16, nil)} {
+	for _, e := range []envelope{cbcEnvelope(t, padAES([]byte("text"))), gcmEnvelope(t, []byte("text"), 16, nil)} {
 		for _, size := range []int{0, 15, 24, 32} {
 			if _, _, err := decryptWith(t, e.marshal(t), make([]byte, size), Limits{}); err != ErrDecrypt {
 				t.Errorf("key of %d octets: %v", size, err)
@@ -172,10 +176,7 @@ func TestEnvelopedDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	nonce, _, err := gcmParameters(e.ContentEncryption)
-	if err != nil {
-		t.Fatal(err)
-	}
+	nonce := e.content.parameters.iv
 	authenticated := make([]bool, len(message))
 	mark := func(what string, at, size int) {
 		if at < 0 {
@@ -223,8 +224,8 @@ func TestEnvelopedLimits(t *testing.T) {
 	id := envIdentityNamed(t, "p256")
 	r := id.recipient(t, IssuerAndSerialNumber)
 	message := encryptMessage(t, make([]byte, 1000), EnvelopedDataOptions{Cipher: AES256GCM, Recipients: []Recipient{r, r, r}})
-	many := cbcEnvelope(t, pad(nil))
-	agreement := keyAgreement(t, 5)
+	many := cbcEnvelope(t, padAES(nil))
+	agreement := keyAgreementRecipient(t, 5)
 	many.recipients = [][]byte{kekRecipient(t), agreement}
 	tests := []struct {
 		name    string
@@ -253,22 +254,22 @@ func TestDecryptOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Decrypt(t.Context(), io.Discard, testCEK); err == nil || err == ErrDecrypt {
+	if err := e.Decrypt(t.Context(), io.Discard, testCEK, DecryptOptions{}); err == nil || err == ErrDecrypt {
 		t.Fatalf("second time: %v", err)
 	}
 }
 
 func TestDecryptErrorsOfOthers(t *testing.T) {
-	for _, envelope := range []envelope{cbcEnvelope(t, pad(make([]byte, 100))), gcmEnvelope(t, make([]byte, 100), 16, nil)} {
+	for _, envelope := range []envelope{cbcEnvelope(t, padAES(make([]byte, 100))), gcmEnvelope(t, make([]byte, 100), 16, nil)} {
 		e := readMessage(t, envelope.marshal(t))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := e.Decrypt(ctx, io.Discard, testCEK); !errors.Is(err, context.Canceled) {
+		if err := e.Decrypt(ctx, io.Discard, testCEK, DecryptOptions{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("%v, cancelled: %v", e.Cipher, err)
 		}
 		full := errors.New("no space left")
 		e = readMessage(t, envelope.marshal(t))
-		if err := e.Decrypt(t.Context(), failingWriter{full}, testCEK); !errors.Is(err, full) || errors.Is(err, ErrDecrypt) {
+		if err := e.Decrypt(t.Context(), failingWriter{full}, testCEK, DecryptOptions{}); !errors.Is(err, full) || errors.Is(err, ErrDecrypt) {
 			t.Errorf("%v, full quarantine: %v", e.Cipher, err)
 		}
 	}

@@ -43,7 +43,7 @@ func pipeMessage(t testing.TB, c Cipher, id envIdentity, size int64) {
 		t.Fatal(err)
 	}
 	var out countingWriter
-	if err := e.Decrypt(t.Context(), &out, cek); err != nil {
+	if err := e.Decrypt(t.Context(), &out, cek, DecryptOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if int64(out) != size {

@@ -132,6 +132,11 @@ func readMessage(t testing.TB, message []byte) *EnvelopedData {
 // openMessage decrypts with the first recipient that is the identity's.
 func openMessage(t testing.TB, src io.Reader, id envIdentity, l Limits) (*EnvelopedData, []byte, error) {
 	t.Helper()
+	return openMessageWith(t, src, id, l, DecryptOptions{})
+}
+
+func openMessageWith(t testing.TB, src io.Reader, id envIdentity, l Limits, o DecryptOptions) (*EnvelopedData, []byte, error) {
+	t.Helper()
 	info, err := Read(src, l)
 	if err != nil {
 		return nil, nil, err
@@ -149,7 +154,7 @@ func openMessage(t testing.TB, src io.Reader, id envIdentity, l Limits) (*Envelo
 			return e, nil, err
 		}
 		var out bytes.Buffer
-		if err := e.Decrypt(t.Context(), &out, cek); err != nil {
+		if err := e.Decrypt(t.Context(), &out, cek, o); err != nil {
 			return e, nil, err
 		}
 		return e, out.Bytes(), nil
@@ -329,6 +334,8 @@ func TestEnvelopedWriterRefuses(t *testing.T) {
 		want string
 	}{
 		{"no cipher", EnvelopedDataOptions{Recipients: []Recipient{good}}, "no cipher is stated"},
+		{"3DES", EnvelopedDataOptions{Cipher: TripleDESCBC, Recipients: []Recipient{good}}, "too weak: encryption with 3des-cbc"},
+		{"RC2", EnvelopedDataOptions{Cipher: RC2CBC, Recipients: []Recipient{good}}, "too weak: encryption with rc2-cbc"},
 		{"no recipient", EnvelopedDataOptions{Cipher: AES256CBC}, "no recipient is stated"},
 		{"no certificate", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{good, {KeyManagement: RSAPKCS1v15}}}, "recipient 2: no certificate"},
 		{"no key management", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert}}}, "recipient 1: no key management is stated"},

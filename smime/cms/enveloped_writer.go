@@ -55,7 +55,10 @@ var errWriterClosed = errors.New("write to a closed encrypter")
 // Nothing is written where an option or a recipient's key cannot be used. That error names the recipient by its place
 // in the list, counting from one.
 func NewEnvelopedDataWriter(ctx context.Context, dst io.Writer, o EnvelopedDataOptions) (*EnvelopedDataWriter, error) {
-	if !o.Cipher.valid() {
+	if !o.Cipher.writable() {
+		if o.Cipher.Weak() {
+			return nil, &WeakError{What: "encryption with " + o.Cipher.String()}
+		}
 		return nil, errors.New("no cipher is stated")
 	}
 	if o.ContentType == nil {
@@ -109,7 +112,11 @@ func (w *EnvelopedDataWriter) setCipher(c Cipher, cek []byte) (AlgorithmIdentifi
 	} else {
 		iv := make([]byte, aes.BlockSize)
 		_, _ = rand.Read(iv) // never fails
-		e, err := newCBCEncrypter(cek, iv)
+		block, err := aes.NewCipher(cek)
+		if err != nil {
+			return AlgorithmIdentifier{}, err
+		}
+		e, err := newCBCEncrypter(block, iv)
 		if err != nil {
 			return AlgorithmIdentifier{}, err
 		}

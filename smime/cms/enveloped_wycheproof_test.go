@@ -92,7 +92,7 @@ func TestWycheproofCBC(t *testing.T) {
 			if err != nil || !bytes.Equal(text, test.Msg) {
 				t.Errorf("%d %s: %x, %v", test.ID, test.Comment, text, err)
 			}
-			if got := encryptCBC(t, test.Key, test.IV, pad(bytes.Clone(test.Msg))); !bytes.Equal(got, test.CT) {
+			if got := encryptCBC(t, test.Key, test.IV, padAES(bytes.Clone(test.Msg))); !bytes.Equal(got, test.CT) {
 				t.Errorf("%d %s: ciphertext %x", test.ID, test.Comment, got)
 			}
 		}
@@ -141,7 +141,7 @@ func TestWycheproofPKCS1v15(t *testing.T) {
 					continue
 				}
 				ri := &KeyTransRecipientInfo{EncryptedKey: test.CT}
-				ri.algorithm.Algorithm, ri.cekSize = oidRSAEncryption, size
+				ri.algorithm.Algorithm, ri.key.size = oidRSAEncryption, size
 				cek, err := ri.Unwrap(key)
 				if err != nil || len(cek) != size {
 					t.Fatalf("%d %s: %x, %v", test.ID, test.Comment, cek, err)
@@ -171,7 +171,7 @@ func TestWycheproofOAEP(t *testing.T) {
 				continue // no key is empty
 			}
 			ri := &KeyTransRecipientInfo{EncryptedKey: test.CT}
-			ri.algorithm, ri.cekSize = oaepIdentifier(t, crypto.SHA256, crypto.SHA256, test.Label), len(test.Msg)
+			ri.algorithm, ri.key.size = oaepWith(t, crypto.SHA256, crypto.SHA256, test.Label), len(test.Msg)
 			cek, err := ri.Unwrap(key)
 			if test.Result != "valid" {
 				if err != ErrDecrypt {
@@ -186,8 +186,8 @@ func TestWycheproofOAEP(t *testing.T) {
 	}
 }
 
-// oaepIdentifier is id-RSAES-OAEP with all three parameters.
-func oaepIdentifier(t testing.TB, hash, mgf crypto.Hash, label []byte) AlgorithmIdentifier {
+// oaepWith is id-RSAES-OAEP with all three parameters.
+func oaepWith(t testing.TB, hash, mgf crypto.Hash, label []byte) AlgorithmIdentifier {
 	t.Helper()
 	h, err := digestIdentifier(hash)
 	if err != nil {

@@ -77,7 +77,7 @@ func ExampleNewEnvelopedDataWriter() {
 		}
 		// Until Decrypt returns nil, what is in the quarantine is for nobody.
 		var quarantine bytes.Buffer
-		if err := enveloped.Decrypt(ctx, &quarantine, cek); err != nil {
+		if err := enveloped.Decrypt(ctx, &quarantine, cek, cms.DecryptOptions{}); err != nil {
 			log.Fatal(err)
 		}
 		fmt.Printf("%s, %s: %s\n", enveloped.Cipher, recipient.AlgorithmName(), &quarantine)

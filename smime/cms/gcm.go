@@ -15,7 +15,6 @@ const (
 	gcmTagSize      = 16
 	gcmMinTagSize   = 12 // RFC 5084 section 3.2
 	gcmNonceSize    = 12
-	gcmBufferSize   = 64 << 10
 	gcmMaxTextSize  = 1<<36 - 32 // octets; NIST SP 800-38D section 5.2.1.1
 	gcmCounterRange = 1 << 36    // octets after which the 32-bit block counter is where it was
 )
@@ -96,25 +95,13 @@ func (g *gcm) finish(buf []byte) ([]byte, error) { return buf, g.encrypt(buf) }
 
 // decryptTo writes the text of a whole ciphertext to dst, where it is unverified until the tag was compared.
 func (g *gcm) decryptTo(ctx context.Context, dst io.Writer, src io.Reader) error {
-	buf := make([]byte, gcmBufferSize)
-	for {
-		if err := ctx.Err(); err != nil {
+	return readAhead(ctx, src, 0, func(buf []byte, _ bool) error {
+		if err := g.decrypt(buf); err != nil {
 			return err
 		}
-		n, end, err := fill(src, buf)
-		if err != nil {
-			return err
-		}
-		if err := g.decrypt(buf[:n]); err != nil {
-			return err
-		}
-		if _, err := dst.Write(buf[:n]); err != nil {
-			return err
-		}
-		if end {
-			return nil
-		}
-	}
+		_, err := dst.Write(buf)
+		return err
+	})
 }
 
 func (g *gcm) grow(n int) error {

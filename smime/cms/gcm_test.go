@@ -94,7 +94,7 @@ func TestGCMEqualsOneShot(t *testing.T) {
 				for _, size := range additionalSizes {
 					checkGCM(t, key, nonce, random(50), random(size), func() int { return 1 })
 				}
-				checkGCM(t, key, nonce, random(3*gcmBufferSize+1), random(7), func() int { return gcmBufferSize / 16 })
+				checkGCM(t, key, nonce, random(3*largeChunk+1), random(7), func() int { return largeChunk / 16 })
 			})
 		}
 	}

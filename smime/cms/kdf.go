@@ -2,11 +2,25 @@ package cms
 
 import (
 	"crypto"
+	"crypto/hkdf"
 	"encoding/binary"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
+
+// deriveKey derives a key-encryption key of so many octets from the shared secret of a key agreement.
+func (k keyAgreement) deriveKey(secret []byte, keyWrap AlgorithmIdentifier, ukm []byte, size int) ([]byte, error) {
+	info, err := eccSharedInfo(keyWrap, ukm, size)
+	if err != nil {
+		return nil, err
+	}
+	if k.hkdf {
+		// RFC 8418 section 2.2: the user keying material, if there is any, is the salt, and in the information as well.
+		return hkdf.Key(k.hash.New, secret, ukm, string(info), size)
+	}
+	return x963KDF(k.hash, secret, info, size), nil
+}
 
 // x963KDF derives size octets from a shared secret (ANSI X9.63, as in SEC 1 section 3.6.1).
 func x963KDF(hash crypto.Hash, secret, sharedInfo []byte, size int) []byte {

@@ -23,7 +23,13 @@ const (
 )
 
 // RecipientInfo is the content-encryption key, encrypted for one recipient (RFC 5652 section 6.2): one of
-// *[KeyTransRecipientInfo], *[KeyAgreeRecipientInfo] and *[OtherRecipientInfo].
+// *[KeyTransRecipientInfo], *[KeyAgreeRecipientInfo], *[KEKRecipientInfo], *[PasswordRecipientInfo] and
+// *[OtherRecipientInfo].
+//
+// All but the last have a method Unwrap, which returns the content-encryption key for [EnvelopedData.Decrypt]. A message
+// may name one recipient several times, and only one entry may open it: all that match are to be tried. Unwrap returns
+// what [EnvelopedData.Check] returns where the key would be of no use. A key that does not unwrap is [ErrDecrypt],
+// the same error whatever was wrong with it; with RSA and PKCS #1 v1.5 it is no error, and Decrypt fails.
 type RecipientInfo interface {
 	// Type says how the key is handed over.
 	Type() RecipientType
@@ -37,29 +43,33 @@ type RecipientInfo interface {
 	// cipher is not implemented.
 	CEKSize() int
 
-	setContent(cekSize int, unsupported error)
+	setMessage(key contentKey, originators []RawCertificate)
+}
+
+// contentKey is what is known of a content-encryption key before it is unwrapped.
+type contentKey struct {
+	size     int   // octets
+	weak     bool  // its cipher is Cipher.Weak
+	unusable error // why it would be of no use; nil where it is of use
 }
 
 // recipient is what all kinds have in common.
 type recipient struct {
 	rid       CertificateIdentifier
 	algorithm AlgorithmIdentifier
-	cekSize   int
-	// unsupported says why the content-encryption key would be of no use; nil where it is of use.
-	unsupported error
+	key       contentKey
 }
 
 func (r *recipient) Recipient() CertificateIdentifier   { return r.rid }
 func (r *recipient) KeyEncryption() AlgorithmIdentifier { return r.algorithm }
-func (r *recipient) CEKSize() int                       { return r.cekSize }
+func (r *recipient) CEKSize() int                       { return r.key.size }
 
-func (r *recipient) setContent(cekSize int, unsupported error) {
-	r.cekSize, r.unsupported = cekSize, unsupported
-}
+func (r *recipient) setMessage(key contentKey, _ []RawCertificate) { r.key = key }
 
 // recipientInfos reads RecipientInfos. A key agreement for several recipients becomes one RecipientInfo for each.
 func (s *structure) recipientInfos(max int) ([]RecipientInfo, error) {
 	var list []RecipientInfo
+	iterations := maxPasswordIterations
 	err := s.each(ber.Universal, ber.TagSet, "recipients", max, func(h ber.Header) error {
 		switch {
 		case h.Is(ber.Universal, ber.TagSequence):
@@ -72,6 +82,18 @@ func (s *structure) recipientInfos(max int) ([]RecipientInfo, error) {
 				list = append(list, ri)
 			}
 			return err
+		case h.Is(ber.ContextSpecific, 2):
+			ri, err := s.kekRecipientInfo()
+			list = append(list, ri)
+			return err
+		case h.Is(ber.ContextSpecific, 3):
+			ri, err := s.passwordRecipientInfo()
+			if err != nil {
+				return err
+			}
+			iterations = ri.charge(iterations)
+			list = append(list, ri)
+			return nil
 		case h.Class == ber.ContextSpecific:
 			ri, err := s.otherRecipientInfo(h.Number)
 			list = append(list, ri)
@@ -89,8 +111,7 @@ func (s *structure) recipientInfos(max int) ([]RecipientInfo, error) {
 	return list, nil
 }
 
-// OtherRecipientInfo is a recipient of a kind that is not implemented: a shared key-encryption key, a password, a key
-// encapsulation, or something else.
+// OtherRecipientInfo is a recipient of a kind that is not implemented: a key encapsulation (RFC 9629), or something else.
 type OtherRecipientInfo struct {
 	recipient
 	Raw []byte // DER of the RecipientInfo
@@ -98,16 +119,11 @@ type OtherRecipientInfo struct {
 	kind RecipientType
 }
 
-// Type returns KeyEncryptionKey, Password, KeyEncapsulation or OtherRecipient.
+// Type returns KeyEncapsulation or OtherRecipient.
 func (ri *OtherRecipientInfo) Type() RecipientType { return ri.kind }
 
-// AlgorithmName returns the name of the key encryption algorithm, or its number, or "unknown".
-func (ri *OtherRecipientInfo) AlgorithmName() string {
-	if w, ok := keyWrapByOID(ri.algorithm.Algorithm); ok {
-		return w.name
-	}
-	return algorithmName(ri.algorithm.Algorithm)
-}
+// AlgorithmName returns the name of the kind of recipient, or its number, or "unknown".
+func (ri *OtherRecipientInfo) AlgorithmName() string { return algorithmName(ri.algorithm.Algorithm) }
 
 // oidKEMRecipient is id-ori-kem of RFC 9629 section 2.
 var oidKEMRecipient = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 13, 3}
@@ -121,26 +137,11 @@ func (s *structure) otherRecipientInfo(number uint32) (*OtherRecipientInfo, erro
 	ri := &OtherRecipientInfo{Raw: raw, kind: OtherRecipient}
 	in := cryptobyte.String(raw)
 	var seq cryptobyte.String
-	if !in.ReadAnyASN1(&seq, new(cbasn1.Tag)) {
-		return ri, nil
-	}
-	switch number {
-	case 2: // KEKRecipientInfo, RFC 5652 section 6.2.3
-		ri.kind = KeyEncryptionKey
-		if seq.SkipASN1(cbasn1.INTEGER) && seq.SkipASN1(cbasn1.SEQUENCE) {
-			ri.algorithm, _ = readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
-		}
-	case 3: // PasswordRecipientInfo, section 6.2.4
-		ri.kind = Password
-		if seq.SkipASN1(cbasn1.INTEGER) && seq.SkipOptionalASN1(cbasn1.Tag(0).ContextSpecific().Constructed()) {
-			ri.algorithm, _ = readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
-		}
-	case 4: // OtherRecipientInfo, section 6.2.5
-		var kind asn1.ObjectIdentifier
-		if kind, _ = readOID(&seq); kind.Equal(oidKEMRecipient) {
+	if number == 4 && in.ReadAnyASN1(&seq, new(cbasn1.Tag)) { // OtherRecipientInfo, RFC 5652 section 6.2.5
+		ri.algorithm.Algorithm, _ = readOID(&seq)
+		if ri.algorithm.Algorithm.Equal(oidKEMRecipient) {
 			ri.kind = KeyEncapsulation
 		}
-		ri.algorithm.Algorithm = kind
 	}
 	return ri, nil
 }

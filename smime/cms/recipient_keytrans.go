@@ -66,8 +66,8 @@ func (s *structure) keyTransRecipientInfo() (*KeyTransRecipientInfo, error) {
 // learns whether the padding was right (RFC 3218 section 2.3.2); [EnvelopedData.Decrypt] fails then. With OAEP it is
 // [ErrDecrypt]. A key or an algorithm that cannot be used is an *[UnsupportedError].
 func (ri *KeyTransRecipientInfo) Unwrap(key crypto.Decrypter) (cek []byte, err error) {
-	if ri.unsupported != nil {
-		return nil, ri.unsupported
+	if ri.key.unusable != nil {
+		return nil, ri.key.unusable
 	}
 	public, ok := key.Public().(*rsa.PublicKey)
 	if !ok {
@@ -85,7 +85,7 @@ func (ri *KeyTransRecipientInfo) Unwrap(key crypto.Decrypter) (cek []byte, err e
 			return nil, err
 		}
 		cek, err := key.Decrypt(rand.Reader, ri.EncryptedKey, options)
-		if err != nil || len(cek) != ri.cekSize {
+		if err != nil || len(cek) != ri.key.size {
 			return nil, ErrDecrypt
 		}
 		return cek, nil
@@ -95,15 +95,15 @@ func (ri *KeyTransRecipientInfo) Unwrap(key crypto.Decrypter) (cek []byte, err e
 }
 
 func (ri *KeyTransRecipientInfo) unwrapPKCS1v15(key crypto.Decrypter) []byte {
-	instead := make([]byte, ri.cekSize)
+	instead := make([]byte, ri.key.size)
 	_, _ = rand.Read(instead) // never fails
 	// The Decrypter returns a random key for bad padding by itself. It has errors left for a ciphertext of the wrong
 	// size, say, and a Decrypter other than Go's own may have more: none of them gets out.
 	//
 	//lint:ignore SA1019 deprecated for its padding oracle, which is closed here; received mail is as it is
-	options := &rsa.PKCS1v15DecryptOptions{SessionKeyLen: ri.cekSize}
+	options := &rsa.PKCS1v15DecryptOptions{SessionKeyLen: ri.key.size}
 	cek, err := key.Decrypt(rand.Reader, ri.EncryptedKey, options)
-	if err != nil || len(cek) != ri.cekSize {
+	if err != nil || len(cek) != ri.key.size {
 		return instead
 	}
 	return cek
@@ -183,12 +183,48 @@ func oaepUnsupported(err error) error {
 	return err
 }
 
-// addKeyTransRecipientInfo appends a KeyTransRecipientInfo for an RSA key.
-func addKeyTransRecipientInfo(b *cryptobyte.Builder, rid CertificateIdentifier, key *rsa.PublicKey, cek []byte) error {
-	// The padding oracle, for which this is deprecated, is the receiver's to avoid; see Unwrap.
-	//
-	//lint:ignore SA1019 RFC 8551 section 2.3: this is what every S/MIME program reads, and OAEP only a SHOULD+
-	encrypted, err := rsa.EncryptPKCS1v15(rand.Reader, key, cek)
+// oaepIdentifier is id-RSAES-OAEP with one hash for everything and no label, as RFC 4055 section 4.1 names them, with
+// NULL as the parameters of the hash.
+func oaepIdentifier(hash crypto.Hash) (AlgorithmIdentifier, error) {
+	h, err := digestIdentifier(hash)
+	if err != nil {
+		return h, err
+	}
+	h.Parameters = derNull
+	var b cryptobyte.Builder
+	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { h.add(b, cbasn1.SEQUENCE) })
+		b.AddASN1(cbasn1.Tag(1).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(oidMGF1)
+				h.add(b, cbasn1.SEQUENCE)
+			})
+		})
+	})
+	parameters, err := b.Bytes()
+	return AlgorithmIdentifier{Algorithm: oidRSAESOAEP, Parameters: parameters}, err
+}
+
+// encryptKey encrypts the content-encryption key with OAEP under this hash, or with PKCS #1 v1.5 where there is none.
+func encryptKey(key *rsa.PublicKey, oaep crypto.Hash, cek []byte) (encrypted []byte, a AlgorithmIdentifier, err error) {
+	if oaep == 0 {
+		a = AlgorithmIdentifier{Algorithm: oidRSAEncryption, Parameters: derNull}
+		// The padding oracle, for which this is deprecated, is the receiver's to avoid; see Unwrap.
+		//
+		//lint:ignore SA1019 RFC 8551 section 2.3: this is what every S/MIME program reads, and OAEP only a SHOULD+
+		encrypted, err = rsa.EncryptPKCS1v15(rand.Reader, key, cek)
+		return encrypted, a, err
+	}
+	if a, err = oaepIdentifier(oaep); err != nil {
+		return nil, a, err
+	}
+	encrypted, err = rsa.EncryptOAEP(oaep.New(), rand.Reader, key, cek, nil)
+	return encrypted, a, err
+}
+
+// addKeyTransRecipientInfo appends a KeyTransRecipientInfo for an RSA key, with OAEP under this hash if it is not 0.
+func addKeyTransRecipientInfo(b *cryptobyte.Builder, rid CertificateIdentifier, key *rsa.PublicKey, oaep crypto.Hash, cek []byte) error {
+	encrypted, algorithm, err := encryptKey(key, oaep, cek)
 	if err != nil {
 		return fmt.Errorf("RSA encryption: %w", err)
 	}
@@ -199,7 +235,7 @@ func addKeyTransRecipientInfo(b *cryptobyte.Builder, rid CertificateIdentifier, 
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(version)
 		rid.add(b)
-		AlgorithmIdentifier{Algorithm: oidRSAEncryption, Parameters: derNull}.add(b, cbasn1.SEQUENCE)
+		algorithm.add(b, cbasn1.SEQUENCE)
 		b.AddASN1OctetString(encrypted)
 	})
 	return nil

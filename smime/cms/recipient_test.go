@@ -41,7 +41,7 @@ func TestKeyAgreementWithUKM(t *testing.T) {
 		if ukm != nil {
 			sentUKM = element(0xa1, element(0x04, ukm))
 		}
-		e := cbcEnvelope(t, pad([]byte("text")))
+		e := cbcEnvelope(t, padAES([]byte("text")))
 		e.recipients = [][]byte{element(0xa1, element(0x02, []byte{3}),
 			element(0xa0, element(0xa1, element(0x30, oidElement(t, oidECPublicKey), oidElement(t, asn1.ObjectIdentifier{1, 3, 132, 0, 34})),
 				element(0x03, []byte{0}, ephemeral.PublicKey().Bytes()))),
@@ -58,7 +58,7 @@ func TestKeyAgreementWithUKM(t *testing.T) {
 			t.Errorf("UKM %q: %x, %v", ukm, cek, err)
 		}
 		var out bytes.Buffer
-		if err := message.Decrypt(t.Context(), &out, cek); err != nil || out.String() != "text" {
+		if err := message.Decrypt(t.Context(), &out, cek, DecryptOptions{}); err != nil || out.String() != "text" {
 			t.Errorf("UKM %q: %q, %v", ukm, &out, err)
 		}
 	}
@@ -81,7 +81,7 @@ func TestRecipientMalformed(t *testing.T) {
 			element(0x30, element(0x30, issuerAndSerial, element(0x04)))}},
 	}
 	read := func(recipient []byte) error {
-		e := cbcEnvelope(t, pad(nil))
+		e := cbcEnvelope(t, padAES(nil))
 		e.recipients = [][]byte{recipient}
 		_, err := Read(bytes.NewReader(e.marshal(t)), Limits{})
 		return err
@@ -164,17 +164,25 @@ func TestOAEPParameters(t *testing.T) {
 func TestAlgorithmNames(t *testing.T) {
 	unknown := asn1.ObjectIdentifier{1, 2, 3}
 	for want, ri := range map[string]RecipientInfo{
-		"rsa-oaep":       &KeyTransRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: oidRSAESOAEP}}},
-		"1.2.3":          &KeyTransRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: unknown}}},
-		"dh-hkdf-sha256": &KeyAgreeRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 19}}}},
-		"ecdh":           &KeyAgreeRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: oidStdDHSHA256KDF}}},
-		"unknown":        &OtherRecipientInfo{},
+		"rsa-oaep": &KeyTransRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: oidRSAESOAEP}}},
+		"1.2.3":    &KeyTransRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: unknown}}},
+		"esdh":     &KeyAgreeRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 5}}}},
+		"ecdh-x25519": &KeyAgreeRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: oidStdDHHKDFSHA256}},
+			Originator: Originator{PublicKeyAlgorithm: AlgorithmIdentifier{Algorithm: oidX25519}, PublicKey: make([]byte, 32)}},
+		"ecdh-p521": &KeyAgreeRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: oidStdDHHKDFSHA256}},
+			Originator: Originator{PublicKeyAlgorithm: AlgorithmIdentifier{Algorithm: oidECPublicKey}, PublicKey: make([]byte, 67)}},
+		"ecdh":    &KeyAgreeRecipientInfo{recipient: recipient{algorithm: AlgorithmIdentifier{Algorithm: oidStdDHSHA256KDF}}},
+		"unknown": &OtherRecipientInfo{},
 	} {
 		if got := ri.AlgorithmName(); got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
 	}
-	for want, m := range map[string]KeyManagement{"unknown": 0, "rsa-pkcs1v15": RSAPKCS1v15, "ecdh-sha256kdf": ECDHStdSHA256, "ecdh-sha384kdf": ECDHStdSHA384, "ecdh-sha512kdf": ECDHStdSHA512} {
+	for want, m := range map[string]KeyManagement{
+		"unknown": 0, "rsa-pkcs1v15": RSAPKCS1v15, "rsa-oaep-sha256": RSAOAEPSHA256, "rsa-oaep-sha384": RSAOAEPSHA384, "rsa-oaep-sha512": RSAOAEPSHA512,
+		"ecdh-sha256kdf": ECDHStdSHA256, "ecdh-sha384kdf": ECDHStdSHA384, "ecdh-sha512kdf": ECDHStdSHA512, "ecdh-hkdf-sha256": ECDHHKDFSHA256,
+		"ecdh-hkdf-sha384": ECDHHKDFSHA384, "ecdh-hkdf-sha512": ECDHHKDFSHA512, "aes-key-wrap": AESKeyWrap,
+	} {
 		if m.String() != want {
 			t.Errorf("%v, want %s", m, want)
 		}
