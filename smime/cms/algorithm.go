@@ -59,18 +59,21 @@ func (a AlgorithmIdentifier) add(b *cryptobyte.Builder, tag cbasn1.Tag) {
 	})
 }
 
-// readOID reads an OBJECT IDENTIFIER. One with arcs that do not fit an int is read as nil: it is none that is known here.
+// maxOIDSize bounds the octets of an OBJECT IDENTIFIER that is looked at: in memory it takes eight times as many.
+const maxOIDSize = 128
+
+// readOID reads an OBJECT IDENTIFIER. One that is very long, or has arcs that do not fit an int, is read as nil: it is none
+// that is known here.
 func readOID(in *cryptobyte.String) (oid asn1.ObjectIdentifier, ok bool) {
 	try := *in
-	if try.ReadASN1ObjectIdentifier(&oid) {
-		*in = try
-		return oid, true
-	}
 	var content cryptobyte.String
 	if !in.ReadASN1(&content, cbasn1.OBJECT_IDENTIFIER) || len(content) == 0 {
 		return nil, false
 	}
-	return nil, true
+	if len(content) > maxOIDSize || !try.ReadASN1ObjectIdentifier(&oid) {
+		return nil, true
+	}
+	return oid, true
 }
 
 // digests lists the digest algorithms that are implemented.

@@ -22,6 +22,10 @@ type Attributes []Attribute
 const (
 	maxAttributes      = 128 // in one set
 	maxAttributeValues = 64  // in one attribute
+
+	// What they take in memory, apart from their octets: it counts as structure, for they may be very small.
+	attributeSize      = 64
+	attributeValueSize = 24
 )
 
 // Values returns the values of all attributes of this type.
@@ -91,6 +95,9 @@ func (s *structure) attributes(number uint32) (list Attributes, der []byte, err 
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := s.charge(attributeSize + len(attribute.Values)*attributeValueSize); err != nil {
+			return nil, nil, err
+		}
 		list = append(list, attribute)
 		content = append(content, der...)
 	}
@@ -112,6 +119,16 @@ func readAttribute(in *cryptobyte.String) (a Attribute, der []byte, err error) {
 		return a, nil, fmt.Errorf("%w: attribute", ErrMalformed)
 	}
 	a.Type, _ = readOID(&seq) // the element was just read
+	count := 0
+	for rest := set; !rest.Empty(); count++ { // before they take memory
+		if count == maxAttributeValues {
+			return a, nil, fmt.Errorf("%w: more than %d values of an attribute", ErrTooMany, maxAttributeValues)
+		}
+		if !rest.ReadAnyASN1Element(new(cryptobyte.String), new(cbasn1.Tag)) {
+			return a, nil, fmt.Errorf("%w: attribute value", ErrMalformed)
+		}
+	}
+	a.Values = make([][]byte, 0, count)
 	values, err := ber.SortSetOf(set)
 	if err != nil {
 		return a, nil, malformed(err)
@@ -121,9 +138,6 @@ func readAttribute(in *cryptobyte.String) (a Attribute, der []byte, err error) {
 	der = ber.AppendElement(nil, ber.Universal, true, ber.TagSequence, der)
 	for rest := cryptobyte.String(values); !rest.Empty(); {
 		var value cryptobyte.String
-		if len(a.Values) == maxAttributeValues {
-			return a, nil, fmt.Errorf("%w: more than %d values of an attribute", ErrTooMany, maxAttributeValues)
-		}
 		if !rest.ReadAnyASN1Element(&value, new(cbasn1.Tag)) {
 			return a, nil, fmt.Errorf("%w: attribute value", ErrMalformed)
 		}

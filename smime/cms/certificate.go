@@ -99,12 +99,25 @@ func (s *structure) certificateIdentifier() (id CertificateIdentifier, err error
 // readIssuerAndSerialNumber reads an IssuerAndSerialNumber (RFC 5652 section 10.2.4) from DER.
 func readIssuerAndSerialNumber(in *cryptobyte.String) (id CertificateIdentifier, ok bool) {
 	var seq, issuer cryptobyte.String
-	id.Serial = new(big.Int)
-	ok = in.ReadASN1(&seq, cbasn1.SEQUENCE) &&
-		seq.ReadASN1Element(&issuer, cbasn1.SEQUENCE) &&
-		seq.ReadASN1Integer(id.Serial) && seq.Empty()
+	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !seq.ReadASN1Element(&issuer, cbasn1.SEQUENCE) {
+		return id, false
+	}
 	id.Issuer = issuer
-	return id, ok
+	id.Serial, ok = readSerial(&seq)
+	return id, ok && seq.Empty()
+}
+
+// maxSerialSize bounds the octets of a serial number. RFC 5280 section 4.1.2.2 allows 20.
+const maxSerialSize = 256
+
+// readSerial reads a CertificateSerialNumber.
+func readSerial(in *cryptobyte.String) (*big.Int, bool) {
+	var content cryptobyte.String
+	look, serial := *in, new(big.Int)
+	if !look.ReadASN1(&content, cbasn1.INTEGER) || len(content) > maxSerialSize || !in.ReadASN1Integer(serial) {
+		return nil, false
+	}
+	return serial, true
 }
 
 // RawCertificate is a certificate as it came in a message. It is parsed only when needed, because crypto/x509 refuses
@@ -118,10 +131,11 @@ func (c RawCertificate) Parse() (*x509.Certificate, error) { return x509.ParseCe
 func (c RawCertificate) names() (issuer []byte, serial *big.Int, keyID []byte, ok bool) {
 	in := cryptobyte.String(c)
 	var cert, tbs, name cryptobyte.String
-	serial = new(big.Int)
 	if !in.ReadASN1(&cert, cbasn1.SEQUENCE) || !cert.ReadASN1(&tbs, cbasn1.SEQUENCE) ||
-		!tbs.SkipOptionalASN1(cbasn1.Tag(0).Constructed().ContextSpecific()) || // version
-		!tbs.ReadASN1Integer(serial) ||
+		!tbs.SkipOptionalASN1(cbasn1.Tag(0).Constructed().ContextSpecific()) { // version
+		return nil, nil, nil, false
+	}
+	if serial, ok = readSerial(&tbs); !ok ||
 		!tbs.SkipASN1(cbasn1.SEQUENCE) || // signature
 		!tbs.ReadASN1Element(&name, cbasn1.SEQUENCE) {
 		return nil, nil, nil, false

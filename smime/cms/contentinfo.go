@@ -41,6 +41,14 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// minElements is how many elements of a value are re-encoded in any case.
+const minElements = 1 << 10
+
+// ber returns the limits for reading: to re-encode an element takes some 64 octets for each that is in it.
+func (l Limits) ber() ber.Limits {
+	return ber.Limits{Depth: l.Depth, Element: l.Structure, Elements: max(minElements, l.Structure/64)}
+}
+
 // ContentInfo is a message whose head was read (RFC 5652 section 3): a *[SignedData], *[EnvelopedData],
 // *[EncryptedData], *[CompressedData] or *[DigestedData]. It holds the open stream, from which its methods read on.
 type ContentInfo interface {
@@ -56,7 +64,7 @@ type ContentInfo interface {
 // decoders add them; anything else is [ErrTrailing], so that nothing rides along unseen.
 func Read(src io.Reader, l Limits) (ContentInfo, error) {
 	l = l.withDefaults()
-	r := ber.NewReader(src, ber.Limits{Depth: l.Depth, Element: l.Structure})
+	r := ber.NewReader(src, l.ber())
 	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
 		return nil, malformed(err)
 	}

@@ -90,10 +90,10 @@ func readESSCertID(in *cryptobyte.String, v2 bool) (id ESSCertID, ok bool) {
 		return id, true
 	}
 	var issuerSerial, names cryptobyte.String
-	id.Serial = new(big.Int)
-	if !seq.ReadASN1(&issuerSerial, cbasn1.SEQUENCE) || !seq.Empty() ||
-		!issuerSerial.ReadASN1(&names, cbasn1.SEQUENCE) ||
-		!issuerSerial.ReadASN1Integer(id.Serial) || !issuerSerial.Empty() {
+	if !seq.ReadASN1(&issuerSerial, cbasn1.SEQUENCE) || !seq.Empty() || !issuerSerial.ReadASN1(&names, cbasn1.SEQUENCE) {
+		return id, false
+	}
+	if id.Serial, ok = readSerial(&issuerSerial); !ok || !issuerSerial.Empty() {
 		return id, false
 	}
 	// RFC 5035 section 4: the issuer's name is one directoryName.

@@ -34,6 +34,14 @@ func (s *structure) hold(read func(max int) ([]byte, error)) ([]byte, error) {
 	return b, nil
 }
 
+// charge takes so many octets off the budget for memory that is needed beside what was read.
+func (s *structure) charge(octets int) error {
+	if s.left -= octets; s.left < 0 {
+		return fmt.Errorf("%w: structure", ErrTooLarge)
+	}
+	return nil
+}
+
 // element returns the next element verbatim.
 func (s *structure) element() ([]byte, error) { return s.hold(s.r.Element) }
 

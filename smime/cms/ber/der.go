@@ -173,24 +173,43 @@ func isStringTag(number uint32) bool {
 }
 
 // SortSetOf puts the members of a SET OF, given as the content octets of its DER, into the order that DER asks for
-// (X.690 section 11.6). The content is returned as it is where the order is right already.
+// (X.690 section 11.6). The content is returned as it is where the order is right already; otherwise memory is taken for
+// each member, so that the caller bounds their number.
 func SortSetOf(content []byte) ([]byte, error) {
-	var members [][]byte
-	for rest := content; len(rest) > 0; {
-		h, n, err := parseHeader(rest)
+	count, sorted := 0, true
+	var previous []byte
+	for rest := content; len(rest) > 0; count++ {
+		size, err := memberSize(rest)
 		if err != nil {
 			return nil, err
 		}
-		if n == 0 || h.Length == Indefinite || h.Length > int64(len(rest)-n) {
-			return nil, fmt.Errorf("%w: member of a SET OF", ErrSyntax)
+		sorted = sorted && bytes.Compare(previous, rest[:size]) <= 0
+		previous, rest = rest[:size], rest[size:]
+	}
+	if sorted {
+		return content, nil
+	}
+	members := make([][]byte, 0, count)
+	for rest := content; len(rest) > 0; {
+		size, err := memberSize(rest)
+		if err != nil {
+			return nil, err
 		}
-		size := n + int(h.Length)
 		members = append(members, rest[:size])
 		rest = rest[size:]
 	}
-	if slices.IsSortedFunc(members, bytes.Compare) {
-		return content, nil
-	}
 	slices.SortFunc(members, bytes.Compare)
 	return slices.Concat(members...), nil
+}
+
+// memberSize returns the length of the element that content starts with.
+func memberSize(content []byte) (int, error) {
+	h, n, err := parseHeader(content)
+	if err != nil {
+		return 0, err
+	}
+	if n == 0 || h.Length == Indefinite || h.Length > int64(len(content)-n) {
+		return 0, fmt.Errorf("%w: member of a SET OF", ErrSyntax)
+	}
+	return n + int(h.Length), nil
 }
