@@ -31,10 +31,13 @@ type OpenOptions struct {
 	Certificates []*x509.Certificate // of signers that do not send their own
 	// Detached is the content, where what is opened is a detached signature by itself. With any other, every signature
 	// fails: nobody shall take it for one over this content.
-	Detached  Source
-	AllowWeak bool // accept SHA-1, and RSA keys of 1024 to 2047 bits, as cms.VerifyOptions says
-	Limits    Limits
-	Spool     spool.Options // where decrypted text goes
+	Detached Source
+	// ParseCertificate parses the certificates in a message; nil means cms.RawCertificate.Parse. Somebody who opens many
+	// messages of few senders can remember them.
+	ParseCertificate func(cms.RawCertificate) (*x509.Certificate, error)
+	AllowWeak        bool // accept what cms.VerifyOptions and cms.DecryptOptions call weak
+	Limits           Limits
+	Spool            spool.Options // where decrypted text goes
 }
 
 // Limits bounds what opening may cost. The zero value of a field means its default.

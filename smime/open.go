@@ -26,6 +26,9 @@ import (
 // that the context ended, or that a limit was exceeded.
 func Open(ctx context.Context, src Source, o OpenOptions) (*Message, error) {
 	o.Limits = o.Limits.withDefaults()
+	if o.ParseCertificate == nil {
+		o.ParseCertificate = cms.RawCertificate.Parse
+	}
 	op := &opener{ctx: ctx, o: o, m: new(Message)}
 	if err := op.open(src); err != nil {
 		return nil, errors.Join(err, op.m.Close())

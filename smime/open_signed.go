@@ -212,7 +212,7 @@ func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *S
 	layer.Certificates, layer.CRLs = sd.Certificates, sd.CRLs
 	var bag []*x509.Certificate
 	for _, raw := range sd.Certificates {
-		if c, err := raw.Parse(); err == nil {
+		if c, err := op.o.ParseCertificate(raw); err == nil {
 			bag = append(bag, c)
 		}
 	}

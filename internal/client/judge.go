@@ -26,13 +26,14 @@ type judge struct {
 	origins    map[string]certstore.Anchor
 	decrypters []smime.Decrypter
 	extra      []*x509.Certificate
+	parsed     *certstore.ParseCache
 	detached   smime.Source
 	allowWeak  bool
 	policy     verdict.Policy
 }
 
 func (c *Client) newJudge(p VerifyParams) (*judge, error) {
-	j := &judge{client: c, allowWeak: p.AllowWeak, policy: verdict.Policy{Revocation: verdict.RevocationMode(p.Revocation), Now: p.At}}
+	j := &judge{client: c, parsed: new(certstore.ParseCache), allowWeak: p.AllowWeak, policy: verdict.Policy{Revocation: verdict.RevocationMode(p.Revocation), Now: p.At}}
 	switch j.policy.Revocation {
 	case verdict.RevocationSoft, verdict.RevocationHard, verdict.RevocationOff:
 	default:
@@ -93,7 +94,8 @@ func (r *judged) search() bool {
 // judge opens a message and judges it. A key that is there but out of reach is an error; none at all is a finding.
 func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judged, error) {
 	m, err := smime.Open(ctx, src, smime.OpenOptions{
-		Decrypters: j.decrypters, Certificates: j.extra, Detached: j.detached, AllowWeak: j.allowWeak, Spool: j.client.spoolOptions(),
+		Decrypters: j.decrypters, Certificates: j.extra, ParseCertificate: j.parsed.Parse, Detached: j.detached, AllowWeak: j.allowWeak,
+		Spool: j.client.spoolOptions(),
 	})
 	if err != nil {
 		return nil, failed(what, err, "")
