@@ -25,7 +25,11 @@ func (i *Identity) Decrypter() *Decrypter {
 
 // Decrypter returns one for a key that is at hand.
 func (p KeyPair) Decrypter() *Decrypter {
-	return &Decrypter{certificate: p.Chain[0], key: func() (crypto.PrivateKey, error) { return p.Key, nil }}
+	key := p.Key
+	if agreement, ok := agreementKey(key); ok {
+		key = agreement // once, and not for each message
+	}
+	return &Decrypter{certificate: p.Chain[0], key: func() (crypto.PrivateKey, error) { return key, nil }}
 }
 
 // Decrypters returns one for every identity whose key can take part in encryption, the newest first. Expired ones are

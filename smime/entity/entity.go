@@ -38,7 +38,7 @@ const (
 )
 
 func parse(src io.ReaderAt, start, end int64, typ string, maxHeader int) (*Entity, error) {
-	r := bufio.NewReaderSize(io.NewSectionReader(src, start, end-start), int(max(2*maxName, min(4096, end-start))))
+	r := bufio.NewReaderSize(io.NewSectionReader(src, start, end-start), int(max(2*maxName, min(1024, end-start))))
 	header, raw, notes, err := ReadHeader(r, maxHeader)
 	if err != nil {
 		return nil, err
