@@ -29,6 +29,7 @@ type SignedData struct {
 	structure *structure
 	limits    Limits
 	detached  bool
+	empty     bool // no octet of content
 	begun     bool // reading the content
 	complete  bool // read to the end
 }
@@ -43,9 +44,10 @@ func (s *SignedData) ContentType() asn1.ObjectIdentifier { return OIDSignedData 
 func (s *SignedData) Detached() bool { return s.detached }
 
 // CertsOnly reports whether the message has neither content nor signers, and so is a mere bag of certificates and
-// revocation lists (RFC 5652 section 5.2, RFC 8551 section 3.8). It is false before ReadContent, which knows.
+// revocation lists (RFC 5652 section 5.2, RFC 8551 section 3.8). A content of no octets is none: NSS writes one. It is
+// false before ReadContent, which knows.
 func (s *SignedData) CertsOnly() bool {
-	return s.complete && s.detached && len(s.SignerInfos) == 0 && s.EContentType.Equal(OIDData)
+	return s.complete && s.empty && len(s.SignerInfos) == 0 && s.EContentType.Equal(OIDData)
 }
 
 // readSignedData reads up to the octets of the content.
@@ -94,6 +96,7 @@ func (s *SignedData) ReadContent(ctx context.Context, quarantine io.Writer) (*Co
 			return nil, err
 		}
 	}
+	s.empty = s.detached || digest.Size() == 0
 	if err := s.structure.leaveEncapsulated(!s.detached); err != nil {
 		return nil, err
 	}
@@ -206,7 +209,9 @@ func (s *SignedData) readTail() error {
 	}
 	err = s.structure.each(ber.Universal, ber.TagSet, "signers", s.limits.Signers, func(ber.Header) error {
 		si, err := s.structure.signerInfo()
-		s.SignerInfos = append(s.SignerInfos, si)
+		if err == nil {
+			s.SignerInfos = append(s.SignerInfos, si)
+		}
 		return err
 	})
 	if err != nil {

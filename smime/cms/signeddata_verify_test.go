@@ -90,12 +90,28 @@ func TestVerifyMessageType(t *testing.T) {
 	}
 }
 
-// TestNoSigners has content, certificates and nobody who signed.
+// TestNoSigners has content, or none, and certificates, and nobody who signed.
 func TestNoSigners(t *testing.T) {
-	d := newDraft(testP256())
-	message := d.marshal(t)
-	// The SignerInfos are the last element: it becomes an empty set, and what is around it shorter.
-	infos := marshal(func(b *cryptobyte.Builder) {
+	for _, text := range []string{"content", ""} {
+		d := newDraft(testP256())
+		d.content = []byte(text)
+		s, digest, content, err := readSigned(withoutSigners(t, d.marshal(t)), cms.Limits{}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := s.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData, AllowWeak: true})
+		checkOnly(t, err, cms.ErrNoSigners)
+		// A bag of certificates may have a content, if it has no octets.
+		if results != nil || s.CertsOnly() != (text == "") || string(content) != text || len(s.Certificates) != 1 {
+			t.Errorf("%q: %d results, certs-only %v, content %q", text, len(results), s.CertsOnly(), content)
+		}
+	}
+}
+
+// withoutSigners empties the last element of a SignedData, the SignerInfos, and shortens what is around it.
+func withoutSigners(t *testing.T, message []byte) []byte {
+	t.Helper()
+	return marshal(func(b *cryptobyte.Builder) {
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1ObjectIdentifier(cms.OIDSignedData)
 			b.AddASN1(cbasn1.Tag(0).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) {
@@ -115,15 +131,6 @@ func TestNoSigners(t *testing.T) {
 			})
 		})
 	})
-	s, digest, content, err := readSigned(infos, cms.Limits{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	results, err := s.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData, AllowWeak: true})
-	checkOnly(t, err, cms.ErrNoSigners)
-	if results != nil || s.CertsOnly() || !bytes.Equal(content, d.content) || len(s.Certificates) != 1 {
-		t.Errorf("%d results, certs-only %v, content %q", len(results), s.CertsOnly(), content)
-	}
 }
 
 // TestReadDetached reads detached signatures with their content, and what is none.
