@@ -49,6 +49,7 @@ as it is. With -o - the entity goes to stdout, and what is said of the message t
 			if p.Keys, err = keys.read(ctx, a); err != nil {
 				return err
 			}
+			p.Brief = !a.flags.json
 			if output != "" {
 				return a.verifyTo(ctx, c, p, args[0], output)
 			}

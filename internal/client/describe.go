@@ -18,6 +18,20 @@ import (
 
 // report is what there is to say of a judged message, without its text.
 func (r *judged) report() *Report {
+	report := r.brief()
+	for i := range r.message.Parts {
+		p := &r.message.Parts[i]
+		size, err := p.Size()
+		if err != nil {
+			report.Warnings = append(report.Warnings, WarningReport{"part-size", err.Error()})
+		}
+		report.Parts = append(report.Parts, PartReport{Type: p.Type, Filename: orNull(p.Filename), Size: size, Signed: p.Signed, Encrypted: p.Encrypted, Enclosed: p.Enclosed})
+	}
+	return report
+}
+
+// brief is report without the parts, which have to be read to know their sizes.
+func (r *judged) brief() *Report {
 	m := r.message
 	report := &Report{
 		Verdict: string(r.verdict.Status), Encryption: string(m.Encryption()), Message: r.header(),
@@ -28,14 +42,6 @@ func (r *judged) report() *Report {
 	}
 	for _, s := range r.verdict.Signatures {
 		report.Signatures = append(report.Signatures, r.signature(s))
-	}
-	for i := range m.Parts {
-		p := &m.Parts[i]
-		size, err := p.Size()
-		if err != nil {
-			report.Warnings = append(report.Warnings, WarningReport{"part-size", err.Error()})
-		}
-		report.Parts = append(report.Parts, PartReport{Type: p.Type, Filename: orNull(p.Filename), Size: size, Signed: p.Signed, Encrypted: p.Encrypted, Enclosed: p.Enclosed})
 	}
 	for _, w := range r.verdict.Warnings {
 		report.Warnings = append(report.Warnings, WarningReport{w.Code, w.Reason})

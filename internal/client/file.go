@@ -107,7 +107,7 @@ func (c *Client) write(out Output, fill func(io.Writer) error) error {
 		return failed("", err, "name a file that can be written")
 	}
 	defer f.Close()
-	w := bufio.NewWriterSize(f, 256<<10)
+	w := bufio.NewWriterSize(f, 32<<10)
 	if err := fill(w); err != nil {
 		return err
 	}

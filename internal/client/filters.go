@@ -41,8 +41,7 @@ func (c *Client) Decrypt(ctx context.Context, k KeyFiles, in string, out Output)
 		c.o.Say("warning: " + layer.Cipher + " does not show whether the message was altered on the way")
 	}
 	return c.write(out, func(w io.Writer) error {
-		_, err := io.Copy(w, contextReader{ctx, layer.Content})
-		return err
+		return smime.WriteContent(ctx, w, layer.Content)
 	})
 }
 

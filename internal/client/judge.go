@@ -29,11 +29,12 @@ type judge struct {
 	parsed     *certstore.ParseCache
 	detached   smime.Source
 	allowWeak  bool
+	brief      bool
 	policy     verdict.Policy
 }
 
 func (c *Client) newJudge(p VerifyParams) (*judge, error) {
-	j := &judge{client: c, parsed: new(certstore.ParseCache), allowWeak: p.AllowWeak, policy: verdict.Policy{Revocation: verdict.RevocationMode(p.Revocation), Now: p.At}}
+	j := &judge{client: c, parsed: new(certstore.ParseCache), allowWeak: p.AllowWeak, brief: p.Brief, policy: verdict.Policy{Revocation: verdict.RevocationMode(p.Revocation), Now: p.At}}
 	switch j.policy.Revocation {
 	case verdict.RevocationSoft, verdict.RevocationHard, verdict.RevocationOff:
 	default:

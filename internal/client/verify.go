@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/sealmail/sealmail/smime"
 )
 
 // VerifyParams say what a message is judged by.
@@ -18,6 +20,7 @@ type VerifyParams struct {
 	At              time.Time // zero: now
 	Revocation      string    // soft, hard, off
 	AllowWeak       bool
+	Brief           bool // leave the parts out of the reports: to tell their sizes, they would have to be read once more
 }
 
 // maxJudges bounds how many messages are judged at once, and so the memory that this takes.
@@ -63,8 +66,7 @@ func (c *Client) VerifyTo(ctx context.Context, p VerifyParams, file string, out 
 			return failed(file, errors.New("there is no content to write"), "")
 		}
 		return c.write(out, func(w io.Writer) error {
-			_, err := io.Copy(w, contextReader{ctx, r.message.Content})
-			return err
+			return smime.WriteContent(ctx, w, r.message.Content)
 		})
 	})
 }
@@ -97,7 +99,10 @@ func (j *judge) file(ctx context.Context, name, content string, use func(*judged
 			return nil, err
 		}
 	}
-	report := judged.report()
+	report := judged.brief()
+	if !j.brief {
+		report = judged.report()
+	}
 	if name != "-" {
 		report.File = &name
 	}
