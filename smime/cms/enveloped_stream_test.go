@@ -4,6 +4,7 @@ import (
 	"io"
 	"runtime"
 	"testing"
+	"testing/synctest"
 )
 
 // zeroReader yields size octets.
@@ -48,6 +49,31 @@ func pipeMessage(t testing.TB, c Cipher, id envIdentity, size int64) {
 	}
 	if int64(out) != size {
 		t.Fatalf("%d octets of %d", out, size)
+	}
+}
+
+// TestEnvelopedWriterAbandoned checks that a message that is not closed leaves no goroutine behind, which would fail a
+// bubble of synctest, and that nothing is written between calls.
+func TestEnvelopedWriterAbandoned(t *testing.T) {
+	id := envIdentityNamed(t, "p256")
+	for _, c := range []Cipher{AES256CBC, AES256GCM} {
+		for _, size := range []int{0, 100, maxSegments * segmentSize, 3 * maxSegments * segmentSize, 3*maxSegments*segmentSize + 1} {
+			synctest.Test(t, func(t *testing.T) {
+				var out countingWriter
+				w, err := NewEnvelopedDataWriter(t.Context(), &out, EnvelopedDataOptions{Cipher: c, Recipients: []Recipient{id.recipient(t, IssuerAndSerialNumber)}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := w.Write(make([]byte, size)); err != nil {
+					t.Fatal(err)
+				}
+				before := out
+				synctest.Wait()
+				if out != before {
+					t.Errorf("%v, %d octets: %d octets were written while nobody called", c, size, out-before)
+				}
+			})
+		}
 	}
 }
 

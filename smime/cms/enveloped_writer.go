@@ -1,7 +1,6 @@
 package cms
 
 import (
-	"bufio"
 	"context"
 	"crypto/aes"
 	"crypto/rand"
@@ -25,11 +24,12 @@ type EnvelopedDataOptions struct {
 // EnvelopedDataWriter encrypts what is written to it, as a stream and in constant memory. See [NewEnvelopedDataWriter].
 type EnvelopedDataWriter struct {
 	ctx     context.Context
-	buffer  *bufio.Writer
-	out     *ber.Writer
-	octets  io.WriteCloser // the ciphertext's octet string in out
+	dst     io.Writer
+	head    []byte // what stands before the ciphertext, until it was written
 	cipher  contentEncrypter
-	pending []byte // text that is not encrypted yet
+	pending segments
+	sealing *sealing // nil before there was something to encrypt in the background
+	busy    bool     // it has the segments before those in pending
 	tag     func(additional []byte) [gcmTagSize]byte
 	// attributes is the SET OF authenticated attributes, nil if there are none.
 	attributes []byte
@@ -44,13 +44,11 @@ type contentEncrypter interface {
 	finish(buf []byte) ([]byte, error)
 }
 
-const writerBufferSize = 64 << 10
-
 var errWriterClosed = errors.New("write to a closed encrypter")
 
-// NewEnvelopedDataWriter writes the head of an encrypted message to dst and returns a writer for the content. Close
-// completes the message, and does not close dst; a message that was not closed, or whose Close failed, is useless. The
-// encoding is BER with indefinite lengths.
+// NewEnvelopedDataWriter begins an encrypted message and returns a writer for its content. Close completes the message,
+// and does not close dst; a message that was not closed, or whose Close failed, is useless. The encoding is BER with
+// indefinite lengths. dst is written to during Write and Close only, in large pieces; a short message comes in one.
 //
 // Nothing is written where an option or a recipient's key cannot be used. That error names the recipient by its place
 // in the list, counting from one.
@@ -72,12 +70,7 @@ func NewEnvelopedDataWriter(ctx context.Context, dst io.Writer, o EnvelopedDataO
 	if err != nil {
 		return nil, err
 	}
-	w := &EnvelopedDataWriter{
-		ctx:     ctx,
-		buffer:  bufio.NewWriterSize(dst, writerBufferSize),
-		pending: make([]byte, 0, writerBufferSize+aes.BlockSize), // with room for padding
-	}
-	w.out = ber.NewWriter(w.buffer)
+	w := &EnvelopedDataWriter{ctx: ctx, dst: dst}
 	algorithm, err := w.setCipher(o.Cipher, cek)
 	if err != nil {
 		return nil, err
@@ -88,7 +81,8 @@ func NewEnvelopedDataWriter(ctx context.Context, dst io.Writer, o EnvelopedDataO
 			return nil, err
 		}
 	}
-	if err := w.writeHead(o, recipients, plain, algorithm); err != nil {
+	w.head, err = w.marshalHead(o, recipients, plain, algorithm)
+	if err != nil {
 		return nil, err
 	}
 	return w, nil
@@ -138,8 +132,8 @@ func contentTypeAttributes(contentType asn1.ObjectIdentifier) ([]byte, error) {
 	return Attributes{{Type: OIDAttributeContentType, Values: [][]byte{value}}}.marshal()
 }
 
-// writeHead writes all that stands before the ciphertext.
-func (w *EnvelopedDataWriter) writeHead(o EnvelopedDataOptions, recipients []byte, plain bool, algorithm AlgorithmIdentifier) error {
+// marshalHead returns all that stands before the ciphertext.
+func (w *EnvelopedDataWriter) marshalHead(o EnvelopedDataOptions, recipients []byte, plain bool, algorithm AlgorithmIdentifier) ([]byte, error) {
 	messageType := OIDEnvelopedData
 	version := int64(2) // RFC 5652 section 6.1
 	if plain {
@@ -155,18 +149,19 @@ func (w *EnvelopedDataWriter) writeHead(o EnvelopedDataOptions, recipients []byt
 	info.AddASN1ObjectIdentifier(o.ContentType)
 	algorithm.add(&info, cbasn1.SEQUENCE)
 
+	var out []byte
+	var errs error
 	open := func(class ber.Class, number uint32, b *cryptobyte.Builder) {
-		_ = w.out.Open(class, number) // errors stick
+		out = ber.AppendHeader(out, ber.Header{Class: class, Constructed: true, Number: number, Length: ber.Indefinite})
 		der, err := b.Bytes()
-		_ = w.out.Raw(der)
-		w.err = errors.Join(w.err, err)
+		out, errs = append(out, der...), errors.Join(errs, err)
 	}
 	open(ber.Universal, ber.TagSequence, &oid) // ContentInfo
 	open(ber.ContextSpecific, 0, new(cryptobyte.Builder))
-	open(ber.Universal, ber.TagSequence, &head) // EnvelopedData, AuthEnvelopedData
-	open(ber.Universal, ber.TagSequence, &info) // EncryptedContentInfo
-	w.octets = w.out.OctetString(ber.ContextSpecific, 0)
-	return errors.Join(w.err, w.out.Raw(nil))
+	open(ber.Universal, ber.TagSequence, &head)           // EnvelopedData, AuthEnvelopedData
+	open(ber.Universal, ber.TagSequence, &info)           // EncryptedContentInfo
+	open(ber.ContextSpecific, 0, new(cryptobyte.Builder)) // the ciphertext
+	return out, errs
 }
 
 // Write encrypts p. An error is final: later calls return it again.
@@ -179,11 +174,9 @@ func (w *EnvelopedDataWriter) Write(p []byte) (int, error) {
 		if err := w.check(); err != nil {
 			return total - len(p), err
 		}
-		n := copy(w.pending[len(w.pending):writerBufferSize], p)
-		w.pending = w.pending[:len(w.pending)+n]
-		p = p[n:]
-		if len(w.pending) == writerBufferSize {
-			w.err = w.encryptPending()
+		p = p[w.pending.add(p):]
+		if len(p) > 0 { // there is more than goes into pending
+			w.err = w.sealPending()
 		}
 	}
 	return total, w.err
@@ -196,12 +189,46 @@ func (w *EnvelopedDataWriter) check() error {
 	return w.err
 }
 
-func (w *EnvelopedDataWriter) encryptPending() error {
-	if err := w.cipher.encrypt(w.pending); err != nil {
+// sealPending has the full segments encrypted while others are filled.
+func (w *EnvelopedDataWriter) sealPending() error {
+	free, err := w.writeBusy()
+	if err != nil {
 		return err
 	}
-	_, err := w.octets.Write(w.pending)
-	w.pending = w.pending[:0]
+	if w.sealing == nil {
+		w.sealing = newSealing()
+	}
+	w.sealing.begin(w.cipher, w.pending)
+	w.pending, w.busy = free, true
+	return nil
+}
+
+// writeBusy writes the segments that were encrypted in the background, and returns room for others.
+func (w *EnvelopedDataWriter) writeBusy() (free segments, err error) {
+	if !w.busy {
+		return segments{}, nil
+	}
+	free, err = w.sealing.wait()
+	w.busy = false
+	if err != nil {
+		return segments{}, err
+	}
+	if err := w.write(free.octets()); err != nil {
+		return segments{}, err
+	}
+	free.reset()
+	return free, nil
+}
+
+func (w *EnvelopedDataWriter) write(b []byte) error {
+	if len(w.head) > 0 {
+		head := w.head
+		w.head = nil
+		if _, err := w.dst.Write(head); err != nil {
+			return err
+		}
+	}
+	_, err := w.dst.Write(b)
 	return err
 }
 
@@ -219,29 +246,28 @@ func (w *EnvelopedDataWriter) Close() error {
 }
 
 func (w *EnvelopedDataWriter) complete() error {
-	last, err := w.cipher.finish(w.pending)
+	if _, err := w.writeBusy(); err != nil {
+		return err
+	}
+	// The head is still there in a short message.
+	out, err := w.pending.finish(w.head, w.cipher)
 	if err != nil {
 		return err
 	}
-	if _, err := w.octets.Write(last); err != nil {
-		return err
-	}
-	_ = w.octets.Close() // errors stick
-	_ = w.out.Close()    // EncryptedContentInfo
+	w.head = nil
+	end := []byte{0, 0}
+	out = append(out, end...) // the ciphertext
+	out = append(out, end...) // EncryptedContentInfo
 	if w.tag != nil {
 		tag := w.tag(w.attributes)
 		if w.attributes != nil {
 			// What is authenticated begins with the tag of a SET OF, what is sent with [1] (RFC 5083 section 2.2).
-			sent := append([]byte{0xa1}, w.attributes[1:]...)
-			_ = w.out.Raw(sent)
+			out = append(append(out, 0xa1), w.attributes[1:]...)
 		}
-		_ = w.out.Raw(ber.AppendElement(nil, ber.Universal, false, ber.TagOctetString, tag[:]))
+		out = ber.AppendElement(out, ber.Universal, false, ber.TagOctetString, tag[:])
 	}
 	for range 3 { // EnvelopedData, [0], ContentInfo
-		_ = w.out.Close()
+		out = append(out, end...)
 	}
-	if err := w.out.Raw(nil); err != nil {
-		return err
-	}
-	return w.buffer.Flush()
+	return w.write(out)
 }

@@ -15,6 +15,7 @@ const (
 	gcmTagSize      = 16
 	gcmMinTagSize   = 12 // RFC 5084 section 3.2
 	gcmNonceSize    = 12
+	gcmRunSize      = 16 << 10   // what is hashed and encrypted in turn, so that it stays in the nearest cache
 	gcmMaxTextSize  = 1<<36 - 32 // octets; NIST SP 800-38D section 5.2.1.1
 	gcmCounterRange = 1 << 36    // octets after which the 32-bit block counter is where it was
 )
@@ -75,8 +76,12 @@ func (g *gcm) encrypt(buf []byte) error {
 	if err := g.grow(len(buf)); err != nil {
 		return err
 	}
-	g.xorKeyStream(buf)
-	g.text = g.hash.update(g.text, buf)
+	for len(buf) > 0 {
+		run := buf[:min(gcmRunSize, len(buf))]
+		buf = buf[len(run):]
+		g.xorKeyStream(run)
+		g.text = g.hash.update(g.text, run)
+	}
 	return nil
 }
 
@@ -85,8 +90,12 @@ func (g *gcm) decrypt(buf []byte) error {
 	if err := g.grow(len(buf)); err != nil {
 		return err
 	}
-	g.text = g.hash.update(g.text, buf)
-	g.xorKeyStream(buf)
+	for len(buf) > 0 {
+		run := buf[:min(gcmRunSize, len(buf))]
+		buf = buf[len(run):]
+		g.text = g.hash.update(g.text, run)
+		g.xorKeyStream(run)
+	}
 	return nil
 }
 
@@ -129,9 +138,11 @@ func (g *gcm) xorKeyStream(buf []byte) {
 // GHASH reads the additional data A before the ciphertext C, but it is linear: with c blocks of ciphertext,
 // GHASH(A ‖ C) = GHASH(A)·H^c ⊕ GHASH(C). AuthEnvelopedData has its attributes behind the ciphertext, so this matters.
 func (g *gcm) tag(additional []byte) [gcmTagSize]byte {
-	product := g.hash.update(fieldElement{}, bytes.Clone(additional))
-	blocks := uint64(g.size+aes.BlockSize-1) / aes.BlockSize
-	product = product.mul(g.hash.key.power(blocks)).add(g.text)
+	product := g.text
+	if len(additional) > 0 {
+		blocks := uint64(g.size+aes.BlockSize-1) / aes.BlockSize
+		product = g.hash.update(fieldElement{}, bytes.Clone(additional)).mul(g.hash.key.power(blocks)).add(product)
+	}
 	sum := g.hash.sum(product, fieldElement{hi: uint64(len(additional)) * 8, lo: uint64(g.size) * 8})
 	var mask, tag [gcmTagSize]byte
 	g.block.Encrypt(mask[:], g.first[:])
@@ -157,6 +168,8 @@ type ghash struct {
 	out   [gcmTagSize]byte
 	key   fieldElement // H, the encryption of the zero block
 	mask  fieldElement // E(J0) for nonce
+	// lengthTerm is L·H for pieces of the size that most have.
+	lengthTerm fieldElement
 }
 
 func newGHASH(block cipher.Block) (*ghash, error) {
@@ -195,8 +208,14 @@ func (g *ghash) update(product fieldElement, chunk []byte) fieldElement {
 	tag := loadElement(g.aead.Seal(g.out[:0], g.nonce[:], nil, chunk))
 	product.add(loadElement(second)).put(second)
 
-	length := fieldElement{hi: uint64(len(chunk)) * 8}
-	return tag.add(g.mask).add(length.mul(g.key))
+	length := g.lengthTerm
+	if len(chunk) != gcmRunSize {
+		length = fieldElement{hi: uint64(len(chunk)) * 8}.mul(g.key)
+	} else if length == (fieldElement{}) {
+		length = fieldElement{hi: gcmRunSize * 8}.mul(g.key)
+		g.lengthTerm = length
+	}
+	return tag.add(g.mask).add(length)
 }
 
 // sum ends the hash with the block of lengths.
