@@ -4,8 +4,10 @@ GO       ?= go
 FUZZTIME ?= 30s
 
 # The programs that tests compare with, and the Debian packages that hold them.
-PEERS         = openssl gpgsm cmsutil dovecot postfix
-PEER_PACKAGES = openssl gpgsm libnss3-tools dovecot-imapd dovecot-lmtpd postfix time
+PEERS         = openssl gpgsm cmsutil java javac dovecot postfix
+PEER_PACKAGES = openssl gpgsm libnss3-tools libbcmail-java $(JDK) dovecot-imapd dovecot-lmtpd postfix time libcrypt-smime-perl
+# Only where there is none: it is large.
+JDK           = $(if $(shell command -v javac),,default-jdk-headless)
 
 # The packages in which goroutines meet, or on which everything else stands.
 CORE = ./smime/... ./tsa/... ./certstore/... ./mailbox/... ./internal/safeio/...
@@ -20,6 +22,7 @@ test:
 	$(GO) test ./...
 	@PATH="$$PATH:/usr/sbin:/usr/local/sbin"; absent=; \
 	for p in $(PEERS); do command -v $$p >/dev/null || absent="$$absent $$p"; done; \
+	[ -e /usr/share/java/bcpkix.jar ] || absent="$$absent bouncycastle"; \
 	[ "$$(id -u)" = 0 ] || absent="$$absent root(for-dovecot-and-postfix)"; \
 	[ -z "$$absent" ] || echo "peers absent, tests skipped:$$absent"
 
