@@ -65,6 +65,17 @@ func Command(t testing.TB, name string) string {
 	return path
 }
 
+// Files checks that files are there which belong to a peer that is no program, such as a library. If one is absent the
+// test is skipped, or fails where peers are required.
+func Files(t testing.TB, name string, paths ...string) {
+	t.Helper()
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil {
+			missing(t, name, requirePeers, fmt.Sprintf("peer %s is absent: %v (make peers installs it)", name, err))
+		}
+	}
+}
+
 // Run runs the peer name and returns its standard output. An error of the peer fails the test with what it said.
 func Run(t testing.TB, name string, args ...string) (stdout []byte) {
 	t.Helper()
