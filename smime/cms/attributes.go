@@ -1,11 +1,12 @@
 package cms
 
 import (
+	"bytes"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 	"time"
 
-	"github.com/sealmail/sealmail/smime/cms/ber"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -85,8 +86,8 @@ func (s *structure) attributes(number uint32) (list Attributes, der []byte, err 
 	if !in.ReadASN1(&members, cbasn1.Tag(number).Constructed().ContextSpecific()) || !in.Empty() {
 		return nil, nil, fmt.Errorf("%w: attributes", ErrMalformed)
 	}
-	list = Attributes{}
-	var content []byte
+	list = make(Attributes, 0, 8)
+	encoded := make([][]byte, 0, 8)
 	for !members.Empty() {
 		if len(list) == maxAttributes {
 			return nil, nil, fmt.Errorf("%w: more than %d attributes", ErrTooMany, maxAttributes)
@@ -99,19 +100,19 @@ func (s *structure) attributes(number uint32) (list Attributes, der []byte, err 
 			return nil, nil, err
 		}
 		list = append(list, attribute)
-		content = append(content, der...)
+		encoded = append(encoded, der)
 	}
-	content, err = ber.SortSetOf(content)
-	if err != nil {
-		return nil, nil, malformed(err)
-	}
-	return list, ber.AppendElement(nil, ber.Universal, true, ber.TagSet, content), nil
+	return list, derSetOf(encoded), nil
 }
 
 // readAttribute reads one Attribute; der is the attribute with its values in the order of DER.
 func readAttribute(in *cryptobyte.String) (a Attribute, der []byte, err error) {
-	var seq, oid, set cryptobyte.String
-	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) {
+	var whole, seq, oid, set cryptobyte.String
+	if !in.ReadASN1Element(&whole, cbasn1.SEQUENCE) {
+		return a, nil, fmt.Errorf("%w: attribute", ErrMalformed)
+	}
+	inside := whole
+	if !inside.ReadASN1(&seq, cbasn1.SEQUENCE) {
 		return a, nil, fmt.Errorf("%w: attribute", ErrMalformed)
 	}
 	head := seq
@@ -129,51 +130,40 @@ func readAttribute(in *cryptobyte.String) (a Attribute, der []byte, err error) {
 		}
 	}
 	a.Values = make([][]byte, 0, count)
-	values, err := ber.SortSetOf(set)
-	if err != nil {
-		return a, nil, malformed(err)
-	}
-	der = append(der, oid...)
-	der = ber.AppendElement(der, ber.Universal, true, ber.TagSet, values)
-	der = ber.AppendElement(nil, ber.Universal, true, ber.TagSequence, der)
-	for rest := cryptobyte.String(values); !rest.Empty(); {
+	for !set.Empty() {
 		var value cryptobyte.String
-		if !rest.ReadAnyASN1Element(&value, new(cbasn1.Tag)) {
-			return a, nil, fmt.Errorf("%w: attribute value", ErrMalformed)
-		}
+		set.ReadAnyASN1Element(&value, new(cbasn1.Tag)) // as it was just read
 		a.Values = append(a.Values, value)
 	}
-	return a, der, nil
+	if slices.IsSortedFunc(a.Values, bytes.Compare) {
+		return a, whole, nil
+	}
+	slices.SortFunc(a.Values, bytes.Compare)
+	return a, derSequence(oid, derSetOf(a.Values)), nil
 }
 
 // marshal returns the set as a SET OF in DER.
 func (a Attributes) marshal() ([]byte, error) {
-	var content []byte
+	members := make([][]byte, 0, len(a))
 	for _, attribute := range a {
-		var values []byte
+		oid, err := marshalOID(attribute.Type)
+		if err != nil {
+			return nil, fmt.Errorf("attribute: %w", err)
+		}
 		for _, v := range attribute.Values {
-			values = append(values, v...)
+			if !isElement(v) {
+				return nil, fmt.Errorf("value of attribute %v is no DER", attribute.Type)
+			}
 		}
-		values, err := ber.SortSetOf(values)
-		if err != nil {
-			return nil, fmt.Errorf("value of attribute %v: %w", attribute.Type, err)
-		}
-		var b cryptobyte.Builder
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(attribute.Type)
-			b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(values) })
-		})
-		der, err := b.Bytes()
-		if err != nil {
-			return nil, fmt.Errorf("attribute %v: %w", attribute.Type, err)
-		}
-		content = append(content, der...)
+		members = append(members, derSequence(oid, derSetOf(attribute.Values)))
 	}
-	content, err := ber.SortSetOf(content)
-	if err != nil {
-		return nil, err
-	}
-	return ber.AppendElement(nil, ber.Universal, true, ber.TagSet, content), nil
+	return derSetOf(members), nil
+}
+
+// isElement reports whether der is one element.
+func isElement(der []byte) bool {
+	in := cryptobyte.String(der)
+	return in.ReadAnyASN1Element(new(cryptobyte.String), new(cbasn1.Tag)) && in.Empty()
 }
 
 // parseSigningTime reads a Time as RFC 5652 section 11.3 has it: in UTC, with seconds.
@@ -183,22 +173,26 @@ func parseSigningTime(value cryptobyte.String) (time.Time, error) {
 	if !value.ReadAnyASN1(&content, &tag) || !value.Empty() {
 		return time.Time{}, fmt.Errorf("%w: signing time", ErrAttributes)
 	}
-	var t time.Time
-	var err error
-	switch tag {
-	case cbasn1.UTCTime:
-		if t, err = time.Parse("060102150405Z", string(content)); err == nil && t.Year() >= 2050 {
+	// The errors of package time repeat what they were given, and here that may be anything.
+	bad := fmt.Errorf("%w: signing time", ErrAttributes)
+	switch {
+	case tag == cbasn1.UTCTime && len(content) == len("060102150405Z"):
+		t, err := time.Parse("060102150405Z", string(content))
+		if err != nil {
+			return time.Time{}, bad
+		}
+		if t.Year() >= 2050 {
 			t = t.AddDate(-100, 0, 0) // section 11.3: two digits mean 1950 to 2049
 		}
-	case cbasn1.GeneralizedTime:
-		t, err = time.Parse("20060102150405Z", string(content))
-	default:
-		err = fmt.Errorf("tag %#02x", uint8(tag))
+		return t, nil
+	case tag == cbasn1.GeneralizedTime && len(content) == len("20060102150405Z"):
+		t, err := time.Parse("20060102150405Z", string(content))
+		if err != nil {
+			return time.Time{}, bad
+		}
+		return t, nil
 	}
-	if err != nil {
-		return time.Time{}, fmt.Errorf("%w: signing time: %w", ErrAttributes, err)
-	}
-	return t, nil
+	return time.Time{}, bad
 }
 
 // marshalSigningTime returns a Time: UTCTime up to 2049, GeneralizedTime after (RFC 5652 section 11.3).

@@ -3,6 +3,7 @@ package cms
 import (
 	"crypto"
 	"hash"
+	"slices"
 
 	"github.com/sealmail/sealmail/smime/cms/ber"
 	"golang.org/x/crypto/cryptobyte"
@@ -30,17 +31,12 @@ func NewContentDigest(hashes ...crypto.Hash) (*ContentDigest, error) {
 		if DigestName(h) == "" {
 			return nil, &UnsupportedError{What: "digest algorithm " + h.String()}
 		}
-		if !d.has(h) {
+		if !slices.Contains(d.hashes, h) {
 			d.hashes = append(d.hashes, h)
 			d.states = append(d.states, h.New())
 		}
 	}
 	return d, nil
-}
-
-func (d *ContentDigest) has(h crypto.Hash) bool {
-	_, ok := d.Sum(h)
-	return ok
 }
 
 // Write adds octets of the content. It never fails.

@@ -3,10 +3,12 @@ package cms
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"math/big"
 
+	"github.com/sealmail/sealmail/smime/cms/ber"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -106,21 +108,12 @@ func readESSCertID(in *cryptobyte.String, v2 bool) (id ESSCertID, ok bool) {
 
 // signingCertificateV2 returns the value of the attribute for cert, with SHA-256, which is the default hash.
 func signingCertificateV2(cert *x509.Certificate) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-				b.AddASN1OctetString(digestOf(crypto.SHA256, cert.Raw))
-				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-						b.AddASN1(cbasn1.Tag(4).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) {
-							b.AddBytes(cert.RawIssuer)
-						})
-					})
-					b.AddASN1BigInt(cert.SerialNumber)
-				})
-			})
-		})
-	})
-	return b.Bytes()
+	serial, err := marshalInteger(cert.SerialNumber)
+	if err != nil {
+		return nil, err
+	}
+	hash := sha256.Sum256(cert.Raw)
+	directoryName := derElement(ber.ContextSpecific, true, 4, cert.RawIssuer)
+	id := derSequence(derOctetString(hash[:]), derSequence(derSequence(directoryName), serial))
+	return derSequence(derSequence(id)), nil // one certificate, no policies
 }

@@ -23,13 +23,9 @@ func MarshalCertsOnly(certificates []*x509.Certificate, crls [][]byte) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	contentType, err := marshalOID(OIDData) // section 5.2: MUST be id-data, and the content absent
-	if err != nil {
-		return nil, err
-	}
 	head := []byte{2, 1, 1, 0x31, 0} // version 1, no digest algorithms
 	var der nested
-	der.behind(contentType)
+	der.behind(derData) // section 5.2: MUST be id-data, and the content absent
 	return der.signedData(head, appendSet(bag, ber.Universal, ber.TagSet, nil)), nil
 }
 
@@ -58,16 +54,7 @@ func marshalBag(certificates []*x509.Certificate, crls, ocspResponses [][]byte) 
 		if !isSequence(response) {
 			return nil, fmt.Errorf("OCSP response %d to send along is no DER", i+1)
 		}
-		var b cryptobyte.Builder
-		b.AddASN1(cbasn1.Tag(1).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(oidRevocationOCSP) // RFC 5940 section 2.1
-			b.AddBytes(response)
-		})
-		member, err := b.Bytes()
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, member)
+		members = append(members, derElement(ber.ContextSpecific, true, 1, derRevocationOCSP, response))
 	}
 	if len(members) > 0 {
 		bag = appendSet(bag, ber.ContextSpecific, 1, distinct(members))
@@ -147,5 +134,9 @@ func (n *nested) append(b []byte) []byte {
 	return b
 }
 
-// derSignedData is OIDSignedData in DER.
-var derSignedData = []byte{6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2}
+// Object identifiers in DER: OIDSignedData, OIDData, and id-ri-ocsp-response (RFC 5940 section 2.1).
+var (
+	derSignedData     = []byte{6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 2}
+	derData           = []byte{6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1}
+	derRevocationOCSP = []byte{6, 8, 0x2b, 6, 1, 5, 5, 7, 16, 2}
+)

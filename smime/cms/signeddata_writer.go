@@ -10,8 +10,6 @@ import (
 	"io"
 
 	"github.com/sealmail/sealmail/smime/cms/ber"
-	"golang.org/x/crypto/cryptobyte"
-	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // SignedDataOptions says what a SignedData is made of.
@@ -64,10 +62,6 @@ func NewSignedDataWriter(ctx context.Context, dst io.Writer, o SignedDataOptions
 	}
 	w.buffer = bufio.NewWriterSize(dst, headBuffer)
 	w.out = ber.NewWriter(w.buffer)
-	head, err := w.head()
-	if err != nil {
-		return nil, err
-	}
 	contentType, err := marshalOID(o.contentType())
 	if err != nil {
 		return nil, err
@@ -77,7 +71,7 @@ func NewSignedDataWriter(ctx context.Context, dst io.Writer, o SignedDataOptions
 	_ = w.out.Raw(derSignedData)
 	_ = w.out.Open(ber.ContextSpecific, 0)
 	_ = w.out.Open(ber.Universal, ber.TagSequence) // SignedData
-	_ = w.out.Raw(head)
+	_ = w.out.Raw(w.head())
 	_ = w.out.Open(ber.Universal, ber.TagSequence) // EncapsulatedContentInfo
 	_ = w.out.Raw(contentType)
 	if err := w.out.Open(ber.ContextSpecific, 0); err != nil {
@@ -171,7 +165,7 @@ func (w *SignedDataWriter) finish() error {
 }
 
 // version returns the version of the SignedData (RFC 5652 section 5.1).
-func (w *SignedDataWriter) version() int64 {
+func (w *SignedDataWriter) version() byte {
 	if len(w.options.OCSPResponses) > 0 {
 		return 5 // revocation information of another kind
 	}
@@ -187,21 +181,12 @@ func (w *SignedDataWriter) version() int64 {
 }
 
 // head returns what stands before the content: version and digest algorithms.
-func (w *SignedDataWriter) head() ([]byte, error) {
-	var algorithms [][]byte
-	for _, s := range w.signers {
-		var b cryptobyte.Builder
-		s.digest.add(&b, cbasn1.SEQUENCE)
-		der, err := b.Bytes()
-		if err != nil {
-			return nil, err
-		}
-		algorithms = append(algorithms, der)
+func (w *SignedDataWriter) head() []byte {
+	algorithms := make([][]byte, len(w.signers))
+	for i, s := range w.signers {
+		algorithms[i] = s.digest
 	}
-	var b cryptobyte.Builder
-	b.AddASN1Int64(w.version())
-	b.AddBytes(appendSet(nil, ber.Universal, ber.TagSet, distinct(algorithms)))
-	return b.Bytes()
+	return appendSet([]byte{2, 1, w.version()}, ber.Universal, ber.TagSet, distinct(algorithms))
 }
 
 // tail signs and returns what stands behind the content: certificates, revocation information and SignerInfos.
@@ -218,10 +203,6 @@ func (w *SignedDataWriter) tail() ([]byte, error) {
 
 // message signs and returns the whole message in DER.
 func (w *SignedDataWriter) message(content []byte) ([]byte, error) {
-	head, err := w.head()
-	if err != nil {
-		return nil, err
-	}
 	contentType, err := marshalOID(w.options.contentType())
 	if err != nil {
 		return nil, err
@@ -237,7 +218,7 @@ func (w *SignedDataWriter) message(content []byte) ([]byte, error) {
 		der.wrap(ber.ContextSpecific, true, 0)
 	}
 	der.before(contentType)
-	return der.signedData(head, tail), nil
+	return der.signedData(w.head(), tail), nil
 }
 
 // Sign makes a SignedData of a content in memory, in DER.
@@ -251,10 +232,4 @@ func Sign(ctx context.Context, content []byte, o SignedDataOptions) ([]byte, err
 	}
 	_, _ = w.digest.Write(content) // never fails
 	return w.message(content)
-}
-
-func marshalOID(oid asn1.ObjectIdentifier) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1ObjectIdentifier(oid)
-	return b.Bytes()
 }

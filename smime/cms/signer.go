@@ -10,9 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"golang.org/x/crypto/cryptobyte"
-	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Signer says who signs, and how. Scheme and Digest must be stated, for example as [DefaultSignature] returns them.
@@ -31,12 +28,12 @@ type Signer struct {
 	UnsignedAttributes func(ctx context.Context, signature []byte) ([]Attribute, error)
 }
 
-// preparedSigner is a Signer that was checked.
+// preparedSigner is a Signer that was checked, with what names it in a message, in DER.
 type preparedSigner struct {
 	Signer
-	id        CertificateIdentifier
-	digest    AlgorithmIdentifier
-	signature AlgorithmIdentifier
+	id        []byte
+	digest    []byte
+	signature []byte
 }
 
 // prepare checks that key, certificate and algorithms belong together. What is too weak to rely on is a *[WeakError]
@@ -69,23 +66,41 @@ func (s Signer) prepare() (preparedSigner, error) {
 	if weak := weakness(s.Digest, key); weak != "" {
 		return p, &WeakError{What: weak}
 	}
-	if p.signature, err = algorithm.identifier(); err != nil {
-		return p, err
+	return p, p.marshalIdentifiers(algorithm)
+}
+
+func (p *preparedSigner) marshalIdentifiers(algorithm signatureAlgorithm) error {
+	signature, err := algorithm.identifier()
+	if err != nil {
+		return err
 	}
-	if p.digest, err = digestIdentifier(s.Digest); err != nil {
-		return p, err
+	if p.signature, err = signature.marshal(); err != nil {
+		return err
 	}
-	p.id, err = NewCertificateIdentifier(s.Certificate, s.SID)
-	return p, err
+	digest, err := digestIdentifier(p.Digest)
+	if err != nil {
+		return err
+	}
+	if p.digest, err = digest.marshal(); err != nil {
+		return err
+	}
+	id, err := NewCertificateIdentifier(p.Certificate, p.SID)
+	if err != nil {
+		return err
+	}
+	p.id, err = id.marshal()
+	return err
 }
 
 // version returns the version of the SignerInfo (RFC 5652 section 5.3).
-func (p *preparedSigner) version() int64 {
+func (p *preparedSigner) version() byte {
 	if p.SID == SubjectKeyIdentifier {
 		return 3
 	}
 	return 1
 }
+
+// samePublicKey reports whether a key is the one of a certificate, as publicKey returns that.
 
 func samePublicKey(key, certified crypto.PublicKey) bool {
 	if restricted, ok := certified.(pssKey); ok {
@@ -123,67 +138,47 @@ func (p *preparedSigner) signerInfo(ctx context.Context, o SignedDataOptions, co
 			if unsigned, err = Attributes(more).marshal(); err != nil {
 				return nil, err
 			}
+			unsigned = derImplicit(1, unsigned)
 		}
 	}
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1Int64(p.version())
-		p.id.add(b)
-		p.digest.add(b, cbasn1.SEQUENCE)
-		addImplicitSet(b, 0, signed)
-		p.signature.add(b, cbasn1.SEQUENCE)
-		b.AddASN1OctetString(signature)
-		if unsigned != nil {
-			addImplicitSet(b, 1, unsigned)
-		}
-	})
-	return b.Bytes()
-}
-
-// addImplicitSet appends a SET OF, given in DER, under an implicit tag.
-func addImplicitSet(b *cryptobyte.Builder, tag uint8, set []byte) {
-	in := cryptobyte.String(set)
-	var content cryptobyte.String
-	if !in.ReadASN1(&content, cbasn1.SET) {
-		b.SetError(fmt.Errorf("%w: set", ErrMalformed))
-		return
-	}
-	b.AddASN1(cbasn1.Tag(tag).Constructed().ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(content) })
+	version := []byte{2, 1, p.version()}
+	return derSequence(version, p.id, p.digest, derImplicit(0, signed), p.signature, derOctetString(signature), unsigned), nil
 }
 
 // signedAttributes returns the attributes that are always made, those that were asked for, and the further ones.
 func (p *preparedSigner) signedAttributes(o SignedDataOptions, digest []byte) (Attributes, error) {
-	var list Attributes
-	var failed error
-	add := func(attributeType asn1.ObjectIdentifier, value []byte, err error) {
-		if err != nil && failed == nil {
-			failed = fmt.Errorf("attribute %v: %w", attributeType, err)
-		}
+	contentType, err := marshalOID(o.contentType())
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := signingCertificateV2(p.Certificate)
+	if err != nil {
+		return nil, err
+	}
+	list := make(Attributes, 0, 6+len(p.SignedAttributes))
+	add := func(attributeType asn1.ObjectIdentifier, value []byte) {
 		list = append(list, Attribute{Type: attributeType, Values: [][]byte{value}})
 	}
-	contentType, err := marshalOID(o.contentType())
-	add(OIDAttributeContentType, contentType, err)
-	var octets cryptobyte.Builder
-	octets.AddASN1OctetString(digest)
-	messageDigest, err := octets.Bytes()
-	add(OIDAttributeMessageDigest, messageDigest, err)
-	certificate, err := signingCertificateV2(p.Certificate)
-	add(OIDAttributeSigningCertificateV2, certificate, err)
-	protection, err := algorithmProtection(p.digest, p.signature)
-	add(OIDAttributeAlgorithmProtection, protection, err)
+	add(OIDAttributeContentType, contentType)
+	add(OIDAttributeMessageDigest, derOctetString(digest))
+	add(OIDAttributeSigningCertificateV2, certificate)
+	add(OIDAttributeAlgorithmProtection, algorithmProtection(p.digest, p.signature))
 	if !p.SigningTime.IsZero() {
 		signingTime, err := marshalSigningTime(p.SigningTime)
-		add(OIDAttributeSigningTime, signingTime, err)
+		if err != nil {
+			return nil, fmt.Errorf("signing time: %w", err)
+		}
+		add(OIDAttributeSigningTime, signingTime)
 	}
 	if len(p.Capabilities) > 0 {
 		capabilities, err := p.Capabilities.Marshal()
-		add(OIDAttributeSMIMECapabilities, capabilities, err)
+		if err != nil {
+			return nil, fmt.Errorf("capabilities: %w", err)
+		}
+		add(OIDAttributeSMIMECapabilities, capabilities)
 	}
 	list = append(list, p.SignedAttributes...)
-	if failed == nil {
-		failed = list.checkDuplicates()
-	}
-	return list, failed
+	return list, list.checkDuplicates()
 }
 
 // sign makes the signature value over the DER of the signed attributes.

@@ -212,14 +212,9 @@ func (si *SignerInfo) checkAlgorithmProtection() error {
 	return nil
 }
 
-// algorithmProtection returns the value of the CMSAlgorithmProtection attribute.
-func algorithmProtection(digest, signature AlgorithmIdentifier) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		digest.add(b, cbasn1.SEQUENCE)
-		signature.add(b, cbasn1.Tag(1).Constructed().ContextSpecific())
-	})
-	return b.Bytes()
+// algorithmProtection returns the value of the CMSAlgorithmProtection attribute, of identifiers in DER.
+func algorithmProtection(digest, signature []byte) []byte {
+	return derSequence(digest, derImplicit(1, signature))
 }
 
 // weakness names what is too weak to rely on; "" if nothing is.
