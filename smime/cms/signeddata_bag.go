@@ -26,7 +26,7 @@ func MarshalCertsOnly(certificates []*x509.Certificate, crls [][]byte) ([]byte, 
 	head := []byte{2, 1, 1, 0x31, 0} // version 1, no digest algorithms
 	var der nested
 	der.behind(derData) // section 5.2: MUST be id-data, and the content absent
-	return der.signedData(head, appendSet(bag, ber.Universal, ber.TagSet, nil)), nil
+	return der.signedData(head, appendSetOf(bag, ber.Universal, ber.TagSet, nil)), nil
 }
 
 // marshalBag returns what stands between content and SignerInfos: CertificateSet and RevocationInfoChoices, each if
@@ -41,7 +41,7 @@ func marshalBag(certificates []*x509.Certificate, crls, ocspResponses [][]byte) 
 	}
 	var bag []byte
 	if len(members) > 0 {
-		bag = appendSet(bag, ber.ContextSpecific, 0, distinct(members))
+		bag = appendSetOf(bag, ber.ContextSpecific, 0, distinct(members))
 	}
 	members = nil
 	for i, crl := range crls {
@@ -57,7 +57,7 @@ func marshalBag(certificates []*x509.Certificate, crls, ocspResponses [][]byte) 
 		members = append(members, derElement(ber.ContextSpecific, true, 1, derRevocationOCSP, response))
 	}
 	if len(members) > 0 {
-		bag = appendSet(bag, ber.ContextSpecific, 1, distinct(members))
+		bag = appendSetOf(bag, ber.ContextSpecific, 1, distinct(members))
 	}
 	return bag, nil
 }
@@ -77,19 +77,6 @@ func distinct(members [][]byte) [][]byte {
 		}
 	}
 	return list
-}
-
-// appendSet appends a SET OF to b under this tag, with its members, which are in DER, in the order of DER (X.690 section
-// 11.6).
-func appendSet(b []byte, class ber.Class, number uint32, members [][]byte) []byte {
-	members = slices.Clone(members)
-	slices.SortFunc(members, bytes.Compare)
-	var set nested
-	for _, m := range members {
-		set.behind(m)
-	}
-	set.wrap(class, true, number)
-	return set.append(b)
 }
 
 // nested is an element that is put together from the inside out, and copied only once.

@@ -1,6 +1,7 @@
 package cms
 
 import (
+	"bytes"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -13,19 +14,24 @@ import (
 
 // A SignerInfo has dozens of small elements: these functions take one piece of memory for each.
 
-// derElement returns an element in DER with the given parts as its content.
-func derElement(class ber.Class, constructed bool, number uint32, parts ...[]byte) []byte {
+// appendDER appends an element in DER with the given parts as its content.
+func appendDER(b []byte, class ber.Class, constructed bool, number uint32, parts ...[]byte) []byte {
 	size := 0
 	for _, p := range parts {
 		size += len(p)
 	}
 	const header = 10 // at most
-	b := make([]byte, 0, header+size)
+	b = slices.Grow(b, header+size)
 	b = ber.AppendHeader(b, ber.Header{Class: class, Constructed: constructed, Number: number, Length: int64(size)})
 	for _, p := range parts {
 		b = append(b, p...)
 	}
 	return b
+}
+
+// derElement returns an element in DER with the given parts as its content.
+func derElement(class ber.Class, constructed bool, number uint32, parts ...[]byte) []byte {
+	return appendDER(nil, class, constructed, number, parts...)
 }
 
 // derSequence returns a SEQUENCE of the given members.
@@ -44,15 +50,23 @@ func derImplicit(number uint32, der []byte) []byte {
 }
 
 // derSetOf returns a SET OF, with its members, which are in DER, in the order of DER (X.690 section 11.6).
-func derSetOf(members [][]byte) []byte { return appendSet(nil, ber.Universal, ber.TagSet, members) }
+func derSetOf(members [][]byte) []byte { return appendSetOf(nil, ber.Universal, ber.TagSet, members) }
+
+// appendSetOf appends a SET OF under any tag.
+func appendSetOf(b []byte, class ber.Class, number uint32, members [][]byte) []byte {
+	if !slices.IsSortedFunc(members, bytes.Compare) {
+		members = slices.Clone(members)
+		slices.SortFunc(members, bytes.Compare)
+	}
+	return appendDER(b, class, true, number, members...)
+}
 
 // marshalOID returns an OBJECT IDENTIFIER in DER (X.690 section 8.19).
 func marshalOID(oid asn1.ObjectIdentifier) ([]byte, error) {
 	if len(oid) < 2 || slices.Min(oid) < 0 || oid[0] > 2 || oid[0] < 2 && oid[1] >= 40 {
 		return nil, fmt.Errorf("%v is no object identifier", oid)
 	}
-	const arc = 10 // octets at most
-	b := make([]byte, 0, 16+arc)
+	b := make([]byte, 0, 32) // more than most identifiers have
 	b = appendArc(b, uint64(oid[0])*40+uint64(oid[1]))
 	for _, v := range oid[2:] {
 		b = appendArc(b, uint64(v))

@@ -186,7 +186,7 @@ func (w *SignedDataWriter) head() []byte {
 	for i, s := range w.signers {
 		algorithms[i] = s.digest
 	}
-	return appendSet([]byte{2, 1, w.version()}, ber.Universal, ber.TagSet, distinct(algorithms))
+	return appendSetOf([]byte{2, 1, w.version()}, ber.Universal, ber.TagSet, distinct(algorithms))
 }
 
 // tail signs and returns what stands behind the content: certificates, revocation information and SignerInfos.
@@ -198,7 +198,7 @@ func (w *SignedDataWriter) tail() ([]byte, error) {
 			return nil, err
 		}
 	}
-	return appendSet(w.bag, ber.Universal, ber.TagSet, infos), nil
+	return appendSetOf(w.bag, ber.Universal, ber.TagSet, infos), nil
 }
 
 // message signs and returns the whole message in DER.
