@@ -22,6 +22,7 @@ func (op *opener) opaque(e *entity.Entity, sd *cms.SignedData, bare bool) (*enti
 	if err != nil && !isFormError(err) {
 		return nil, nil, err
 	}
+	layer.Content = content.Section()
 	if err != nil {
 		// Signed text is no secret: what there is of it is shown, under a signature that failed.
 		layer.Err = err
@@ -30,7 +31,6 @@ func (op *opener) opaque(e *entity.Entity, sd *cms.SignedData, bare bool) (*enti
 	} else {
 		op.verify(sd, digest, layer)
 	}
-	layer.Content = content.Section()
 	inside, err := entity.Parse(content, op.o.Limits.Entity)
 	return inside, &Layer{Signed: layer}, err
 }
@@ -223,7 +223,7 @@ func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *S
 		if h, err := si.Digest(); err == nil {
 			s.Digest = cms.DigestName(h)
 		}
-		s.Signer, s.Weak, s.Err = op.verifyOne(sd, si, digest, bag)
+		s.Signer, s.Weak, s.Err = op.verifyOne(sd, si, digest, layer.Content, bag)
 		s.Algorithm = cms.SignatureName(si, s.Signer)
 		if layer.Err != nil {
 			s.Err = layer.Err
@@ -237,7 +237,7 @@ const maxSigners = 4
 
 // verifyOne finds the signer's certificate and verifies with it. weak is what would be wrong if weak algorithms were not
 // allowed.
-func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest, bag []*x509.Certificate) (signer *x509.Certificate, weak, err error) {
+func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest, content *io.SectionReader, bag []*x509.Certificate) (signer *x509.Certificate, weak, err error) {
 	tried := 0
 	for _, list := range [][]*x509.Certificate{bag, op.o.Certificates} {
 		for _, c := range list {
@@ -245,7 +245,7 @@ func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.
 				continue
 			}
 			tried++
-			weak, verifyErr := op.verifyWith(c, sd, si, digest)
+			weak, verifyErr := op.verifyWith(c, sd, si, digest, content)
 			if verifyErr == nil {
 				return c, weak, nil
 			}
@@ -265,11 +265,14 @@ func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.
 	return signer, nil, err
 }
 
-func (op *opener) verifyWith(c *x509.Certificate, sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest) (weak, err error) {
+func (op *opener) verifyWith(c *x509.Certificate, sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest, content *io.SectionReader) (weak, err error) {
 	if digest == nil {
 		return nil, ErrNoContent
 	}
 	o := cms.VerifyOptions{ContentType: sd.EContentType}
+	if content != nil {
+		o.Content = content
+	}
 	err = si.Verify(c, digest, o)
 	var weakness *cms.WeakError
 	if errors.As(err, &weakness) && op.o.AllowWeak {
