@@ -11,12 +11,8 @@
 //
 //	info, err := cms.Read(src, cms.Limits{})
 //	signed, ok := info.(*cms.SignedData)
-//	digest, err := signed.ReadContent(ctx, quarantine)
-//	for _, si := range signed.SignerInfos {
-//		raw, found := signed.Certificate(si.SID)
-//		cert, err := raw.Parse()
-//		err = si.Verify(cert, digest, cms.VerifyOptions{ContentType: signed.EContentType})
-//	}
+//	digest, err := signed.ReadContent(ctx, quarantine) // or ReadDetached(ctx, content)
+//	results, err := signed.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData})
 //
 // What is in the quarantine must be released to nobody before that has succeeded. Input comes in BER or DER, is never
 // trusted, and is bounded by [Limits] in depth, count and size. Certificates stay as they came and are parsed only

@@ -67,32 +67,22 @@ func verify(message io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if len(signed.SignerInfos) == 0 {
-		return errors.New("nobody signed")
+	signatures, err := signed.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData})
+	if err != nil {
+		return err
 	}
-	for _, si := range signed.SignerInfos {
-		raw, found := signed.Certificate(si.SID)
-		if !found {
-			return errors.New("the signer's certificate is not in the message")
-		}
-		cert, err := raw.Parse()
-		if err != nil {
-			return err
-		}
-		if err := si.Verify(cert, digest, cms.VerifyOptions{ContentType: signed.EContentType}); err != nil {
-			return err
-		}
-		at, _ := si.SigningTime()
-		fmt.Printf("signed %v with %s: %q\n", at, cms.SignatureName(si, cert), quarantine.String())
+	for _, s := range signatures {
+		at, _ := s.SignerInfo.SigningTime()
+		fmt.Printf("signed %v with %s: %q\n", at, cms.SignatureName(s.SignerInfo, s.Certificate), quarantine.String())
 	}
 	return nil
 }
 
 // A detached signature is verified over a content that is elsewhere.
-func ExampleSignerInfo_Verify() {
+func ExampleSignedData_Verify() {
 	alice := testP256()
-	content := []byte("Content-Type: text/plain\r\n\r\nHello\r\n")
-	der, err := cms.Sign(context.Background(), content, cms.SignedDataOptions{
+	content := "Content-Type: text/plain\r\n\r\nHello\r\n"
+	der, err := cms.Sign(context.Background(), []byte(content), cms.SignedDataOptions{
 		Detached:     true,
 		Certificates: []*x509.Certificate{alice.cert},
 		Signers:      []cms.Signer{{Certificate: alice.cert, Key: alice.key, Scheme: cms.ECDSA, Digest: crypto.SHA256}},
@@ -101,28 +91,23 @@ func ExampleSignerInfo_Verify() {
 		log.Fatal(err)
 	}
 
-	info, err := cms.Read(bytes.NewReader(der), cms.Limits{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	signed := info.(*cms.SignedData)
-	if _, err := signed.ReadContent(context.Background(), nil); err != nil {
-		log.Fatal(err)
-	}
-	si := signed.SignerInfos[0]
-	hash, err := si.Digest()
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, content := range []string{string(content), "Content-Type: text/plain\r\n\r\nGoodbye\r\n"} {
-		digest, err := cms.NewContentDigest(hash)
+	for _, content := range []string{content, "Content-Type: text/plain\r\n\r\nGoodbye\r\n"} {
+		info, err := cms.Read(bytes.NewReader(der), cms.Limits{})
 		if err != nil {
 			log.Fatal(err)
 		}
-		_, _ = io.WriteString(digest, content) // never fails
-		fmt.Println(si.Verify(alice.cert, digest, cms.VerifyOptions{ContentType: signed.EContentType}))
+		signed, ok := info.(*cms.SignedData)
+		if !ok {
+			log.Fatal("not a signed message")
+		}
+		digest, err := signed.ReadDetached(context.Background(), strings.NewReader(content))
+		if err != nil {
+			log.Fatal(err)
+		}
+		_, err = signed.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData})
+		fmt.Println(err)
 	}
 	// Output:
 	// <nil>
-	// message digest does not match the content
+	// signature 1 of 1: message digest does not match the content
 }

@@ -32,10 +32,11 @@ func (s *SignedData) Verify(content *ContentDigest, o VerifyOptions, others ...*
 	if !s.EContentType.Equal(o.ContentType) {
 		return nil, fmt.Errorf("%w: the message is of type %v", ErrContentType, s.EContentType)
 	}
+	bag := make([]parsedCertificate, len(s.Certificates))
 	results := make([]Verification, len(s.SignerInfos))
 	var failed error
 	for i, si := range s.SignerInfos {
-		results[i] = s.verifyOne(si, content, o, others)
+		results[i] = s.verifyOne(si, content, o, bag, others)
 		if err := results[i].Err; err != nil && failed == nil {
 			failed = fmt.Errorf("signature %d of %d: %w", i+1, len(results), err)
 		}
@@ -43,19 +44,29 @@ func (s *SignedData) Verify(content *ContentDigest, o VerifyOptions, others ...*
 	return results, failed
 }
 
-func (s *SignedData) verifyOne(si *SignerInfo, content *ContentDigest, o VerifyOptions, others []*x509.Certificate) Verification {
+// parsedCertificate is a certificate of the message that some signer names, parsed once for all of them.
+type parsedCertificate struct {
+	cert *x509.Certificate
+	err  error
+}
+
+func (s *SignedData) verifyOne(
+	si *SignerInfo, content *ContentDigest, o VerifyOptions, bag []parsedCertificate, others []*x509.Certificate,
+) Verification {
 	result := Verification{SignerInfo: si, Err: ErrNoCertificate}
 	var candidates []*x509.Certificate
-	for _, raw := range s.CertificatesFor(si.SID) {
-		if len(candidates) == maxSignerCertificates {
-			break
+	for i, raw := range s.Certificates {
+		if len(candidates) == maxSignerCertificates || !si.SID.MatchesRaw(raw) {
+			continue
 		}
-		cert, err := raw.Parse()
-		if err != nil {
+		if bag[i].cert == nil && bag[i].err == nil {
+			bag[i].cert, bag[i].err = raw.Parse()
+		}
+		if err := bag[i].err; err != nil {
 			result.Err = &UnsupportedError{What: "signer's certificate: " + err.Error()}
 			continue
 		}
-		candidates = append(candidates, cert)
+		candidates = append(candidates, bag[i].cert)
 	}
 	for _, cert := range others {
 		if len(candidates) < maxSignerCertificates && si.SID.Matches(cert) {
