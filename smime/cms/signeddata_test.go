@@ -442,4 +442,20 @@ func TestConstantMemory(t *testing.T) {
 	if total := after.TotalAlloc - before.TotalAlloc; total > 4<<20 {
 		t.Errorf("signing and reading %d octets allocated %d", size, total)
 	}
+
+	// The same where the content is beside the signature.
+	o := options(testP256())
+	o.Detached = true
+	signature := stream(t, nil, o)
+	runtime.ReadMemStats(&before)
+	if info, err = cms.Read(bytes.NewReader(signature), cms.Limits{}); err != nil {
+		t.Fatal(err)
+	}
+	if digest, err = info.(*cms.SignedData).ReadDetached(t.Context(), &zeros{size}); err != nil || digest.Size() != size {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if total := after.TotalAlloc - before.TotalAlloc; total > 1<<20 {
+		t.Errorf("reading %d octets beside a signature allocated %d", size, total)
+	}
 }

@@ -11,7 +11,7 @@ import (
 
 // TestTamper changes every octet of what is signed, and of the signature itself.
 func TestTamper(t *testing.T) {
-	for name, id := range map[string]identity{"p256": testP256(), "ed25519": testEd25519(), "rsa": testRSA()} {
+	for name, id := range map[string]identity{"p256": testP256(), "ed25519": testEd25519(), "rsa": testRSA(), "pss": testPSS()} {
 		t.Run(name, func(t *testing.T) {
 			content := []byte("Pay 10.")
 			message := sign(t, content, options(id))
