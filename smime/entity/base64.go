@@ -106,6 +106,9 @@ func (b *base64Reader) line(line []byte) {
 		b.blank = b.begun
 		return
 	}
+	if len(b.carry) == 0 && b.wholeLine(line) {
+		return
+	}
 	if b.begun && !piece && b.footer(line) {
 		b.d.note(NoteTextAfterBase64)
 		b.ended = true
@@ -129,6 +132,24 @@ func (b *base64Reader) line(line []byte) {
 			b.d.note(NoteIllegalBase64)
 		}
 	}
+}
+
+// wholeLine decodes a line that consists of whole quanta of the alphabet, perhaps the last ones. It reports whether it does.
+func (b *base64Reader) wholeLine(line []byte) bool {
+	if len(line)%4 != 0 {
+		return false
+	}
+	text := bytes.TrimRight(line, "=")
+	at, size := len(b.buf), len(text)*3/4
+	b.buf = slices.Grow(b.buf, len(line)/4*3)[:at+len(line)/4*3]
+	n, err := base64.StdEncoding.Decode(b.buf[at:], line)
+	if err != nil || n != size { // carriage returns inside the line are passed over
+		b.buf = b.buf[:at]
+		return false
+	}
+	b.buf = b.buf[:at+n]
+	b.begun, b.blank, b.ended = true, false, len(text) < len(line)
+	return true
 }
 
 func (b *base64Reader) footer(line []byte) bool {

@@ -6,7 +6,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/sealmail/sealmail/internal/peertest"
 	"github.com/sealmail/sealmail/smime/entity"
@@ -122,4 +125,22 @@ func TestMIMECorpus(t *testing.T) {
 		t.Errorf("%d files, %d parts", files, parts)
 	}
 	t.Logf("%d files, %d parts", files, parts)
+}
+
+// However the source hands out its octets, and whichever way a line takes, the same comes out.
+func FuzzDecode(f *testing.F) {
+	usual := strings.Repeat("QUJD", 19) + "\r\n"
+	for _, in := range []string{"aGVs\r\nbG8=\r\n", usual + usual + "QUI=", usual + "QU\rJD\r\n" + usual, usual + "\r\n-- \r\nlist", "=C3=BC =\r\nx \t\r\n=4"} {
+		f.Add([]byte(in))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		for _, encoding := range []string{"base64", "quoted-printable"} {
+			whole, single := entity.NewDecoder(bytes.NewReader(in), encoding), entity.NewDecoder(iotest.OneByteReader(bytes.NewReader(in)), encoding)
+			got, err := io.ReadAll(whole)
+			want, wantErr := io.ReadAll(single)
+			if err != nil || wantErr != nil || !bytes.Equal(got, want) || !slices.Equal(whole.Notes(), single.Notes()) {
+				t.Errorf("%s: %q and %q, %v and %v, %v and %v", encoding, got, want, whole.Notes(), single.Notes(), err, wantErr)
+			}
+		}
+	})
 }

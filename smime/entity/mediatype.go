@@ -34,7 +34,7 @@ const maxParams = 256
 func ParseMediaType(value string) MediaType {
 	parts := splitParams(value)
 	m := MediaType{Type: strings.ToLower(strings.TrimSpace(parts[0])), Params: make(map[string]string)}
-	segments := make(map[string]map[int]segment)
+	var segments map[string]map[int]segment
 	for _, part := range parts[1:] {
 		name, value, found := strings.Cut(part, "=")
 		name = strings.ToLower(strings.TrimSpace(name))
@@ -58,6 +58,9 @@ func ParseMediaType(value string) MediaType {
 				continue
 			}
 			index = n
+		}
+		if segments == nil {
+			segments = make(map[string]map[int]segment)
 		}
 		if segments[base] == nil {
 			segments[base] = make(map[int]segment)
@@ -156,6 +159,9 @@ func unhex(c byte) int {
 
 // splitParams cuts the value at its semicolons, heeding quotes, and drops comments. There is always a first piece.
 func splitParams(value string) []string {
+	if !strings.ContainsAny(value, `(\`) { // as nearly all are: the pieces stand there as they are
+		return splitPlainParams(value)
+	}
 	var parts []string
 	var b strings.Builder
 	quoted, comments := false, 0
@@ -194,11 +200,34 @@ func splitParams(value string) []string {
 	return append(parts, b.String())
 }
 
+// splitPlainParams is splitParams for a value without comments and escapes.
+func splitPlainParams(value string) []string {
+	parts := make([]string, 0, min(1+strings.Count(value, ";"), maxParams+1))
+	quoted, start := false, 0
+	for i := 0; i < len(value); i++ {
+		switch {
+		case value[i] == '"':
+			quoted = !quoted
+		case value[i] == ';' && !quoted:
+			if len(parts) == maxParams {
+				return parts
+			}
+			parts = append(parts, value[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, value[start:])
+}
+
 // unquote takes white space, quotes and backslashes off a parameter value.
 func unquote(s string) (value string, quoted bool) {
 	s = strings.TrimSpace(s)
 	if !strings.HasPrefix(s, `"`) {
 		return s, false
+	}
+	if !strings.Contains(s, `\`) {
+		value, _, _ = strings.Cut(s[1:], `"`)
+		return value, true
 	}
 	b := make([]byte, 0, len(s))
 	for i := 1; i < len(s) && s[i] != '"'; i++ {

@@ -70,3 +70,17 @@ func TestFilename(t *testing.T) {
 		}
 	}
 }
+
+// Values without comments and escapes take a shorter way than others.
+func TestParseMediaTypePlain(t *testing.T) {
+	for _, value := range []string{
+		"", ";", "a/b", "a/b;", ";;x=1", `a/b; x="y;z"; w=1`, `a/b; x="y`, `a/b; x="y"z"; q=1`, `a/b;x = " y " ;`, `a/b; x=y"z;w`,
+		"a/b" + strings.Repeat(";x=1", 300), `a/b; x*=utf-8''%C3%BC; y*0="1;"; y*1=2`, `a/b; "`, `a/b; x="`,
+	} {
+		// A comment in front is no part of the value, and takes the longer way.
+		want := entity.ParseMediaType("()" + value)
+		if diff := cmp.Diff(want, entity.ParseMediaType(value)); diff != "" {
+			t.Errorf("%.40q: %s", value, diff)
+		}
+	}
+}

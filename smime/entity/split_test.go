@@ -124,3 +124,9 @@ func BenchmarkSplit(b *testing.B) {
 		}
 	}
 }
+
+func FuzzSplit(f *testing.F) {
+	f.Add("--b\r\nfirst\r\n--b\r\nsecond\r\n--b--\r\n")
+	f.Add("\n--b \t\r\n--b--")
+	f.Fuzz(func(t *testing.T, body string) { checkSplit(t, body) })
+}
