@@ -34,6 +34,10 @@ type wycheproofGroup struct {
 		CT      hexBytes `json:"ct"`
 		Tag     hexBytes `json:"tag"`
 		Label   hexBytes `json:"label"`
+		Public  hexBytes `json:"public"`
+		Private hexBytes `json:"private"`
+		Shared  hexBytes `json:"shared"`
+		Flags   []string `json:"flags"`
 		Result  string   `json:"result"`
 	} `json:"tests"`
 }
