@@ -127,6 +127,9 @@ type RawCertificate []byte
 // Parse parses the certificate.
 func (c RawCertificate) Parse() (*x509.Certificate, error) { return x509.ParseCertificate(c) }
 
+// derSubjectKeyID is the content of the object identifier 2.5.29.14 (RFC 5280 section 4.2.1.2).
+var derSubjectKeyID = []byte{0x55, 0x1d, 0x0e}
+
 // names reads what a CertificateIdentifier may refer to (RFC 5280 section 4.1). The key identifier may be missing.
 func (c RawCertificate) names() (issuer []byte, serial *big.Int, keyID []byte, ok bool) {
 	in := cryptobyte.String(c)
@@ -154,12 +157,12 @@ func (c RawCertificate) names() (issuer []byte, serial *big.Int, keyID []byte, o
 		return name, serial, nil, true
 	}
 	for !extensions.Empty() {
-		var extension, value, id cryptobyte.String
+		var extension, oid, value, id cryptobyte.String
 		if !extensions.ReadASN1(&extension, cbasn1.SEQUENCE) {
 			break
 		}
-		oid, ok := readOID(&extension)
-		if !ok || !oid.Equal(oidExtensionSubjectKeyID) {
+		// There may be very many, in each of many certificates, for each of many signers: take no memory for them.
+		if !extension.ReadASN1(&oid, cbasn1.OBJECT_IDENTIFIER) || !bytes.Equal(oid, derSubjectKeyID) {
 			continue
 		}
 		if extension.SkipOptionalASN1(cbasn1.BOOLEAN) && extension.ReadASN1(&value, cbasn1.OCTET_STRING) &&

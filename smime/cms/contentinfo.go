@@ -10,13 +10,19 @@ import (
 )
 
 // Limits bounds what reading a message may cost. A field that is not positive means its default.
+//
+// Memory: apart from what its caller keeps of the content, reading takes at most 1 MiB and twelve times Structure from the
+// heap, all in all and not only at once: 49 MiB for the worst message that there is at the defaults. An ordinary one takes
+// some 16 KiB, and the content of a long one goes through buffers of at most 0.6 MiB. Errors do not repeat what a message
+// holds. Time grows with the length of the message, but for operations with keys: one for each signer and certificate that
+// verify, each recipient that is unwrapped.
 type Limits struct {
 	Depth        int   // nested elements, default 64
 	Structure    int   // octets held in memory for everything but content: certificates, attributes…, default 4 MiB
 	Signers      int   // SignerInfos, default 64
 	Recipients   int   // RecipientInfos, default 1024
 	Certificates int   // certificates, and likewise revocation lists, default 256
-	Content      int64 // octets of content; 0 means unbounded
+	Content      int64 // octets of content; unbounded by default
 	// Ratio bounds how many octets of content one compressed octet may become, default 200. The first MiB of content
 	// is free.
 	Ratio int

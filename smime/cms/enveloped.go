@@ -195,8 +195,7 @@ func (e *EnvelopedData) readAuthenticatedAttributes() (list Attributes, der []by
 		return nil, nil, err
 	}
 	l := e.content.limits
-	limits := ber.Limits{Depth: l.Depth, Element: l.Structure}
-	inner := newStructure(ber.NewReader(bytes.NewReader(raw), limits), l)
+	inner := newStructure(ber.NewReader(bytes.NewReader(raw), l.ber()), l)
 	list, der, err = inner.attributes(1)
 	if errors.Is(err, ErrMalformed) {
 		return nil, nil, errAttributesAltered

@@ -55,8 +55,3 @@ var (
 
 // Other revocation information (RFC 5940 section 2.1).
 var oidRevocationOCSP = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 16, 2}
-
-// Certificate extensions.
-var (
-	oidExtensionSubjectKeyID = asn1.ObjectIdentifier{2, 5, 29, 14}
-)

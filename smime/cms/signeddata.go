@@ -261,7 +261,7 @@ func (s *SignedData) readRevocationInfo() error {
 
 // ocspResponse returns the OCSPResponse in an OtherRevocationInfoFormat; nil if there is something else in it.
 func (s *SignedData) ocspResponse(raw []byte) []byte {
-	der, err := ber.ToDER(raw, ber.Limits{Depth: s.limits.Depth})
+	der, err := ber.ToDER(raw, s.limits.ber())
 	if err != nil {
 		return nil
 	}
