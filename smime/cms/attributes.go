@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sealmail/sealmail/smime/cms/ber"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -77,32 +78,47 @@ func (a Attributes) checkDuplicates() error {
 // attributes reads a set of attributes under an implicit tag. der is the set as a SET OF in DER, which is what is
 // signed (RFC 5652 section 5.4).
 func (s *structure) attributes(number uint32) (list Attributes, der []byte, err error) {
+	list, der, _, err = s.attributesAsSent(number)
+	return list, der, err
+}
+
+// attributesAsSent is attributes, and returns the set with its members in the order in which they were sent as well; nil
+// if that is the order of DER.
+func (s *structure) attributesAsSent(number uint32) (list Attributes, der, sent []byte, err error) {
 	raw, err := s.der()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	in := cryptobyte.String(raw)
 	var members cryptobyte.String
 	if !in.ReadASN1(&members, cbasn1.Tag(number).Constructed().ContextSpecific()) || !in.Empty() {
-		return nil, nil, fmt.Errorf("%w: attributes", ErrMalformed)
+		return nil, nil, nil, fmt.Errorf("%w: attributes", ErrMalformed)
 	}
+	order := members
 	list = make(Attributes, 0, 8)
 	encoded := make([][]byte, 0, 8)
 	for !members.Empty() {
 		if len(list) == maxAttributes {
-			return nil, nil, fmt.Errorf("%w: more than %d attributes", ErrTooMany, maxAttributes)
+			return nil, nil, nil, fmt.Errorf("%w: more than %d attributes", ErrTooMany, maxAttributes)
 		}
 		attribute, der, err := readAttribute(&members)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		if err := s.charge(attributeSize + len(attribute.Values)*attributeValueSize); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		list = append(list, attribute)
 		encoded = append(encoded, der)
 	}
-	return list, derSetOf(encoded), nil
+	der = derSetOf(encoded)
+	if !bytes.HasSuffix(der, order) {
+		if err := s.charge(len(der)); err != nil {
+			return nil, nil, nil, err
+		}
+		sent = derElement(ber.Universal, true, ber.TagSet, order)
+	}
+	return list, der, sent, nil
 }
 
 // readAttribute reads one Attribute; der is the attribute with its values in the order of DER.

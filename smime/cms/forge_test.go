@@ -147,6 +147,31 @@ func (d *draft) set() []byte {
 	})
 }
 
+// sent is the content of the set as it is sent.
+func (d *draft) sent(t testing.TB) []byte {
+	t.Helper()
+	set := cryptobyte.String(d.set())
+	var content cryptobyte.String
+	if !set.ReadASN1(&content, cbasn1.SET) {
+		t.Fatal("no set")
+	}
+	if d.unsorted {
+		var first cryptobyte.String
+		content.ReadASN1Element(&first, cbasn1.SEQUENCE)
+		content = slices.Concat(content, first)
+	}
+	return content
+}
+
+// asSent signs the attributes in the order in which they are sent, and not in that of DER.
+func (d *draft) asSent(t testing.TB) {
+	t.Helper()
+	d.unsorted = true
+	d.signed = marshal(func(b *cryptobyte.Builder) {
+		b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) { b.AddBytes(d.sent(t)) })
+	})
+}
+
 // sign makes the signature value.
 func (d *draft) sign(t testing.TB) []byte {
 	t.Helper()
@@ -190,17 +215,7 @@ func (d *draft) marshal(t testing.TB) []byte {
 		}
 		addAlgorithm(b, cbasn1.SEQUENCE, d.digest)
 		if d.attributes != nil {
-			set := cryptobyte.String(d.set())
-			var content cryptobyte.String
-			if !set.ReadASN1(&content, cbasn1.SET) {
-				t.Fatal("no set")
-			}
-			if d.unsorted {
-				var first cryptobyte.String
-				content.ReadASN1Element(&first, cbasn1.SEQUENCE)
-				content = slices.Concat(content, first)
-			}
-			b.AddASN1(explicit, func(b *cryptobyte.Builder) { b.AddBytes(content) })
+			b.AddASN1(explicit, func(b *cryptobyte.Builder) { b.AddBytes(d.sent(t)) })
 		}
 		addAlgorithm(b, cbasn1.SEQUENCE, d.signature)
 		b.AddASN1OctetString(value)

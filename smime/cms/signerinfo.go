@@ -19,6 +19,7 @@ type SignerInfo struct {
 	UnsignedAttributes Attributes // nobody vouches for these
 
 	signed []byte // the signed attributes as they are hashed; nil: absent
+	sent   []byte // the same in the order in which they were sent; nil: in that of DER
 }
 
 // signerInfo reads a SignerInfo.
@@ -42,7 +43,7 @@ func (s *structure) signerInfo() (*SignerInfo, error) {
 		return nil, err
 	}
 	if present {
-		if si.SignedAttributes, si.signed, err = s.attributes(0); err != nil {
+		if si.SignedAttributes, si.signed, si.sent, err = s.attributesAsSent(0); err != nil {
 			return nil, err
 		}
 	}

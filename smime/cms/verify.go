@@ -70,7 +70,8 @@ func (in signedInput) message() ([]byte, error) {
 //     attribute is there twice; without signed attributes, the content is plain data and does not look like them;
 //   - digest algorithm, signature algorithm and key go together, and are those of the CMSAlgorithmProtection
 //     attribute, if there is one (RFC 6211);
-//   - the signature value fits the signed attributes re-encoded as DER, or the content.
+//   - the signature value fits the signed attributes re-encoded as DER, or the content. Outlook for Mac did not bring the
+//     attributes into the order of DER before it signed them: the order in which they were sent passes as well.
 //
 // It says nothing about whether cert is to be trusted. Errors wrap one of this package's sentinels, or are an
 // *[UnsupportedError], or a *[WeakError]: the latter only if everything else is in order, except that RSA keys under
@@ -121,7 +122,13 @@ func (si *SignerInfo) Verify(cert *x509.Certificate, content *ContentDigest, o V
 	if err != nil {
 		return err
 	}
-	if err := algorithm.verify(key, signed, si.Signature); err != nil {
+	err = algorithm.verify(key, signed, si.Signature)
+	if errors.Is(err, ErrSignature) && si.sent != nil {
+		// It is the same set, and a set has no order: nothing else is said by the same signer.
+		signed.digest, signed.attributes = digestOf(h, si.sent), si.sent
+		err = algorithm.verify(key, signed, si.Signature)
+	}
+	if err != nil {
 		return err
 	}
 	if weak := weakness(h, key); weak != "" && !o.AllowWeak {
