@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/sealmail/sealmail/internal/client"
 	"github.com/sealmail/sealmail/internal/safeio"
@@ -71,11 +70,7 @@ func TestSignAndEncryptFails(t *testing.T) {
 			if left, _ := filepath.Glob(w.in(".sealmail-*")); len(left) > 0 {
 				t.Errorf("%v is left behind", left)
 			}
-			for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
-				if time.Now().After(deadline) { // those of the network end in their own time
-					t.Fatal("a goroutine goes on")
-				}
-			}
+			mustEnd(t, before)
 		})
 	}
 }

@@ -44,7 +44,7 @@ func (c *Client) Verify(ctx context.Context, p VerifyParams, files []string) ite
 			return j.file(ctx, files[i], p.Content, nil)
 		})
 		for report, err := range results {
-			if !yield(report, err) || err != nil && ctx.Err() != nil || c.isLocked(err) {
+			if !yield(report, err) || err != nil && errors.Is(err, ctx.Err()) || c.isLocked(err) {
 				return
 			}
 		}
@@ -74,6 +74,9 @@ func (c *Client) VerifyTo(ctx context.Context, p VerifyParams, file string, out 
 // file judges the message in a file; content is the file that it signs, if that is another. use, if set, is called with
 // what came out.
 func (j *judge) file(ctx context.Context, name, content string, use func(*judged) error) (*Report, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	src, err := j.client.openSource(name)
 	if err != nil {
 		return nil, err

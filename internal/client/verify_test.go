@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/internal/client"
 )
@@ -142,9 +143,7 @@ func TestVerifyManyEnds(t *testing.T) {
 			break
 		}
 	}
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines go on", after-before)
-	}
+	mustEnd(t, before)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	n = 0
@@ -158,8 +157,16 @@ func TestVerifyManyEnds(t *testing.T) {
 	if !errors.Is(last, context.Canceled) {
 		t.Errorf("after %d of %d files it ends with %v", n, len(files), last)
 	}
-	if after := runtime.NumGoroutine(); after > before {
-		t.Errorf("%d goroutines go on", after-before)
+	mustEnd(t, before)
+}
+
+// mustEnd waits until there are no more goroutines than before.
+func mustEnd(t *testing.T, before int) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines go on", runtime.NumGoroutine()-before)
+		}
 	}
 }
 
