@@ -1,4 +1,4 @@
-# Targets: build test race bench lint cross fuzz peers. Nothing here is needed to use the module: go build and go test do.
+# Targets: build test race bench microbench lint cross fuzz peers. Nothing here is needed to use the module: go build and go test do.
 
 GO       ?= go
 FUZZTIME ?= 30s
@@ -12,7 +12,10 @@ JDK           = $(if $(shell command -v javac),,default-jdk-headless)
 # The packages in which goroutines meet, or on which everything else stands.
 CORE = ./smime/... ./tsa/... ./certstore/... ./mailbox/... ./internal/safeio/...
 
-.PHONY: build test race bench lint cross fuzz peers
+# Flags for make bench; -write writes its table into docs/bench.md.
+BENCHFLAGS ?=
+
+.PHONY: build test race bench microbench lint cross fuzz peers
 
 build:
 	$(GO) build -o bin/ ./cmd/...
@@ -29,8 +32,12 @@ test:
 race:
 	$(GO) test -race $(CORE)
 
+# Side by side with others, some minutes; see docs/bench.md.
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m ./internal/bench $(BENCHFLAGS)
+
+microbench:
+	$(GO) test -run '^$$' -bench . -benchmem $$($(GO) list ./... | grep -v /internal/bench)
 
 lint:
 	scripts/lint.sh

@@ -1,0 +1,36 @@
+package bench
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/sealmail/sealmail/internal/peertest"
+)
+
+var (
+	rounds = flag.Int("rounds", 0, "take this many turns in each comparison (default: by its length)")
+	write  = flag.Bool("write", false, "write the table into docs/bench.md")
+)
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(contenderEnv); name != "" {
+		if err := contend(name, os.Getenv(houseEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	peertest.Main(m)
+	if len(measured.rows) == 0 {
+		return
+	}
+	fmt.Print("\n" + measured.String() + "\n")
+	if *write {
+		if err := measured.writeTo("../../docs/bench.md"); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
