@@ -2,6 +2,7 @@ package cms
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdh"
 	"errors"
 	"io"
@@ -29,6 +30,16 @@ func FuzzReadEnveloped(f *testing.F) {
 	f.Add(encryptMessage(f, texts[2], EnvelopedDataOptions{Cipher: AES128GCM, Recipients: []Recipient{
 		envIdentityNamed(f, "p256").recipient(f, SubjectKeyIdentifier), envIdentityNamed(f, "rsa").recipient(f, IssuerAndSerialNumber),
 	}}))
+	// Other kinds of recipients, and of messages.
+	kinds := cbcEnvelope(f, padAES(texts[1]))
+	kinds.recipients = append(kinds.recipients, newPasswordRecipient(f, crypto.SHA256, element(0x30, oidElement(f, oidHMACWithSHA256)), 2).marshal(), element(0xa4, oidElement(f, oidKEMRecipient), element(0x30)))
+	kinds.originator = element(0xa0, element(0xa0, envIdentityNamed(f, "p256").cert.Raw), element(0xa1, element(0x30)))
+	f.Add(kinds.marshal(f))
+	f.Add(kinds.encryptedData(f))
+	for _, weak := range weakEnvelopes(f, texts[1]) {
+		f.Add(weak.envelope.marshal(f))
+		f.Add(weak.envelope.encryptedData(f))
+	}
 	key, err := ecdh.P256().NewPrivateKey(append(make([]byte, 31), 7))
 	if err != nil {
 		f.Fatal(err)
@@ -41,13 +52,16 @@ func FuzzReadEnveloped(f *testing.F) {
 			if err != nil {
 				return nil, nil, err
 			}
-			e, ok := info.(*EnvelopedData)
-			if !ok {
-				return nil, nil, errors.New("not EnvelopedData")
-			}
 			var out bytes.Buffer
-			err = e.Decrypt(t.Context(), &out, testCEK, DecryptOptions{})
-			return e, out.Bytes(), err
+			switch e := info.(type) {
+			case *EnvelopedData:
+				err = e.Decrypt(t.Context(), &out, testCEK, DecryptOptions{AllowWeak: true})
+				return e, out.Bytes(), err
+			case *EncryptedData:
+				err = e.Decrypt(t.Context(), &out, testCEK, DecryptOptions{AllowWeak: true})
+				return nil, out.Bytes(), err
+			}
+			return nil, nil, errors.New("not encrypted")
 		}
 		e, text, err := open(bytes.NewReader(message))
 		if _, again, errAgain := open(iotest.OneByteReader(bytes.NewReader(message))); (err == nil) != (errAgain == nil) || err == nil && !bytes.Equal(text, again) {
@@ -63,10 +77,20 @@ func FuzzReadEnveloped(f *testing.F) {
 			if ri.AlgorithmName() == "" || ri.Type() == "" {
 				t.Fatalf("%T without a name", ri)
 			}
-			if ri, ok := ri.(*KeyAgreeRecipientInfo); ok {
-				if cek, err := ri.Unwrap(key); err == nil && len(cek) != ri.CEKSize() {
-					t.Fatalf("unwrapped %d octets, want %d", len(cek), ri.CEKSize())
+			var cek []byte
+			err := ErrDecrypt
+			switch ri := ri.(type) {
+			case *KeyAgreeRecipientInfo:
+				cek, err = ri.Unwrap(key)
+			case *KEKRecipientInfo:
+				cek, err = ri.Unwrap(testCEK)
+			case *PasswordRecipientInfo:
+				if ri.derivation.iterations < 1000 {
+					cek, err = ri.Unwrap([]byte("abc"))
 				}
+			}
+			if err == nil && len(cek) != ri.CEKSize() {
+				t.Fatalf("unwrapped %d octets, want %d", len(cek), ri.CEKSize())
 			}
 		}
 		if err != nil || !e.Authenticated {

@@ -62,6 +62,7 @@ func TestDecryptFromOpenSSL(t *testing.T) {
 			{"key identifier", []string{"-keyid"}},
 			{"OAEP", []string{"-keyopt", "rsa_padding_mode:oaep"}},
 			{"OAEP SHA-256", []string{"-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha256"}},
+			{"OAEP SHA-384, label", []string{"-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha384", "-keyopt", "rsa_oaep_label:00ff10"}},
 			{"OAEP SHA-512, MGF SHA-384", []string{"-keyopt", "rsa_padding_mode:oaep", "-keyopt", "rsa_oaep_md:sha512", "-keyopt", "rsa_mgf1_md:sha384"}},
 		},
 		"p256": {
@@ -69,6 +70,9 @@ func TestDecryptFromOpenSSL(t *testing.T) {
 			{"key identifier", []string{"-keyid"}},
 			{"SHA-256", []string{"-keyopt", "ecdh_kdf_md:sha256"}},
 			{"cofactor", []string{"-keyopt", "ecdh_kdf_md:sha256", "-keyopt", "ecdh_cofactor_mode:1"}},
+			{"AES-128 wrap", []string{"-aes128-wrap"}},
+			{"AES-192 wrap", []string{"-aes192-wrap"}},
+			{"AES-256 wrap", []string{"-aes256-wrap"}},
 		},
 		"p384": {
 			{"SHA-224", []string{"-keyopt", "ecdh_kdf_md:sha224"}},
@@ -138,6 +142,18 @@ func TestEncryptForOpenSSL(t *testing.T) {
 					t.Parallel()
 					r := envIdentityNamed(t, name).recipient(t, form)
 					check(t, encryptMessage(t, text, EnvelopedDataOptions{Cipher: c.cipher, Recipients: []Recipient{r}}), name)
+				})
+			}
+		}
+	}
+	agreements := []KeyManagement{ECDHStdSHA256, ECDHStdSHA384, ECDHStdSHA512} // openssl knows no HKDF in CMS
+	for name, ways := range map[string][]KeyManagement{"rsa": {RSAOAEPSHA256, RSAOAEPSHA384, RSAOAEPSHA512}, "p256": agreements, "p384": agreements, "p521": agreements} {
+		for _, m := range ways {
+			for _, c := range []Cipher{AES128CBC, AES192GCM, AES256GCM} {
+				t.Run(fmt.Sprintf("%v %s %v", c, name, m), func(t *testing.T) {
+					t.Parallel()
+					r := Recipient{Certificate: envIdentityNamed(t, name).cert, KeyManagement: m}
+					check(t, encryptMessage(t, text, EnvelopedDataOptions{Cipher: c, Recipients: []Recipient{r}}), name)
 				})
 			}
 		}

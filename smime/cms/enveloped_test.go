@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -22,8 +23,9 @@ import (
 
 // envIdentity is somebody who can be encrypted to.
 type envIdentity struct {
-	cert *x509.Certificate
-	key  crypto.Signer
+	cert      *x509.Certificate
+	key       crypto.Signer    // nil where the key cannot sign
+	agreement *ecdh.PrivateKey // such a key
 }
 
 // unwrap does what a caller does with a recipient of either kind.
@@ -33,16 +35,29 @@ func (id envIdentity) unwrap(t testing.TB, ri RecipientInfo) ([]byte, error) {
 	case *KeyTransRecipientInfo:
 		return ri.Unwrap(id.key.(crypto.Decrypter))
 	case *KeyAgreeRecipientInfo:
-		key, err := id.key.(*ecdsa.PrivateKey).ECDH()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ri.Unwrap(key)
+		return ri.Unwrap(id.agreementKey(t))
 	}
 	return nil, fmt.Errorf("no key for %T", ri)
 }
 
+func (id envIdentity) agreementKey(t testing.TB) *ecdh.PrivateKey {
+	t.Helper()
+	if id.agreement != nil {
+		return id.agreement
+	}
+	key, err := id.key.(*ecdsa.PrivateKey).ECDH()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
 func newEnvIdentity(key crypto.Signer, serial int64) (envIdentity, error) {
+	cert, err := newEnvCertificate(key.Public(), key, serial)
+	return envIdentity{cert: cert, key: key}, err
+}
+
+func newEnvCertificate(public crypto.PublicKey, signer crypto.Signer, serial int64) (*x509.Certificate, error) {
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(serial),
 		Subject:      pkix.Name{CommonName: "recipient", Organization: []string{"Test"}},
@@ -50,12 +65,22 @@ func newEnvIdentity(key crypto.Signer, serial int64) (envIdentity, error) {
 		NotAfter:     time.Unix(4e9, 0),
 		SubjectKeyId: []byte{1, 2, 3, byte(serial)},
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, signer)
 	if err != nil {
-		return envIdentity{}, err
+		return nil, err
 	}
-	cert, err := x509.ParseCertificate(der)
-	return envIdentity{cert, key}, err
+	return x509.ParseCertificate(der)
+}
+
+// newX25519Certificate makes what crypto/x509 does not: it has a certificate made for an Ed25519 key of the same octets,
+// and changes the algorithm of the key. The signature does not fit any more, which is not looked at here.
+func newX25519Certificate(public *ecdh.PublicKey, signer crypto.Signer, serial int64) (*x509.Certificate, error) {
+	cert, err := newEnvCertificate(ed25519.PublicKey(public.Bytes()), signer, serial)
+	if err != nil {
+		return nil, err
+	}
+	ed, x := []byte{0x06, 3, 0x2b, 0x65, 0x70}, []byte{0x06, 3, 0x2b, 0x65, 0x6e} // 1.3.101.112, 1.3.101.110
+	return x509.ParseCertificate(bytes.Replace(cert.Raw, ed, x, 1))
 }
 
 // envIdentities are made once: an RSA key takes its time.
@@ -74,6 +99,12 @@ var envIdentities = sync.OnceValues(func() (map[string]envIdentity, error) {
 		key, keyErr := ecdsa.GenerateKey(curve, rand.Reader)
 		err = errors.Join(err, add(name, key, keyErr))
 	}
+	agreement, agreementErr := ecdh.X25519().GenerateKey(rand.Reader)
+	if err = errors.Join(err, agreementErr); err != nil {
+		return nil, err
+	}
+	cert, err := newX25519Certificate(agreement.PublicKey(), rsaKey, int64(len(identities)+1))
+	identities["x25519"] = envIdentity{cert: cert, agreement: agreement}
 	return identities, err
 })
 
@@ -170,7 +201,7 @@ func TestEnvelopedRoundTrip(t *testing.T) {
 		texts = append(texts, big[:size])
 	}
 	for _, c := range ciphers {
-		for _, name := range []string{"rsa", "p256", "p384", "p521"} {
+		for _, name := range []string{"rsa", "p256", "p384", "p521", "x25519"} {
 			for _, form := range []IdentifierForm{IssuerAndSerialNumber, SubjectKeyIdentifier} {
 				t.Run(fmt.Sprintf("%v/%s/%d", c.cipher, name, form), func(t *testing.T) {
 					t.Parallel()
@@ -229,7 +260,7 @@ func TestEnvelopedVersion(t *testing.T) {
 // TestEnvelopedManyRecipients checks that each opens the message, that the names are right, and that a key on another's
 // RecipientInfo does not open it.
 func TestEnvelopedManyRecipients(t *testing.T) {
-	names := map[string]string{"rsa": "rsa-pkcs1v15", "p256": "ecdh-p256", "p384": "ecdh-p384", "p521": "ecdh-p521"}
+	names := map[string]string{"rsa": "rsa-pkcs1v15", "p256": "ecdh-p256", "p384": "ecdh-p384", "p521": "ecdh-p521", "x25519": "ecdh-x25519"}
 	var recipients []Recipient
 	for name := range names {
 		recipients = append(recipients, envIdentityNamed(t, name).recipient(t, IssuerAndSerialNumber))

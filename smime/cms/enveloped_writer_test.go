@@ -29,6 +29,16 @@ func TestEnvelopedWriterRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	x25519 := envIdentityNamed(t, "x25519")
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shortID, err := newEnvIdentity(short, 11)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kek := make([]byte, 16)
 	noKeyID := *rsaID.cert
 	noKeyID.SubjectKeyId = nil
 	good := rsaID.recipient(t, IssuerAndSerialNumber)
@@ -48,6 +58,12 @@ func TestEnvelopedWriterRefuses(t *testing.T) {
 		{"EC for RSA", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert, KeyManagement: ECDHStdSHA256}}}, "recipient 1: key management ecdh-sha256kdf does not fit a key of kind RSA"},
 		{"small RSA key", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: small.cert, KeyManagement: RSAPKCS1v15}}}, "recipient 1: unsupported RSA key of 768 bits"},
 		{"P-224", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: p224.cert, KeyManagement: ECDHStdSHA256}}}, "recipient 1: unsupported encryption to a key on curve P-224"},
+		{"RSA for X25519", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: x25519.cert, KeyManagement: RSAOAEPSHA256}}}, "recipient 1: key management rsa-oaep-sha256 does not fit a key of kind X25519"},
+		{"key wrap for RSA", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert, KeyManagement: AESKeyWrap}}}, "recipient 1: key management aes-key-wrap does not fit a key of kind RSA"},
+		{"OAEP too long", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: shortID.cert, KeyManagement: RSAOAEPSHA512}}}, "recipient 1: RSA encryption: crypto/rsa: message too long for RSA key size"},
+		{"certificate and key", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert, KeyManagement: RSAPKCS1v15, KeyEncryptionKey: kek}}}, "recipient 1: both a certificate and a key-encryption key"},
+		{"key of 15 octets", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{KeyManagement: AESKeyWrap, KeyIdentifier: []byte{1}, KeyEncryptionKey: kek[1:]}}}, "recipient 1: key-encryption key of 15 octets"},
+		{"key without identifier", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{KeyManagement: AESKeyWrap, KeyEncryptionKey: kek}}}, "recipient 1: key-encryption key without an identifier"},
 		{"no key identifier", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: &noKeyID, ID: SubjectKeyIdentifier, KeyManagement: RSAPKCS1v15}}}, "recipient 1: certificate has no subject key identifier"},
 	}
 	for _, test := range tests {
@@ -65,7 +81,7 @@ func TestEnvelopedWriterRefuses(t *testing.T) {
 }
 
 func TestDefaultKeyManagement(t *testing.T) {
-	for name, want := range map[string]KeyManagement{"rsa": RSAPKCS1v15, "p256": ECDHStdSHA256, "p384": ECDHStdSHA384, "p521": ECDHStdSHA512} {
+	for name, want := range map[string]KeyManagement{"rsa": RSAPKCS1v15, "p256": ECDHStdSHA256, "p384": ECDHStdSHA384, "p521": ECDHStdSHA512, "x25519": ECDHHKDFSHA256} {
 		if got, err := DefaultKeyManagement(envIdentityNamed(t, name).cert); got != want || err != nil {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}

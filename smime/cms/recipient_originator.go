@@ -14,13 +14,14 @@ import (
 var agreementCurves = []struct {
 	curve      ecdh.Curve
 	name       string
-	pointSize  int // octets
+	oid        asn1.ObjectIdentifier // RFC 5480 section 2.1.1.1, RFC 8410 section 3
+	pointSize  int                   // octets
 	compressed elliptic.Curve
 }{
-	{ecdh.P256(), "p256", 65, elliptic.P256()},
-	{ecdh.P384(), "p384", 97, elliptic.P384()},
-	{ecdh.P521(), "p521", 133, elliptic.P521()},
-	{ecdh.X25519(), "x25519", 32, nil},
+	{ecdh.P256(), "p256", asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}, 65, elliptic.P256()},
+	{ecdh.P384(), "p384", asn1.ObjectIdentifier{1, 3, 132, 0, 34}, 97, elliptic.P384()},
+	{ecdh.P521(), "p521", asn1.ObjectIdentifier{1, 3, 132, 0, 35}, 133, elliptic.P521()},
+	{ecdh.X25519(), "x25519", oidX25519, 32, nil},
 }
 
 // curveName guesses the curve from the length of the originator's key, for those who have no key of their own at hand.
@@ -94,20 +95,18 @@ func publicKeyInfoPoint(curve ecdh.Curve, info []byte) (*ecdh.PublicKey, error) 
 // agreementPoint returns a key of the originator as a point on the recipient's curve. One that is none is [ErrDecrypt],
 // before anything is computed with the recipient's key.
 func agreementPoint(curve ecdh.Curve, algorithm AlgorithmIdentifier, point []byte) (*ecdh.PublicKey, error) {
-	// RFC 5753 section 3.1.1: parameters may be absent, NULL, or the curve, which is the recipient's in any case. RFC 8418
-	// section 3: those of X25519 are absent.
-	want := []asn1.ObjectIdentifier{oidECPublicKey, oidECDH}
-	if curve == ecdh.X25519() {
-		want = []asn1.ObjectIdentifier{oidX25519}
-	}
-	known := false
-	for _, oid := range want {
-		known = known || algorithm.Algorithm.Equal(oid)
-	}
-	if !known {
+	isNIST := algorithm.Algorithm.Equal(oidECPublicKey) || algorithm.Algorithm.Equal(oidECDH)
+	isX25519 := algorithm.Algorithm.Equal(oidX25519)
+	switch {
+	case !isNIST && !isX25519:
 		return nil, &UnsupportedError{What: "key of the originator", Algorithm: algorithm.Algorithm}
+	case isX25519 != (curve == ecdh.X25519()):
+		return nil, ErrDecrypt
 	}
-	if len(point) > 0 && (point[0] == 2 || point[0] == 3) {
+	if err := checkCurve(curve, algorithm); err != nil {
+		return nil, err
+	}
+	if isNIST && len(point) > 0 && (point[0] == 2 || point[0] == 3) {
 		point = uncompressed(curve, point)
 	}
 	key, err := curve.NewPublicKey(point)
@@ -115,6 +114,25 @@ func agreementPoint(curve ecdh.Curve, algorithm AlgorithmIdentifier, point []byt
 		return nil, ErrDecrypt
 	}
 	return key, nil
+}
+
+// checkCurve checks that the parameters of a key do not name another curve than the recipient's (RFC 5753 section 3.1.1).
+// They may be absent, or NULL; those of X25519 are absent (RFC 8418 section 3).
+func checkCurve(curve ecdh.Curve, algorithm AlgorithmIdentifier) error {
+	if algorithm.noParameters() {
+		return nil
+	}
+	parameters := cryptobyte.String(algorithm.Parameters)
+	oid, ok := readOID(&parameters)
+	if !ok || !parameters.Empty() {
+		return &UnsupportedError{What: "parameters of the originator's curve"}
+	}
+	for _, c := range agreementCurves {
+		if c.curve == curve && c.oid.Equal(oid) {
+			return nil
+		}
+	}
+	return ErrDecrypt
 }
 
 // uncompressed returns a compressed point of a NIST curve (SEC 1 section 2.3.4) in full, anything else as it is. The
