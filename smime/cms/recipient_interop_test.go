@@ -14,6 +14,40 @@ import (
 	"github.com/sealmail/sealmail/internal/peertest"
 )
 
+// writeIdentity writes NAME.pem and NAME.key.
+func writeIdentity(t testing.TB, dir, name string, id envIdentity) (certFile, keyFile string) {
+	t.Helper()
+	key, err := x509.MarshalPKCS8PrivateKey(id.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
+	for path, block := range map[string]*pem.Block{certFile: {Type: "CERTIFICATE", Bytes: id.cert.Raw}, keyFile: {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
+
+func writeTestFile(t testing.TB, name string, data []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// interopText is long enough for several segments and not a whole number of blocks.
+func interopText() []byte {
+	var b bytes.Buffer
+	for i := range 3000 {
+		fmt.Fprintf(&b, "line %d of a text\r\n", i)
+	}
+	return b.Bytes()
+}
+
 // openSSLMessage has openssl encrypt a text, with these arguments, and returns the message in DER.
 func openSSLMessage(t *testing.T, text []byte, args ...string) []byte {
 	t.Helper()
