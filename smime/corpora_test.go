@@ -7,7 +7,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -30,22 +29,6 @@ func (d wrongKey) Unwrap(_ context.Context, r cms.RecipientInfo) ([]byte, error)
 	cek := make([]byte, r.CEKSize())
 	_, err := rand.Read(cek)
 	return cek, err
-}
-
-type expectation struct {
-	File      string `json:"file"`
-	Encrypted bool   `json:"encrypted"`
-	Signed    bool   `json:"signed"`
-	Good      bool   `json:"signature_good"`
-}
-
-func readExpected(t *testing.T, path string) []expectation {
-	t.Helper()
-	var list []expectation
-	if err := json.Unmarshal(readFile(t, path), &list); err != nil {
-		t.Fatal(err)
-	}
-	return list
 }
 
 // corpusKeys returns the keys of the .p12 files in a folder of the corpora.

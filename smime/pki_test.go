@@ -160,15 +160,6 @@ func writeFile(t testing.TB, path string, data []byte) {
 	}
 }
 
-func readFile(t testing.TB, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
 // open opens a message that must be readable.
 func open(t testing.TB, in []byte, o smime.OpenOptions) *smime.Message {
 	t.Helper()

@@ -7,12 +7,8 @@ import (
 	"encoding/asn1"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/iotest"
-
-	"github.com/sealmail/sealmail/internal/peertest"
 )
 
 // digested returns a DigestedData with what stands behind the type in its EncapsulatedContentInfo.
@@ -92,30 +88,3 @@ func TestDigestedData(t *testing.T) {
 }
 
 var errUnsupported = errors.New("an UnsupportedError")
-
-// TestDigestedDataOpenSSL reads what OpenSSL makes, and OpenSSL agrees about what it did not make.
-func TestDigestedDataOpenSSL(t *testing.T) {
-	peertest.Command(t, "openssl")
-	text := []byte("Content-Type: text/plain\r\n\r\nDigested\r\n")
-	in := filepath.Join(t.TempDir(), "in")
-	if err := os.WriteFile(in, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, md := range []string{"sha1", "sha224", "sha256", "sha384", "sha512"} {
-		for _, form := range []string{"-outform", "-stream"} {
-			args := []string{"cms", "-digest_create", "-binary", "-md", md, "-in", in, "-outform", "DER"}
-			if form == "-stream" {
-				args = append(args, form)
-			}
-			d, got, err := readDigested(t.Context(), bytes.NewReader(peertest.Run(t, "openssl", args...)), Limits{})
-			if err != nil || !bytes.Equal(got, text) || !d.EContentType.Equal(OIDData) {
-				t.Errorf("%s %s: %q, %v", md, form, got, err)
-			}
-		}
-	}
-	content := element(0xa0, element(0x24, element(0x04, text[:9]), element(0x04, text[9:])))
-	out, stderr, err := peertest.RunErr(t, digested(t, oidSHA512, content, digestOf(crypto.SHA512, text)), "openssl", "cms", "-digest_verify", "-binary", "-inform", "DER")
-	if err != nil || !bytes.Equal(out, text) {
-		t.Errorf("OpenSSL: %q, %v, %s", out, err, stderr)
-	}
-}

@@ -19,26 +19,6 @@ func readEncrypted(t testing.TB, message []byte, l Limits) (*EncryptedData, erro
 	return e, nil
 }
 
-// TestEncryptedDataExamples are those of RFC 4134 section 7.
-func TestEncryptedDataExamples(t *testing.T) {
-	key := unhex(t, "737c791f25ead0e04629254352f7dc6291e5cb26917ada32")
-	for name, attributes := range map[string]int{"7.1.bin": 0, "7.2.bin": 1} {
-		message := corpus(t, "rfc4134", name)
-		e, err := readEncrypted(t, message, Limits{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var out bytes.Buffer
-		checkWeak(t, e.Decrypt(t.Context(), &out, key, DecryptOptions{}), "3des-cbc")
-		if err := e.Decrypt(t.Context(), &out, key, DecryptOptions{AllowWeak: true}); err != nil || out.String() != "This is some sample content." {
-			t.Errorf("%s: %q, %v", name, &out, err)
-		}
-		if len(e.UnprotectedAttributes) != attributes || e.KeySize != 24 || e.Cipher != TripleDESCBC {
-			t.Errorf("%s: %d attributes, %v", name, len(e.UnprotectedAttributes), e.Cipher)
-		}
-	}
-}
-
 func TestEncryptedData(t *testing.T) {
 	text := []byte("some text to decrypt")
 	good := func(change func(*envelope)) []byte {

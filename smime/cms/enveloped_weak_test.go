@@ -7,7 +7,9 @@ import (
 	"math/big"
 	"testing"
 
+	"errors"
 	"github.com/sealmail/sealmail/smime/cms/rc2"
+	"strings"
 )
 
 // rc2Identifier is rc2CBC with this parameter version (RFC 3370 section 5.2).
@@ -124,4 +126,13 @@ func decryptWeak(t testing.TB, message, key []byte) (*EnvelopedData, []byte, err
 	var out bytes.Buffer
 	err := e.Decrypt(t.Context(), &out, key, DecryptOptions{AllowWeak: true})
 	return e, out.Bytes(), err
+}
+
+// checkWeak checks that an error says what is too weak.
+func checkWeak(t testing.TB, err error, name string) {
+	t.Helper()
+	var weak *WeakError
+	if !errors.As(err, &weak) || !strings.Contains(err.Error(), name) {
+		t.Errorf("%v, want %s to be too weak", err, name)
+	}
 }

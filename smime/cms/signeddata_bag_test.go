@@ -5,16 +5,11 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/pem"
 	"math/big"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
-	"github.com/sealmail/sealmail/internal/peertest"
 	"github.com/sealmail/sealmail/smime/cms"
-	"go.mozilla.org/pkcs7"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 	"golang.org/x/crypto/ocsp"
@@ -164,44 +159,6 @@ func TestOtherRevocationInfo(t *testing.T) {
 	}
 }
 
-// TestOpenSSLReadsBag has openssl check revocation with the CRL from the message, and print the OCSP response.
-func TestOpenSSLReadsBag(t *testing.T) {
-	peertest.Command(t, "openssl")
-	dir := testP256().writeFiles(t)
-	in := filepath.Join(dir, "message")
-	for name, tt := range map[string]struct {
-		crls, ocsp [][]byte
-		passes     bool
-		print      string
-	}{
-		"no CRL":       {nil, nil, false, "crls:\n      <ABSENT>"},
-		"CRL":          {[][]byte{testCRL()}, nil, true, "Serial"},
-		"OCSP alone":   {nil, [][]byte{testOCSP()}, false, "1.3.6.1.5.5.7.16.2"},
-		"CRL and OCSP": {[][]byte{testCRL()}, [][]byte{testOCSP()}, true, "1.3.6.1.5.5.7.16.2"},
-	} {
-		for _, detached := range []bool{false, true} {
-			o := options(testP256())
-			o.CRLs, o.OCSPResponses, o.Detached = tt.crls, tt.ocsp, detached
-			for _, message := range [][]byte{sign(t, interopContent, o), stream(t, interopContent, o)} {
-				openSSLVerify(t, dir, message, detached)
-				writeFile(t, in, message)
-				args := []string{"cms", "-verify", "-binary", "-inform", "DER", "-in", in, "-CAfile", filepath.Join(dir, "ca.pem"), "-crl_check"}
-				if detached {
-					writeFile(t, filepath.Join(dir, "content"), interopContent)
-					args = append(args, "-content", filepath.Join(dir, "content"))
-				}
-				if _, stderr, err := peertest.RunErr(t, nil, "openssl", args...); (err == nil) != tt.passes {
-					t.Errorf("%s: with revocation: %v %s", name, err, stderr)
-				}
-				printed := string(peertest.Run(t, "openssl", "cms", "-cmsout", "-print", "-noout", "-inform", "DER", "-in", in))
-				if !strings.Contains(printed, tt.print) {
-					t.Errorf("%s: openssl prints no %q", name, tt.print)
-				}
-			}
-		}
-	}
-}
-
 // readBag reads a message of which only the bag matters.
 func readBag(t *testing.T, message []byte) *cms.SignedData {
 	t.Helper()
@@ -237,35 +194,6 @@ func TestMarshalCertsOnly(t *testing.T) {
 		checkOnly(t, err, cms.ErrNoSigners)
 	}
 
-	t.Run("openssl", func(t *testing.T) {
-		in := filepath.Join(t.TempDir(), "bag.p7c")
-		writeFile(t, in, der)
-		printed := peertest.Run(t, "openssl", "pkcs7", "-print_certs", "-inform", "DER", "-in", in)
-		found := 0
-		for block, rest := pem.Decode(printed); block != nil; block, rest = pem.Decode(rest) {
-			if block.Type == "CERTIFICATE" {
-				found++
-			}
-		}
-		if found != 3 || !bytes.Contains(printed, []byte("BEGIN X509 CRL")) {
-			t.Errorf("openssl found %d certificates in %s", found, printed)
-		}
-	})
-	t.Run("pkcs7", func(t *testing.T) {
-		// That library parses every certificate at once, and fails for one that it does not know.
-		der, err := cms.MarshalCertsOnly([]*x509.Certificate{testP256().cert, testRSA().cert, testCA().cert}, [][]byte{testCRL()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := pkcs7.Parse(der)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(p.Certificates) != 3 || len(p.CRLs) != 1 || len(p.Signers) != 0 {
-			t.Errorf("pkcs7 found %d certificates, %d CRLs, %d signers", len(p.Certificates), len(p.CRLs), len(p.Signers))
-		}
-	})
-
 	for name, tt := range map[string]struct {
 		certificates []*x509.Certificate
 		crls         [][]byte
@@ -286,30 +214,8 @@ func TestMarshalCertsOnly(t *testing.T) {
 	}
 }
 
-// TestCertsOnly reads the bags of others, and what is none.
+// TestCertsOnly reads what is no bag.
 func TestCertsOnly(t *testing.T) {
-	t.Run("openssl", func(t *testing.T) {
-		dir := testP256().writeFiles(t)
-		file := func(name string) string { return filepath.Join(dir, name) }
-		writeFile(t, file("crl.pem"), pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: testCRL()}))
-		for _, args := range [][]string{{"-in", file("crl.pem")}, {"-nocrl"}} {
-			args = append([]string{"crl2pkcs7", "-certfile", file("ca.pem"), "-certfile", file("cert.pem"), "-outform", "DER"}, args...)
-			s := readBag(t, peertest.Run(t, "openssl", args...))
-			crls := map[bool]int{true: 0, false: 1}[args[len(args)-1] == "-nocrl"]
-			if !s.CertsOnly() || len(s.Certificates) != 2 || len(s.CRLs) != crls {
-				t.Errorf("certs-only %v, %d certificates, %d CRLs", s.CertsOnly(), len(s.Certificates), len(s.CRLs))
-			}
-		}
-	})
-	t.Run("pkcs7", func(t *testing.T) {
-		der, err := pkcs7.DegenerateCertificate(append(bytes.Clone(testP256().cert.Raw), testCA().cert.Raw...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if s := readBag(t, der); !s.CertsOnly() || len(s.Certificates) != 2 {
-			t.Errorf("certs-only %v, %d certificates", s.CertsOnly(), len(s.Certificates))
-		}
-	})
 	o := options(testP256())
 	o.Detached = true
 	if readBag(t, sign(t, nil, o)).CertsOnly() {
