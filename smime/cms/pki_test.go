@@ -10,12 +10,8 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"encoding/pem"
 	"math/big"
-	"os"
-	"path/filepath"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/sealmail/sealmail/smime/cms"
@@ -141,30 +137,6 @@ func pssOnly(id identity, parameters []byte) identity {
 	return identity{cert, id.key}
 }
 
-// privateKey returns the key as PKCS #8, also that of pssOnly.
-func (id identity) privateKey(t testing.TB) []byte {
-	t.Helper()
-	der, err := x509.MarshalPKCS8PrivateKey(id.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if id.cert.PublicKey != nil {
-		return der
-	}
-	in := cryptobyte.String(id.cert.RawSubjectPublicKeyInfo)
-	var spki, algorithm cryptobyte.String
-	if !in.ReadASN1(&spki, cbasn1.SEQUENCE) || !spki.ReadASN1Element(&algorithm, cbasn1.SEQUENCE) {
-		t.Fatal("no public key")
-	}
-	return marshal(func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1Int64(0)
-			b.AddBytes(algorithm)
-			b.AddASN1OctetString(x509.MarshalPKCS1PrivateKey(id.key.(*rsa.PrivateKey)))
-		})
-	})
-}
-
 func ecKey(curve elliptic.Curve, scalar byte) *ecdsa.PrivateKey {
 	raw := make([]byte, (curve.Params().BitSize+7)/8)
 	raw[len(raw)-1] = scalar
@@ -182,34 +154,4 @@ func rsaKey(bits int) *rsa.PrivateKey {
 		panic(err)
 	}
 	return key
-}
-
-// writeFiles writes the CA, the certificate and the key as PEM into a folder for a peer program, and returns the folder.
-func (id identity) writeFiles(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, block := range map[string]*pem.Block{
-		"ca.pem":   {Type: "CERTIFICATE", Bytes: testCA().cert.Raw},
-		"cert.pem": {Type: "CERTIFICATE", Bytes: id.cert.Raw},
-		"key.pem":  {Type: "PRIVATE KEY", Bytes: id.privateKey(t)},
-	} {
-		writeFile(t, filepath.Join(dir, name), pem.EncodeToMemory(block))
-	}
-	return dir
-}
-
-func writeFile(t testing.TB, path string, data []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func readFile(t testing.TB, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
