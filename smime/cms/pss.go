@@ -3,7 +3,9 @@ package cms
 import (
 	"crypto"
 	"fmt"
+	"math/big"
 
+	"github.com/sealmail/sealmail/smime/cms/ber"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -59,32 +61,31 @@ func parsePSSParameters(der []byte) (p pssParameters, err error) {
 // derSHA1 is the AlgorithmIdentifier of SHA-1.
 var derSHA1 = []byte{0x30, 9, 6, 5, 0x2b, 0x0e, 3, 2, 0x1a, 5, 0}
 
-// marshal returns RSASSA-PSS-params. RFC 4055 section 3.1: what has its default value is left out.
+// marshal returns RSASSA-PSS-params. None of the fields that are written has its default value, which DER leaves out: the
+// hash is not SHA-1, and so the salt has more than 20 octets. The trailer field always has (RFC 4055 section 3.1).
 func (p pssParameters) marshal() ([]byte, error) {
 	hash, err := digestIdentifier(p.hash)
 	if err != nil {
 		return nil, err
 	}
 	hash.Parameters = derNull // section 2.1: here they MUST be NULL
-	explicit := func(b *cryptobyte.Builder, tag uint8, build func(*cryptobyte.Builder)) {
-		b.AddASN1(cbasn1.Tag(tag).Constructed().ContextSpecific(), build)
+	identifier, err := hash.marshal()
+	if err != nil {
+		return nil, err
 	}
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		if p.hash != crypto.SHA1 {
-			explicit(b, 0, func(b *cryptobyte.Builder) { hash.add(b, cbasn1.SEQUENCE) })
-			explicit(b, 1, func(b *cryptobyte.Builder) {
-				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					b.AddASN1ObjectIdentifier(oidMGF1)
-					hash.add(b, cbasn1.SEQUENCE)
-				})
-			})
-		}
-		if p.saltLength != 20 {
-			explicit(b, 2, func(b *cryptobyte.Builder) { b.AddASN1Int64(int64(p.saltLength)) })
-		}
-	})
-	return b.Bytes()
+	mgf, err := AlgorithmIdentifier{Algorithm: oidMGF1, Parameters: identifier}.marshal()
+	if err != nil {
+		return nil, err
+	}
+	salt, err := marshalInteger(big.NewInt(int64(p.saltLength)))
+	if err != nil {
+		return nil, err
+	}
+	return derSequence(
+		derElement(ber.ContextSpecific, true, 0, identifier),
+		derElement(ber.ContextSpecific, true, 1, mgf),
+		derElement(ber.ContextSpecific, true, 2, salt),
+	), nil
 }
 
 // readOptionalIdentifier reads an AlgorithmIdentifier under an explicit tag, or returns the default.

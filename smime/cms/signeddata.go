@@ -80,7 +80,7 @@ func readSignedData(r *ber.Reader, l Limits) (*SignedData, error) {
 // algorithms that are implemented, then reads the rest of the message to its end. It may be called once. For a detached
 // signature nothing is copied, and the digest is nil.
 //
-// Content that was copied is unverified until [SignerInfo.Verify] says otherwise.
+// Content that was copied is unverified until [SignedData.Verify] says otherwise.
 func (s *SignedData) ReadContent(ctx context.Context, quarantine io.Writer) (*ContentDigest, error) {
 	if s.begun {
 		return nil, errors.New("content was read already")

@@ -33,6 +33,7 @@ func TestVerify(t *testing.T) {
 		"unknown announced":      {func(d *draft) { d.announced = append(d.announced, oidUnknown, oidMD5) }, nil},
 		"white space behind":     {func(d *draft) { d.trailing = []byte("\r\n \x00\x00") }, nil},
 		"id-ecPublicKey":         {func(d *draft) { d.signature = ecdsa(oidECPublicKey) }, nil},
+		"id-ecPublicKey, curve":  {func(d *draft) { d.signature = cms.AlgorithmIdentifier{Algorithm: oidECPublicKey, Parameters: derP256} }, nil},
 		"digest parameters NULL": {func(d *draft) { d.digest.Parameters = []byte{5, 0} }, nil},
 
 		"content changed":        {func(d *draft) { d.content = []byte("Pay 99 euros.") }, cms.ErrMessageDigest},
@@ -178,6 +179,9 @@ func TestVerify(t *testing.T) {
 		})
 	}
 }
+
+// derP256 is the object identifier of the curve.
+var derP256 = []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7}
 
 // two gives an attribute its value twice.
 func two(a *cms.Attribute) { a.Values = append(a.Values, a.Values[0]) }
