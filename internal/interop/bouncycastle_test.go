@@ -214,7 +214,7 @@ func (b *bouncyCastle) recipient(t testing.TB, j *job, prefix string, r recipien
 			j.bytes(prefix+"label", b.label)
 		}
 	case agreeX963, agreeCofactor, agreeHKDF:
-		j.text(prefix+"way", "agree").text(prefix+"scheme", schemeOIDs[r.way][r.hash].String()).text(prefix+"wrap", wrapOIDs[r.wrap].String()).set(prefix+"parts", byParts(r))
+		j.text(prefix+"way", "agree").text(prefix+"scheme", schemeOIDs[r.way][r.hash].String()).text(prefix+"wrap", r.wrapOID().String()).set(prefix+"parts", byParts(r))
 		if r.static {
 			o := b.ids["originator"]
 			j.bytes(prefix+"originator", o.cert.Raw).bytes(prefix+"originatorKey", o.pkcs8(t))
@@ -223,7 +223,7 @@ func (b *bouncyCastle) recipient(t testing.TB, j *job, prefix string, r recipien
 			j.bytes(prefix+"ukm", b.kekID)
 		}
 	case sharedKEK:
-		j.text(prefix+"way", "kek").bytes(prefix+"kek", b.kek[:r.wrap/8]).bytes(prefix+"keyID", b.kekID)
+		j.text(prefix+"way", "kek").set(prefix+"des", r.des).bytes(prefix+"kek", b.kek[:r.wrap/8]).bytes(prefix+"keyID", b.kekID)
 	case password:
 		j.text(prefix+"way", "password").text(prefix+"hash", hashNames[r.hash]).text(prefix+"wrap", cipherOIDs[r.passwordCipher()].String()).bytes(prefix+"password", b.password)
 	}

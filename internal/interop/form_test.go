@@ -2,6 +2,7 @@ package interop
 
 import (
 	"crypto"
+	"encoding/asn1"
 	"fmt"
 
 	"github.com/sealmail/sealmail/smime/cms"
@@ -85,10 +86,10 @@ type recipient struct {
 	hash   crypto.Hash // of OAEP, of the key derivation, of PBKDF2's HMAC
 	mgf    crypto.Hash // of OAEP's mask generation, where it is another
 	label  bool        // OAEP has one
-	wrap   int         // bits of the AES key wrap, or of the password's or the shared key
+	wrap   int         // bits of the AES key wrap, or of the password's or the shared key; 192 for 3DES
 	static bool        // the originator is named by certificate
 	ukm    bool        // with user keying material
-	des    bool        // the password's key is one for 3DES
+	des    bool        // what wraps is 3DES and no AES
 }
 
 // mgfHash is the hash of the mask generation function.
@@ -97,6 +98,14 @@ func (r recipient) mgfHash() crypto.Hash {
 		return r.mgf
 	}
 	return r.hash
+}
+
+// wrapOID is the algorithm of the key wrap.
+func (r recipient) wrapOID() asn1.ObjectIdentifier {
+	if r.des {
+		return oidTripleDESWrap
+	}
+	return wrapOIDs[r.wrap]
 }
 
 // passwordCipher is what the password's key encrypts with.
@@ -227,6 +236,7 @@ func envelopedRows() (all []row) {
 	to("OAEP, SHA-256, MGF1 with SHA-1", true, recipient{way: rsaOAEP, hash: crypto.SHA256, mgf: crypto.SHA1})
 	to("OAEP, SHA-512, MGF1 with SHA-384", true, recipient{way: rsaOAEP, hash: crypto.SHA512, mgf: crypto.SHA384})
 	to("OAEP, SHA-1, with a label", true, recipient{way: rsaOAEP, hash: crypto.SHA1, label: true})
+	add(sectionRSA, "OAEP, SHA-1, 3DES (weak)", true, form{cipher: "3des-cbc", weak: true, recipients: []recipient{{way: rsaOAEP, who: "rsa", hash: crypto.SHA1}}})
 	to("OAEP, SHA-256, with a label", true, recipient{way: rsaOAEP, hash: crypto.SHA256, label: true})
 
 	// The key wrap is as strong as the cipher, as it is always written here.
@@ -258,6 +268,13 @@ func envelopedRows() (all []row) {
 	one("P-256, AES-256 wraps a key for AES-128", true, "aes-128-cbc", recipient{way: agreeX963, who: "p256", hash: crypto.SHA256, wrap: 256})
 	one("P-256, cofactor, X9.63 with SHA-256", true, "aes-128-cbc", recipient{way: agreeCofactor, who: "p256", hash: crypto.SHA256, wrap: 128})
 	one("P-384, cofactor, X9.63 with SHA-384", true, "aes-256-cbc", recipient{way: agreeCofactor, who: "p384", hash: crypto.SHA384, wrap: 256})
+	old := func(name, cipher string, r recipient) {
+		r.way, r.who, r.hash = agreeX963, "p256", crypto.SHA1
+		add(sectionECDH, name, true, form{cipher: cipher, weak: true, recipients: []recipient{r}})
+	}
+	old("P-256, 3DES wraps a key for 3DES (weak)", "3des-cbc", recipient{wrap: 192, des: true})
+	old("P-256, AES-192 wraps a key for 3DES (weak)", "3des-cbc", recipient{wrap: 192})
+	old("P-256, AES-128 wraps a key for RC2 (weak)", "rc2-128-cbc", recipient{wrap: 128})
 	one("P-256, user keying material", true, "aes-128-cbc", recipient{way: agreeX963, who: "p256", hash: crypto.SHA256, wrap: 128, ukm: true})
 	one("X25519, HKDF, user keying material", true, "aes-128-cbc", recipient{way: agreeHKDF, who: "x25519", hash: crypto.SHA256, wrap: 128, ukm: true})
 	one("P-256, originator by certificate (static-static)", true, "aes-128-cbc", recipient{way: agreeX963, who: "p256", hash: crypto.SHA256, wrap: 128, static: true})
@@ -265,6 +282,8 @@ func envelopedRows() (all []row) {
 	for _, bits := range []int{128, 192, 256} {
 		add(sectionOther, fmt.Sprintf("shared key, AES-%d wrap", bits), false, form{recipients: []recipient{{way: sharedKEK, wrap: bits}}})
 	}
+	add(sectionOther, "shared key, AES-192 wraps a key for 3DES (weak)", true, form{cipher: "3des-cbc", weak: true, recipients: []recipient{{way: sharedKEK, wrap: 192}}})
+	add(sectionOther, "shared key, 3DES wrap (weak)", true, form{cipher: "3des-cbc", weak: true, recipients: []recipient{{way: sharedKEK, wrap: 192, des: true}}})
 	for _, h := range []crypto.Hash{crypto.SHA1, crypto.SHA224, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
 		add(sectionOther, fmt.Sprintf("password, PBKDF2 with %s, AES-256", hashNames[h]), true, form{cipher: "aes-256-cbc", recipients: []recipient{{way: password, hash: h, wrap: 256}}})
 	}
@@ -288,7 +307,7 @@ func otherRows() (all []row) {
 		add(fmt.Sprintf("EncryptedData, AES-%d-CBC", bits), form{kind: encryptedData, cipher: fmt.Sprintf("aes-%d-cbc", bits)})
 	}
 	add("EncryptedData, 3DES (weak)", form{kind: encryptedData, cipher: "3des-cbc", weak: true})
-	for _, h := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+	for _, h := range []crypto.Hash{crypto.SHA1, crypto.SHA224, crypto.SHA256, crypto.SHA384, crypto.SHA512} {
 		add("DigestedData, "+hashNames[h], form{kind: digestedData, hash: h})
 	}
 	return all

@@ -24,6 +24,7 @@ var (
 	oidRSAEncryption = arc(oidPKCS1, 1)
 	oidRSAESOAEP     = arc(oidPKCS1, 7)
 	oidPWRIKEK       = arc(oidSMIMEAlgs, 9)
+	oidTripleDESWrap = arc(oidSMIMEAlgs, 6)
 )
 
 // hashOIDs are those of RFC 5754, and hmacOIDs of RFC 8018 appendix B.1.

@@ -168,10 +168,13 @@ func (o openSSL) encrypt(t testing.TB, f form) ([]byte, error) {
 	if f.ber {
 		args = append(args, "-stream")
 	}
-	wrap := 0
+	wrap := ""
 	for _, r := range f.recipients {
 		switch r.way {
 		case sharedKEK:
+			if r.des {
+				return nil, noOption // a key of 192 bits is one for AES
+			}
 			args = append(args, "-secretkey", hex.EncodeToString(o.kek[:r.wrap/8]), "-secretkeyid", hex.EncodeToString(o.kekID))
 			continue
 		case password:
@@ -181,8 +184,10 @@ func (o openSSL) encrypt(t testing.TB, f form) ([]byte, error) {
 			args = append(args, "-pwri_password", string(o.password))
 			continue
 		}
-		if r.wrap != 0 {
-			wrap = r.wrap
+		if r.des {
+			wrap = "-des3-wrap"
+		} else if r.wrap != 0 {
+			wrap = fmt.Sprintf("-aes%d-wrap", r.wrap)
 		}
 		args = append(args, "-recip", o.file(r.who+".pem"))
 		if r.keyID {
@@ -203,8 +208,8 @@ func (o openSSL) encrypt(t testing.TB, f form) ([]byte, error) {
 			return nil, limit("has one option -keyid for all")
 		}
 	}
-	if wrap != 0 {
-		args = append(args, fmt.Sprintf("-aes%d-wrap", wrap))
+	if wrap != "" {
+		args = append(args, wrap)
 	}
 	return o.run(t, args...)
 }

@@ -120,7 +120,7 @@ func (s sealmail) unwrap(m *cms.EnvelopedData, want recipient) ([]byte, error) {
 			}
 		case *cms.KEKRecipientInfo:
 			if want.way == sharedKEK && bytes.Equal(ri.KeyIdentifier, s.kekID) {
-				return unwrapped(ri.Unwrap(s.kek[:want.wrap/8]))(oidIs(ri.KeyEncryption().Algorithm, wrapOIDs[want.wrap]))
+				return unwrapped(ri.Unwrap(s.kek[:want.wrap/8]))(oidIs(ri.KeyEncryption().Algorithm, want.wrapOID()))
 			}
 		case *cms.PasswordRecipientInfo:
 			if want.way == password {
@@ -199,7 +199,7 @@ func agreementIs(ri *cms.KeyAgreeRecipientInfo, want recipient) error {
 	if named := ri.Originator.PublicKey == nil; named != want.static || (ri.UKM != nil) != want.ukm {
 		return fmt.Errorf("originator named: %v, keying material %x", named, ri.UKM)
 	}
-	return errors.Join(oidIs(ri.KeyEncryption().Algorithm, schemeOIDs[want.way][want.hash]), oidIs(wrap.Algorithm, wrapOIDs[want.wrap]))
+	return errors.Join(oidIs(ri.KeyEncryption().Algorithm, schemeOIDs[want.way][want.hash]), oidIs(wrap.Algorithm, want.wrapOID()))
 }
 
 // passwordIs checks the parameters of PBKDF2 (RFC 8018 appendix A.2) and PWRI-KEK (RFC 3211).

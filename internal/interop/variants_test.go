@@ -110,6 +110,24 @@ func TestOpenSSLAddsSigner(t *testing.T) {
 	}
 }
 
+// TestOpenSSLChecksRevocation: -crl_check, by which the table finds a list in a message, fails where there is none.
+func TestOpenSSLChecksRevocation(t *testing.T) {
+	programs("openssl")(t)
+	p, err := newPKI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, _ := startOpenSSL(t, p)
+	signers := []signer{{who: "p256", hash: crypto.SHA256}}
+	without, err := sealmail{p}.write(t, form{signers: signers})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := peer.read(t, form{signers: signers, crl: true}, without, nil); err == nil || !strings.Contains(err.Error(), "unable to get certificate CRL") {
+		t.Error(err)
+	}
+}
+
 // verify verifies all signatures of an attached message.
 func verify(t *testing.T, message []byte, o cms.VerifyOptions) ([]cms.Verification, []byte, error) {
 	t.Helper()

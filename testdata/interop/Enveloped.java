@@ -9,6 +9,7 @@ import java.security.spec.MGF1ParameterSpec;
 import java.util.Collection;
 import java.util.Map;
 
+import javax.crypto.SecretKey;
 import javax.crypto.spec.OAEPParameterSpec;
 import javax.crypto.spec.PSource;
 import javax.crypto.spec.SecretKeySpec;
@@ -120,7 +121,7 @@ final class Enveloped {
             case "agree":
                 return agreement(job);
             case "kek":
-                return new JceKEKRecipientInfoGenerator(job.bytes("keyID"), new SecretKeySpec(job.bytes("kek"), "AES")).setProvider("BC");
+                return new JceKEKRecipientInfoGenerator(job.bytes("keyID"), kek(job)).setProvider("BC");
             case "password":
                 return new JcePasswordRecipientInfoGenerator(job.oid("wrap"), password(job)).setProvider("BC")
                         .setPRF(PRF.get(job.text("hash"))).setSaltAndIterationCount(new byte[] {1, 2, 3, 4, 5, 6, 7, 8}, 1000);
@@ -173,7 +174,7 @@ final class Enveloped {
         switch (job.text("way")) {
             case "kek":
                 recipient = one(store, new KEKRecipientId(job.bytes("keyID")));
-                return recipient.getContent(new JceKEKEnvelopedRecipient(new SecretKeySpec(job.bytes("kek"), "AES")).setProvider("BC"));
+                return recipient.getContent(new JceKEKEnvelopedRecipient(kek(job)).setProvider("BC"));
             case "password":
                 recipient = one(store, new PasswordRecipientId());
                 return recipient.getContent(new JcePasswordEnvelopedRecipient(password(job)).setProvider("BC"));
@@ -193,6 +194,10 @@ final class Enveloped {
             throw new CMSException(matching.size() + " matching recipients");
         }
         return matching.iterator().next();
+    }
+
+    private static SecretKey kek(Job job) {
+        return new SecretKeySpec(job.bytes("kek"), job.has("des") ? "DESede" : "AES");
     }
 
     private static char[] password(Job job) {
