@@ -28,7 +28,7 @@ import (
 const senders = 10
 
 // house is a folder with an authority, an authority below it that issues, and certificates of that one, all with keys of
-// one kind: root.pem; NAME.key and NAME.pem, with the issuing authority's, for those who send, sender0 and so on, and
+// one kind: root.pem and issuing.pem; NAME.key and NAME.pem, with the issuing authority's, for those who send, sender0 and so on, and
 // for the reader. Messages, if there are any, are in the folder messages.
 type house struct {
 	dir string
@@ -68,6 +68,7 @@ func newHouse(t testing.TB, k kind) house {
 	root := h.certify(t, "root", keys[0], nil, nil)
 	issuing := h.certify(t, "issuing", keys[1], root, keys[0])
 	h.write(t, "root.pem", certstore.EncodeCertificates(root))
+	h.write(t, "issuing.pem", certstore.EncodeCertificates(issuing))
 	for i, key := range keys[2:] {
 		name := reader
 		if i < senders {

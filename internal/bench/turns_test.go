@@ -9,23 +9,21 @@ import (
 // turn is one run of a contender.
 type turn struct {
 	wall, cpu float64 // seconds, by the clock and of all CPUs
-	peak      int64   // KiB of the largest process; 0: not known yet
 }
 
 // contender is one side of a comparison.
 type contender struct {
 	name  string
+	begin func(b *testing.B) // before the first turn; nil: nothing
 	run   func(b *testing.B) turn
 	end   func(b *testing.B) // nil: each turn is a process of its own
 	turns []turn
-	peak  int64 // KiB
+	peak  int64 // KiB of the largest process
 }
 
 func (c *contender) take(b *testing.B) {
 	b.Helper()
-	t := c.run(b)
-	c.turns = append(c.turns, t)
-	c.peak = max(c.peak, t.peak)
+	c.turns = append(c.turns, c.run(b))
 }
 
 // wall and cpu are the seconds of a turn in the middle.
@@ -45,6 +43,11 @@ func (c *contender) mebibytes() float64 { return float64(c.peak) / 1024 }
 // takeTurns lets the contenders run one after the other, again and again; who begins changes.
 func takeTurns(b *testing.B, n int, contenders ...*contender) {
 	b.Helper()
+	for _, c := range contenders {
+		if c.begin != nil {
+			c.begin(b)
+		}
+	}
 	n = cmp.Or(*rounds, n)
 	for round := range n {
 		for i := range contenders {
