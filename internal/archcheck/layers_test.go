@@ -48,7 +48,7 @@ var rooms = []room{
 	{dir: "internal/archcheck", why: "it looks at the source, not at the packages"},
 
 	{dir: "smime", project: nil,
-		modules: []string{"github.com/emersion/go-message/charset", "github.com/k3a/html2text", "golang.org/x/net/html",
+		modules: []string{"github.com/emersion/go-message/charset", "github.com/k3a/html2text", "github.com/segmentio/asm/base64", "golang.org/x/net/html",
 			"golang.org/x/net/idna", "golang.org/x/text", crypto},
 		never: slices.Concat(files, networks),
 		why:   "a message library works on readers and writers; files, sockets and trust are its callers'"},
