@@ -1,11 +1,13 @@
 package smime
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/smime/entity"
@@ -210,78 +212,49 @@ func (op *opener) rehash(sd *cms.SignedData, digest *cms.ContentDigest, content 
 // verify fills in the signatures. Without a digest there is a layer.Err, which all of them get.
 func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *Signed) {
 	layer.Certificates, layer.CRLs = sd.Certificates, sd.CRLs
+	parsed := make([]struct {
+		cert *x509.Certificate
+		err  error
+	}, len(sd.Certificates))
 	var bag []*x509.Certificate
-	for _, raw := range sd.Certificates {
-		if c, err := op.o.ParseCertificate(raw); err == nil {
-			bag = append(bag, c)
+	for i, raw := range sd.Certificates {
+		p := &parsed[i]
+		if p.cert, p.err = op.o.ParseCertificate(raw); p.err == nil {
+			bag = append(bag, p.cert)
 		}
 	}
+	o := cms.VerifyOptions{
+		ContentType: sd.EContentType, AllowWeak: op.o.AllowWeak,
+		ParseCertificate: func(c cms.RawCertificate) (*x509.Certificate, error) {
+			i := slices.IndexFunc(sd.Certificates, func(raw cms.RawCertificate) bool { return bytes.Equal(raw, c) })
+			if i < 0 {
+				return c.Parse()
+			}
+			return parsed[i].cert, parsed[i].err
+		},
+	}
+	if layer.Content != nil {
+		o.Content = layer.Content
+	}
+	results, _ := sd.Verify(digest, o, op.o.Certificates...) // each signature has its own error
 	layer.Signatures = nil
-	for _, si := range sd.SignerInfos {
-		s := Signature{SignerInfo: si, Bag: bag, Value: si.Signature, Tokens: si.TimeStampTokens()}
+	for _, r := range results {
+		si := r.SignerInfo
+		s := Signature{
+			SignerInfo: si, Signer: r.Certificate, Bag: bag, Value: si.Signature, Tokens: si.TimeStampTokens(),
+			Algorithm: cms.SignatureName(si, r.Certificate), Err: r.Err, Weak: r.Weak,
+		}
 		s.SigningTime, _ = si.SigningTime()
 		if h, err := si.Digest(); err == nil {
 			s.Digest = cms.DigestName(h)
 		}
-		s.Signer, s.Weak, s.Err = op.verifyOne(sd, si, digest, layer.Content, bag)
-		s.Algorithm = cms.SignatureName(si, s.Signer)
-		if layer.Err != nil {
+		switch {
+		case layer.Err != nil:
 			s.Err = layer.Err
+		case s.Err == nil && !sd.EContentType.Equal(cms.OIDData):
+			// S/MIME signs MIME entities: another type is something else that the signer signed (RFC 8551 section 2.4.2).
+			s.Err = fmt.Errorf("%w: %v is not a message", cms.ErrContentType, sd.EContentType)
 		}
 		layer.Signatures = append(layer.Signatures, s)
 	}
-}
-
-// maxSigners bounds the certificates that are tried for one signature: several may bear the same key identifier.
-const maxSigners = 4
-
-// verifyOne finds the signer's certificate and verifies with it. weak is what would be wrong if weak algorithms were not
-// allowed.
-func (op *opener) verifyOne(sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest, content *io.SectionReader, bag []*x509.Certificate) (signer *x509.Certificate, weak, err error) {
-	tried := 0
-	for _, list := range [][]*x509.Certificate{bag, op.o.Certificates} {
-		for _, c := range list {
-			if !si.SID.Matches(c) || tried == maxSigners {
-				continue
-			}
-			tried++
-			weak, verifyErr := op.verifyWith(c, sd, si, digest, content)
-			if verifyErr == nil {
-				return c, weak, nil
-			}
-			if signer == nil {
-				signer, err = c, verifyErr
-			}
-		}
-	}
-	if tried == 0 {
-		err = ErrNoCertificate
-		if raw, ok := sd.Certificate(si.SID); ok {
-			if _, parseErr := raw.Parse(); parseErr != nil {
-				err = &cms.UnsupportedError{What: "signer's certificate: " + parseErr.Error()}
-			}
-		}
-	}
-	return signer, nil, err
-}
-
-func (op *opener) verifyWith(c *x509.Certificate, sd *cms.SignedData, si *cms.SignerInfo, digest *cms.ContentDigest, content *io.SectionReader) (weak, err error) {
-	if digest == nil {
-		return nil, ErrNoContent
-	}
-	o := cms.VerifyOptions{ContentType: sd.EContentType}
-	if content != nil {
-		o.Content = content
-	}
-	err = si.Verify(c, digest, o)
-	var weakness *cms.WeakError
-	if errors.As(err, &weakness) && op.o.AllowWeak {
-		o.AllowWeak = true
-		weak, err = err, si.Verify(c, digest, o)
-	}
-	// S/MIME signs MIME entities: another type is something else that the signer signed (RFC 8551 section 2.4.2).
-	if err == nil && !sd.EContentType.Equal(cms.OIDData) {
-		err = fmt.Errorf("%w: %v is not a message", cms.ErrContentType, sd.EContentType)
-	}
-	return weak, err
 }

@@ -2,6 +2,7 @@ package cms
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 )
 
@@ -13,6 +14,8 @@ type Verification struct {
 	Certificate *x509.Certificate
 	// Err is nil if the signature verifies. Else it is an error of SignerInfo.Verify, or [ErrNoCertificate].
 	Err error
+	// Weak is a *[WeakError] where the signature verifies only because VerifyOptions.AllowWeak is set.
+	Weak error
 }
 
 // maxSignerCertificates bounds the certificates that are tried for one signature.
@@ -31,6 +34,9 @@ func (s *SignedData) Verify(content *ContentDigest, o VerifyOptions, others ...*
 	}
 	if !s.EContentType.Equal(o.ContentType) {
 		return nil, fmt.Errorf("%w: the message is of type %v", ErrContentType, s.EContentType)
+	}
+	if o.ParseCertificate == nil {
+		o.ParseCertificate = RawCertificate.Parse
 	}
 	bag := make([]parsedCertificate, len(s.Certificates))
 	results := make([]Verification, len(s.SignerInfos))
@@ -60,7 +66,7 @@ func (s *SignedData) verifyOne(
 			continue
 		}
 		if bag[i].cert == nil && bag[i].err == nil {
-			bag[i].cert, bag[i].err = raw.Parse()
+			bag[i].cert, bag[i].err = o.ParseCertificate(raw)
 		}
 		if err := bag[i].err; err != nil {
 			result.Err = &UnsupportedError{What: "signer's certificate: " + err.Error()}
@@ -74,13 +80,25 @@ func (s *SignedData) verifyOne(
 		}
 	}
 	for _, cert := range candidates {
-		err := si.Verify(cert, content, o)
+		weak, err := si.verifyWeak(cert, content, o)
 		if err == nil {
-			return Verification{SignerInfo: si, Certificate: cert}
+			return Verification{SignerInfo: si, Certificate: cert, Weak: weak}
 		}
 		if result.Certificate == nil {
 			result.Certificate, result.Err = cert, err
 		}
 	}
 	return result
+}
+
+// verifyWeak is Verify that also tells what would be wrong if weak algorithms were not allowed.
+func (si *SignerInfo) verifyWeak(cert *x509.Certificate, content *ContentDigest, o VerifyOptions) (weak, err error) {
+	strict := o
+	strict.AllowWeak = false
+	err = si.Verify(cert, content, strict)
+	var weakness *WeakError
+	if o.AllowWeak && errors.As(err, &weakness) {
+		return err, si.Verify(cert, content, o)
+	}
+	return nil, err
 }

@@ -22,6 +22,9 @@ type VerifyOptions struct {
 	// content itself and not over its digest. It is read only then, whole, and only up to 16 MiB. If it is nil, such a
 	// signature is an *[UnsupportedError].
 	Content SizeReaderAt
+
+	// ParseCertificate parses certificates of the message for [SignedData.Verify]; nil means [RawCertificate.Parse].
+	ParseCertificate func(RawCertificate) (*x509.Certificate, error)
 }
 
 // SizeReaderAt is octets that can be read twice, such as a *[bytes.Reader] or an *[io.SectionReader].
