@@ -118,6 +118,8 @@ type Signed struct {
 	Signatures   []Signature
 	Certificates []cms.RawCertificate // as they came
 	CRLs         [][]byte
+	// OCSPResponses are those that the message brought along (RFC 5940), unverified.
+	OCSPResponses [][]byte
 	// Err says what is wrong with the layer as a whole; every Signature has it too.
 	Err error
 	// Content is what was signed, octet for octet; nil if there is none.

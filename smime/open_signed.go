@@ -46,7 +46,7 @@ func (op *opener) alone(sd *cms.SignedData, layer *Signed, bare bool) (*entity.E
 	} else if err != nil {
 		return nil, nil, err
 	}
-	layer.Certificates, layer.CRLs = sd.Certificates, sd.CRLs
+	layer.Certificates, layer.CRLs, layer.OCSPResponses = sd.Certificates, sd.CRLs, sd.OCSPResponses
 	if len(sd.SignerInfos) == 0 {
 		// RFC 8551 section 3.8: certs-only signs nothing, and so protects nothing.
 		return nil, nil, nil
@@ -211,7 +211,7 @@ func (op *opener) rehash(sd *cms.SignedData, digest *cms.ContentDigest, content 
 
 // verify fills in the signatures. Without a digest there is a layer.Err, which all of them get.
 func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *Signed) {
-	layer.Certificates, layer.CRLs = sd.Certificates, sd.CRLs
+	layer.Certificates, layer.CRLs, layer.OCSPResponses = sd.Certificates, sd.CRLs, sd.OCSPResponses
 	parsed := make([]struct {
 		cert *x509.Certificate
 		err  error
