@@ -61,7 +61,7 @@ var (
 func newPKI() (*pki, error) {
 	p := &pki{
 		ids: map[string]identity{}, kek: make([]byte, 32), kekID: []byte("key of the month"),
-		password: []byte("correct horse"), label: []byte("label"),
+		password: []byte("richtiges Paßwort"), label: []byte("label"),
 	}
 	if _, err := rand.Read(p.kek); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -151,12 +152,7 @@ func TestTable(t *testing.T) {
 	}
 	var peers []*started
 	for _, v := range voices {
-		there := false
-		t.Run(v.name+" is there", func(t *testing.T) {
-			v.needs(t)
-			there = true
-		})
-		if there {
+		if there(t, v.needs) {
 			made, version := v.start(t, p)
 			peers = append(peers, &started{voice: v, peer: made, version: version})
 		}
@@ -187,6 +183,31 @@ func TestTable(t *testing.T) {
 		t.Fatal("because of the failures the table is not compared")
 	}
 	compare(t, page{all, peers, found.cells})
+}
+
+// there tells whether needs finds what a peer consists of. What is absent does not end t, unless peers are required.
+func there(t *testing.T, needs func(testing.TB)) bool {
+	found := make(chan bool)
+	go func() {
+		all := false
+		defer func() { found <- all }()
+		needs(attempt{t})
+		all = true
+	}()
+	return <-found
+}
+
+// attempt is a test that may be skipped or fail without being at its end: it ends the goroutine alone.
+type attempt struct{ testing.TB }
+
+func (a attempt) Skip(args ...any) {
+	a.Log(args...)
+	runtime.Goexit()
+}
+
+func (a attempt) Fatalf(format string, args ...any) {
+	a.Errorf(format, args...)
+	runtime.Goexit()
 }
 
 // join makes one cell of the forms in a row.

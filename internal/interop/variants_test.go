@@ -110,6 +110,48 @@ func TestOpenSSLAddsSigner(t *testing.T) {
 	}
 }
 
+// TestOpenSSLKeysRefused has keys that do not open what openssl encrypted, and one that must not.
+func TestOpenSSLKeysRefused(t *testing.T) {
+	programs("openssl")(t)
+	p, err := newPKI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer, _ := startOpenSSL(t, p)
+	o := peer.(openSSL)
+	first := func(args ...string) cms.RecipientInfo {
+		message, err := o.run(t, o.cms(append([]string{"-encrypt", "-aes256"}, args...)...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := cms.Read(bytes.NewReader(message), cms.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.(*cms.EnvelopedData).Recipients[0]
+	}
+	if _, err := first("-pwri_password", "password").(*cms.PasswordRecipientInfo).Unwrap([]byte("passwort")); !errors.Is(err, cms.ErrDecrypt) {
+		t.Errorf("another password: %v", err)
+	}
+	if _, err := first("-secretkey", strings.Repeat("00", 16), "-secretkeyid", "00").(*cms.KEKRecipientInfo).Unwrap(p.kek[:16]); !errors.Is(err, cms.ErrDecrypt) {
+		t.Errorf("another shared key: %v", err)
+	}
+	key, err := agreementKey(p.ids["originator"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first("-recip", o.file("p256.pem")).(*cms.KeyAgreeRecipientInfo).Unwrap(key); !errors.Is(err, cms.ErrDecrypt) {
+		t.Errorf("another key: %v", err)
+	}
+	if key, err = agreementKey(p.ids["p256"]); err != nil {
+		t.Fatal(err)
+	}
+	ri := first("-des3-wrap", "-recip", o.file("p256.pem")).(*cms.KeyAgreeRecipientInfo)
+	if _, err := ri.Unwrap(key); !errors.As(err, new(*cms.UnsupportedError)) {
+		t.Errorf("a strong key in a weak wrap: %v", err)
+	}
+}
+
 // TestOpenSSLChecksRevocation: -crl_check, by which the table finds a list in a message, fails where there is none.
 func TestOpenSSLChecksRevocation(t *testing.T) {
 	programs("openssl")(t)

@@ -123,7 +123,8 @@ final class Enveloped {
             case "kek":
                 return new JceKEKRecipientInfoGenerator(job.bytes("keyID"), kek(job)).setProvider("BC");
             case "password":
-                return new JcePasswordRecipientInfoGenerator(job.oid("wrap"), password(job)).setProvider("BC")
+                return new JcePasswordRecipientInfoGenerator(job.oid("wrap"), password(job))
+                        .setProvider("BC").setPasswordConversionScheme(PasswordRecipient.PKCS5_SCHEME2_UTF8)
                         .setPRF(PRF.get(job.text("hash"))).setSaltAndIterationCount(new byte[] {1, 2, 3, 4, 5, 6, 7, 8}, 1000);
             default:
                 throw new IllegalArgumentException("no such way");
@@ -177,7 +178,8 @@ final class Enveloped {
                 return recipient.getContent(new JceKEKEnvelopedRecipient(kek(job)).setProvider("BC"));
             case "password":
                 recipient = one(store, new PasswordRecipientId());
-                return recipient.getContent(new JcePasswordEnvelopedRecipient(password(job)).setProvider("BC"));
+                return recipient.getContent(new JcePasswordEnvelopedRecipient(password(job))
+                        .setProvider("BC").setPasswordConversionScheme(PasswordRecipient.PKCS5_SCHEME2_UTF8));
             case "agree":
                 recipient = one(store, job.has("keyID") ? new KeyAgreeRecipientId(job.bytes("keyID")) : new JceKeyAgreeRecipientId(job.certificate("cert")));
                 return recipient.getContent(job.has("parts")
@@ -201,6 +203,6 @@ final class Enveloped {
     }
 
     private static char[] password(Job job) {
-        return new String(job.bytes("password"), StandardCharsets.US_ASCII).toCharArray();
+        return new String(job.bytes("password"), StandardCharsets.UTF_8).toCharArray();
     }
 }
