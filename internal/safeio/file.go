@@ -23,7 +23,14 @@ type File struct {
 	perm fs.FileMode
 	temp *os.File // nil once committed or aborted
 	err  error    // the first failed write; it bars the commit
+
+	unsynced int        // octets written since a sync began
+	syncing  chan error // of the one that goes on beside the writing; nil: none does
 }
+
+// syncAhead is how much is written before it is brought to the disk while more is being written: waiting for all of a large
+// file in the end would leave the disk idle until then, and the processor from then on.
+const syncAhead = 16 << 20
 
 // Create begins to replace the file at path, which will have exactly the permissions perm (the umask is not applied;
 // until then only the owner can read what is written). Nothing changes at path before [File.Commit].
@@ -64,7 +71,42 @@ func (f *File) Write(p []byte) (int, error) {
 	}
 	n, err := f.temp.Write(p)
 	f.err = err
+	if f.unsynced += n; f.unsynced >= syncAhead && err == nil {
+		f.syncBeside()
+	}
 	return n, err
+}
+
+// syncBeside brings to the disk what was written so far, unless an earlier one is not done with it. That alone makes nothing
+// durable: the commit syncs as well.
+func (f *File) syncBeside() {
+	if f.syncing != nil {
+		select {
+		case f.err = <-f.syncing:
+			f.syncing = nil
+		default:
+			return
+		}
+	}
+	if f.err != nil {
+		return
+	}
+	f.unsynced = 0
+	temp, done := f.temp, make(chan error, 1)
+	go func() { done <- temp.Sync() }()
+	f.syncing = done
+}
+
+// endSync waits for a sync that goes on. Its error is remembered: the system tells of each failure once.
+func (f *File) endSync() {
+	if f.syncing == nil {
+		return
+	}
+	err := <-f.syncing
+	f.syncing = nil
+	if f.err == nil {
+		f.err = err
+	}
 }
 
 // Commit brings the file to the disk and puts it in its place. For what an error leaves behind see [Disk.WriteFile].
@@ -81,6 +123,7 @@ func (f *File) Commit() error {
 
 // settle makes the temporary file durable and renames it. Until it returns nil the file can be aborted.
 func (f *File) settle() error {
+	f.endSync()
 	if f.err != nil {
 		return fmt.Errorf("not committed after a failed write: %w", f.err)
 	}
@@ -116,6 +159,7 @@ func (f *File) Abort() error {
 	if f.temp == nil {
 		return nil
 	}
+	f.endSync()
 	temp := f.temp
 	f.temp = nil
 	if err := temp.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {

@@ -175,6 +175,49 @@ func TestFileAbort(t *testing.T) {
 }
 
 // TestFailedWriteBarsCommit: a caller who overlooks the error of Write must not commit half a file.
+// TestLargeFile writes what is brought to the disk while more is being written, to its end and half of it.
+func TestLargeFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	piece := bytes.Repeat([]byte("0123456789abcdef"), 5<<10)
+	const pieces = 700 // more than 50 MiB
+	r := &recorder{failAt: -1}
+	for _, abort := range []bool{true, false} {
+		r.ops = nil
+		f, err := safeio.Disk{Before: r.before}.Create(path, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range pieces {
+			if n, err := f.Write(piece); err != nil || n != len(piece) {
+				t.Fatalf("%d octets, %v", n, err)
+			}
+			if abort && i == pieces/2 {
+				break
+			}
+		}
+		if abort {
+			if err := f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if left := names(t, dir); len(left) > 0 {
+				t.Errorf("%v is left behind", left)
+			}
+			continue
+		}
+		if err := f.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := read(t, path); !bytes.Equal(got, bytes.Repeat(piece, pieces)) {
+		t.Errorf("%d octets are there, and not what was written", len(got))
+	}
+	steps := slices.Compact(r.ops)
+	if want := []string{safeio.OpCreate, safeio.OpWrite, safeio.OpSync, safeio.OpRename, safeio.OpSyncDir}; !slices.Equal(steps, want) {
+		t.Errorf("the steps are %v, want %v", steps, want)
+	}
+}
+
 func TestFailedWriteBarsCommit(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "f")
