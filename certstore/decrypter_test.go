@@ -9,6 +9,7 @@ import (
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/certstore/vault"
+	"github.com/sealmail/sealmail/internal/peertest"
 	"github.com/sealmail/sealmail/internal/safeio"
 	"github.com/sealmail/sealmail/smime/cms"
 )
@@ -99,6 +100,34 @@ func TestDecrypters(t *testing.T) {
 	}
 	if _, err := decrypt(t, encryptTo(t, "text", cms.IssuerAndSerialNumber, ecNode), decrypters...); !errors.Is(err, vault.ErrLocked) {
 		t.Errorf("while the vault is locked: %v", err)
+	}
+}
+
+// TestDecrypterX25519 opens what is encrypted to the X25519 keys in the PKCS#12 files of RFC 9216, whose passwords are the
+// names.
+func TestDecrypterX25519(t *testing.T) {
+	for _, name := range []string{"carlos", "dana"} {
+		bundle, err := certstore.DecodePKCS12(readFile(t, peertest.Corpora(t, "rfc9216", name+".p12")), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := newHome(t, safeio.Disk{})
+		pairs, _ := bundle.KeyPairs()
+		for _, p := range pairs {
+			if _, err := h.store.AddIdentity(t.Context(), p, "", "test", now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		decrypters, problems, err := h.store.Decrypters()
+		if err != nil || len(problems) != 0 || len(decrypters) != 1 { // the other key, on Ed25519, signs
+			t.Fatal(decrypters, problems, err)
+		}
+		to := &node{cert: decrypters[0].Certificate()}
+		for _, form := range []cms.IdentifierForm{cms.IssuerAndSerialNumber, cms.SubjectKeyIdentifier} {
+			if got, err := decrypt(t, encryptTo(t, "text", form, to), decrypters...); err != nil || got != "text" {
+				t.Errorf("%s: %q, %v", name, got, err)
+			}
+		}
 	}
 }
 

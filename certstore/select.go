@@ -3,7 +3,6 @@ package certstore
 import (
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -173,20 +172,25 @@ type CipherChoice struct {
 	Reason string
 }
 
-// ChooseCipher returns the strongest cipher that every recipient is known to handle: AES-256-GCM where all are known
-// to take it, and otherwise AES-256-CBC, which every S/MIME program since RFC 5751 reads, though it does not
-// authenticate (RFC 8551 section 2.7).
+// ChooseCipher is [cms.ChooseCipher] for certificates that were chosen.
 func ChooseCipher(recipients []Candidate) CipherChoice {
-	for _, r := range recipients {
-		if !r.Known {
-			return CipherChoice{cms.AES256CBC, fmt.Sprintf("it is not known whether %s can read AES-GCM", displayName(r.Certificate))}
-		}
-		if !r.Capabilities.Supports(cms.AES256GCM) {
-			return CipherChoice{cms.AES256CBC, fmt.Sprintf("%s is not known to read AES-256-GCM", displayName(r.Certificate))}
-		}
+	list := make([]cms.Correspondent, len(recipients))
+	for i, r := range recipients {
+		list[i] = r.correspondent()
 	}
-	if len(recipients) == 0 {
-		return CipherChoice{cms.AES256CBC, "there is no recipient to know anything of"}
+	cipher, reason := cms.ChooseCipher(list)
+	return CipherChoice{cipher, reason}
+}
+
+// KeyManagement is [cms.ChooseKeyManagement] for this certificate.
+func (c Candidate) KeyManagement() (m cms.KeyManagement, reason string, err error) {
+	return cms.ChooseKeyManagement(c.correspondent())
+}
+
+func (c Candidate) correspondent() cms.Correspondent {
+	r := cms.Correspondent{Name: displayName(c.Certificate), Certificate: c.Certificate}
+	if c.Known {
+		r.Capabilities = append(cms.Capabilities{}, c.Capabilities...) // not nil: that is for what is unknown
 	}
-	return CipherChoice{cms.AES256GCM, "every recipient is known to read AES-256-GCM"}
+	return r
 }

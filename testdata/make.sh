@@ -80,3 +80,5 @@ sys.stdout.buffer.write(base64.encodebytes(element(0x30, oid("2a864886f70d010910
 
 # 4 MiB of zeros, a thousandth of that when compressed.
 { header "a bomb" 12; head -c 4194304 /dev/zero | compress; } >"$out/12-bomb.eml"
+
+{ header "openssl, 3DES" 13; entity 13 | openssl cms -encrypt -des3 bob-rsa2048.pem | crlf; } >"$out/13-openssl-3des.eml"

@@ -138,9 +138,10 @@ func (a *Authority) template(p Profile, public crypto.PublicKey) (*x509.Certific
 		return nil, err
 	}
 	a.addURLs(t, "issuing")
-	// RFC 4262: whoever encrypts to this certificate may know what can be opened, if the key is ours to know about.
+	// RFC 4262: whoever encrypts to this certificate may know what can be opened, if the key is ours to know about. Ciphers
+	// only: with OAEP the key would be of no use to programs that cannot be told to do without.
 	if p.CSR == nil && (p.Purpose == Mail || p.Purpose == Encrypt) {
-		der, err := cms.OwnCapabilities().Marshal()
+		der, err := cms.OwnCapabilities().Ciphers().Marshal()
 		if err != nil {
 			return nil, err
 		}

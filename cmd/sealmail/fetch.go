@@ -130,6 +130,7 @@ The exit code is 0 for passed and for unsigned mail, 1 where a signature is not 
 	f.StringVar(&p.Folder, "folder", "INBOX", "the `folder` that the UID is of")
 	f.BoolVar(&raw, "raw", false, "print the octets as they lie on the server")
 	f.BoolVar(&headers, "headers", false, "print the verdict and the header only")
+	addAllowWeak(cmd, &p.AllowWeak)
 	keys.add(cmd)
 	return cmd
 }

@@ -63,7 +63,7 @@ as it is. With -o - the entity goes to stdout, and what is said of the message t
 	f.StringVar(&p.Content, "content", "", "the content that a detached .p7s signs, in this `file`")
 	f.StringVar(&at, "at", "", "judge as of this `time` (RFC 3339) instead of now")
 	f.StringVar(&p.Revocation, "revocation", "soft", "what an unknown revocation status does: `soft` reports it, hard holds back the verdict, off does not ask")
-	f.BoolVar(&p.AllowWeak, "allow-weak", false, "accept SHA-1 and short RSA keys")
+	addAllowWeak(cmd, &p.AllowWeak)
 	keys.add(cmd)
 	return cmd
 }
@@ -131,8 +131,16 @@ func (a *app) verifyTo(ctx context.Context, c *client.Client, p client.VerifyPar
 	return err
 }
 
+// addAllowWeak adds the flag that old mail needs.
+func addAllowWeak(cmd *cobra.Command, allow *bool) {
+	cmd.Flags().BoolVar(allow, "allow-weak", false, "accept SHA-1 and short RSA keys, and open 3DES and RC2")
+}
+
 func newDecryptCommand(a *app) *cobra.Command {
-	var keys keyFlags
+	var (
+		p    client.DecryptParams
+		keys keyFlags
+	)
 	return a.filterCommand(&cobra.Command{
 		Use:   "decrypt [FILE] -o FILE",
 		Short: "Take the encryption off a message in a file",
@@ -141,12 +149,14 @@ message was checked: an altered message leaves no output.
 
 ` + exitCodesHelp,
 		Example: "  sealmail decrypt mail.eml -o clear.eml\n  sealmail decrypt --p12 bob.p12 --p12-password-file secret < mail.eml > clear.eml",
-	}, func(cmd *cobra.Command) { keys.add(cmd) }, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
-		k, err := keys.read(ctx, a)
-		if err != nil {
+	}, func(cmd *cobra.Command) {
+		keys.add(cmd)
+		addAllowWeak(cmd, &p.AllowWeak)
+	}, func(ctx context.Context, c *client.Client, in string, out client.Output) (err error) {
+		if p.Keys, err = keys.read(ctx, a); err != nil {
 			return err
 		}
-		return c.Decrypt(ctx, k, in, out)
+		return c.Decrypt(ctx, p, in, out)
 	})
 }
 

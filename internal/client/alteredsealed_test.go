@@ -40,7 +40,7 @@ func (w *world) neverReleases(key client.KeyFiles, der []byte, withAttributes bo
 	decode(t, der, &info)
 	decode(t, info.Content.Bytes, &envelope)
 	decrypt := func(der []byte) error {
-		return c.Decrypt(t.Context(), key, w.write("altered", string(inBase64(sealedHeader, der))), client.Output{Name: w.in("clear")})
+		return c.Decrypt(t.Context(), client.DecryptParams{Keys: key}, w.write("altered", string(inBase64(sealedHeader, der))), client.Output{Name: w.in("clear")})
 	}
 	if err := decrypt(der); err != nil || !strings.Contains(w.read("clear"), "turbine") {
 		t.Fatalf("unaltered: %v", err)

@@ -5,6 +5,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
+	"errors"
 	"net/mail"
 	"strings"
 	"time"
@@ -39,6 +40,9 @@ func (r *judged) brief() *Report {
 	}
 	for _, l := range m.Layers {
 		report.Layers = append(report.Layers, layerReport(l))
+		if l.Encrypted != nil && l.Encrypted.Weak != nil {
+			report.Warnings = append(report.Warnings, WarningReport{codeWeak, l.Encrypted.Weak.Error()})
+		}
 	}
 	for _, s := range r.verdict.Signatures {
 		report.Signatures = append(report.Signatures, r.signature(s))
@@ -126,7 +130,32 @@ func layerReport(l smime.Layer) LayerReport {
 		rr.SubjectKeyID = orNull(hex.EncodeToString(id.SubjectKeyID))
 		r.Recipients = append(r.Recipients, rr)
 	}
+	r.ClosedReport = closedReason(e)
 	return LayerReport{Type: "encrypted", Form: e.Form, Status: &status, EncryptionReport: r}
+}
+
+// Codes of what keeps an encryption shut whatever the keys.
+const (
+	codeWeak        = "weak-algorithm"
+	codeUnsupported = "unsupported-algorithm"
+)
+
+// closedReason says why an encryption cannot be opened by any key; of others there is nothing to say.
+func closedReason(e *smime.Encrypted) (r ClosedReport) {
+	var weak *cms.WeakError
+	var unsupported *cms.UnsupportedError
+	switch {
+	case e.Status != smime.StatusUndecryptable:
+		return r
+	case errors.As(e.Err, &weak):
+		r.Code = orNull(codeWeak)
+	case errors.As(e.Err, &unsupported):
+		r.Code = orNull(codeUnsupported)
+	default:
+		return r
+	}
+	r.Reason = orNull(e.Err.Error())
+	return r
 }
 
 // signature is one signature with its verdict.

@@ -13,19 +13,25 @@ import (
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
+// DecryptParams say how to decrypt a file.
+type DecryptParams struct {
+	Keys      KeyFiles
+	AllowWeak bool // read what is encrypted with Triple-DES and RC2
+}
+
 // Decrypt takes the encryption off a message: it writes the entity that was encrypted, with its signature if it has one.
 // The output appears only when the whole message was checked.
-func (c *Client) Decrypt(ctx context.Context, k KeyFiles, in string, out Output) error {
+func (c *Client) Decrypt(ctx context.Context, p DecryptParams, in string, out Output) error {
 	src, err := c.openSource(in)
 	if err != nil {
 		return err
 	}
 	defer src.Close()
-	decrypters, _, err := c.decrypters(k)
+	decrypters, _, err := c.decrypters(p.Keys)
 	if err != nil {
 		return err
 	}
-	m, err := smime.Open(ctx, src, smime.OpenOptions{Decrypters: decrypters, Spool: c.spoolOptions()})
+	m, err := smime.Open(ctx, src, smime.OpenOptions{Decrypters: decrypters, AllowWeak: p.AllowWeak, Spool: c.spoolOptions()})
 	if err != nil {
 		return failed(in, err, "")
 	}
@@ -57,9 +63,18 @@ func explainEncrypted(what string, layer *smime.Encrypted) error {
 				return known
 			}
 		}
+		if reason := closedReason(layer); reason.Code != nil {
+			return &Error{Kind: No, What: what, Err: layer.Err, Hint: closedHints[*reason.Code]}
+		}
 		return &Error{Kind: No, What: what, Err: errors.New("none of your keys opens it"), Hint: "import the key it is encrypted to: `sealmail cert import FILE.p12`, or give it with --p12"}
 	}
 	return &Error{Kind: No, What: what, Err: layer.Err, Hint: "the message was damaged or altered on the way: ask for it again"}
+}
+
+// closedHints say what to do about an encryption that no key opens.
+var closedHints = map[string]string{
+	codeWeak:        "old mail can be read with --allow-weak: others may have read it too",
+	codeUnsupported: "ask the sender to encrypt with AES",
 }
 
 // SignParams say how to sign a file.
@@ -174,7 +189,7 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Ou
 			return err
 		}
 	}
-	recipients, err := recipientsOf(candidates)
+	recipients, _, err := recipientsOf(candidates)
 	if err != nil {
 		return err
 	}

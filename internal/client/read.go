@@ -16,14 +16,15 @@ import (
 
 // ReadParams say which message to read.
 type ReadParams struct {
-	ID     string
-	Folder string
-	Keys   KeyFiles
+	ID        string
+	Folder    string
+	Keys      KeyFiles
+	AllowWeak bool // as in VerifyParams
 }
 
 // Read opens messages and judges them, with their text; each is told one report.
 func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) error) error {
-	j, err := c.newJudge(VerifyParams{Keys: p.Keys, Revocation: string(verdict.RevocationSoft)})
+	j, err := c.newJudge(VerifyParams{Keys: p.Keys, Revocation: string(verdict.RevocationSoft), AllowWeak: p.AllowWeak})
 	if err != nil {
 		return err
 	}

@@ -81,17 +81,19 @@ func (c *Client) planAudience(p *plan, self certstore.Selection, to []*mail.Addr
 		p.results = append(p.results, result)
 	}
 	a.cipher = certstore.ChooseCipher(a.candidates)
-	var err error
-	if a.recipients, err = recipientsOf(a.candidates); err != nil {
+	recipients, reasons, err := recipientsOf(a.candidates)
+	if err != nil {
 		return err
 	}
-	for _, r := range a.recipients {
+	a.recipients = recipients
+	for n, r := range a.recipients {
 		fingerprint := certstore.Fingerprint(r.Certificate)
 		for i := range p.results[first:] {
 			if result := &p.results[first+i]; result.Certificate != nil && *result.Certificate == fingerprint {
 				result.Cipher = orNull(a.cipher.Cipher.String())
 				result.KeyManagement = orNull(r.KeyManagement.String())
 				result.Reason = orNull(a.cipher.Reason)
+				result.KeyManagementReason = orNull(reasons[n])
 			}
 		}
 	}
@@ -99,9 +101,9 @@ func (c *Client) planAudience(p *plan, self certstore.Selection, to []*mail.Addr
 	return nil
 }
 
-// recipientsOf are the candidates as recipients, each certificate once, though it may speak for several addresses.
-func recipientsOf(candidates []certstore.Candidate) ([]cms.Recipient, error) {
-	var list []cms.Recipient
+// recipientsOf are the candidates as recipients, each certificate once, though it may speak for several addresses, and
+// why the key is handed over to each in its way.
+func recipientsOf(candidates []certstore.Candidate) (list []cms.Recipient, reasons []string, err error) {
 	seen := map[string]bool{}
 	for _, candidate := range candidates {
 		fingerprint := certstore.Fingerprint(candidate.Certificate)
@@ -109,13 +111,14 @@ func recipientsOf(candidates []certstore.Candidate) ([]cms.Recipient, error) {
 			continue
 		}
 		seen[fingerprint] = true
-		management, err := cms.DefaultKeyManagement(candidate.Certificate)
+		management, reason, err := candidate.KeyManagement()
 		if err != nil {
-			return nil, failed("", fmt.Errorf("certificate %s: %w", fingerprint, err), "use another certificate for this recipient")
+			return nil, nil, failed("", fmt.Errorf("certificate %s: %w", fingerprint, err), "use another certificate for this recipient")
 		}
 		list = append(list, cms.Recipient{Certificate: candidate.Certificate, KeyManagement: management})
+		reasons = append(reasons, reason)
 	}
-	return list, nil
+	return list, reasons, nil
 }
 
 func (c *Client) chooseRecipient(address string, v certstore.Validator, at time.Time) (certstore.Selection, error) {

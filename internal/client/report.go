@@ -46,6 +46,13 @@ type EncryptionReport struct {
 	Authenticated bool              `json:"authenticated"`
 	Key           *string           `json:"key"` // fingerprint of the certificate whose key opened it
 	Recipients    []RecipientReport `json:"recipients"`
+	ClosedReport
+}
+
+// ClosedReport says why no key opens an encryption: its algorithm is too weak, or not supported.
+type ClosedReport struct {
+	Code   *string `json:"code,omitempty"`
+	Reason *string `json:"reason,omitempty"`
 }
 
 // RecipientReport is one RecipientInfo.
@@ -160,7 +167,9 @@ type SendRecipientResult struct {
 	Cipher        *string `json:"cipher"`
 	KeyManagement *string `json:"key_management"`
 	Reason        *string `json:"reason,omitempty"` // why this cipher
-	Error         *string `json:"error"`
+	// KeyManagementReason says why the key is handed over in this way.
+	KeyManagementReason *string `json:"key_management_reason,omitempty"`
+	Error               *string `json:"error"`
 }
 
 func orEmpty(s *string) string {

@@ -134,6 +134,11 @@ func encryptionWords(r *client.Report) string {
 	case "none":
 		return "not encrypted: every server on the way could read it"
 	case "undecryptable":
+		for _, l := range r.Layers {
+			if l.EncryptionReport != nil && l.Reason != nil {
+				return "encrypted, and not opened: " + Line(*l.Reason)
+			}
+		}
 		return "encrypted, and none of your keys opens it"
 	case "failed":
 		return "encrypted, and damaged or forged: nothing of it is shown"

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -21,13 +22,23 @@ type Capabilities []Capability
 // maxCapabilities bounds the list: nobody has that many algorithms.
 const maxCapabilities = 256
 
-// OwnCapabilities returns what this package can open, for signed messages and certificates that announce it.
+// OwnCapabilities returns what this package can open, for signed messages that announce it: the ciphers that messages
+// are written with, and RSA with OAEP under SHA-256, which nobody uses unasked. What a key implies, such as a key
+// agreement, is not repeated.
 func OwnCapabilities() Capabilities {
 	var own Capabilities
 	for _, c := range []Cipher{AES256GCM, AES128GCM, AES256CBC, AES192GCM, AES192CBC, AES128CBC} {
 		own = append(own, Capability{ID: c.OID()})
 	}
-	return own
+	return append(own, Capability{ID: oidRSAESOAEP, Parameters: slices.Clone(oaepSHA256Parameters)})
+}
+
+// oaepSHA256Parameters is rSAES-OAEP-SHA256-Params (RFC 4055 section 4.1).
+var oaepSHA256Parameters = []byte{
+	0x30, 0x2f,
+	0xa0, 0x0f, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, // SHA-256
+	0xa1, 0x1c, 0x30, 0x1a, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x08, // MGF1
+	0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, // with SHA-256
 }
 
 // ParseCapabilities reads SMIMECapabilities from DER: the value of the attribute or of the certificate extension.
@@ -78,6 +89,17 @@ func (c Capabilities) Supports(cipher Cipher) bool {
 		}
 	}
 	return false
+}
+
+// Ciphers returns the capabilities that are ciphers which messages are written with.
+func (c Capabilities) Ciphers() Capabilities {
+	ciphers := Capabilities{}
+	for _, capability := range c {
+		if cipher, ok := CipherByOID(capability.ID); ok && cipher.writable() {
+			ciphers = append(ciphers, capability)
+		}
+	}
+	return ciphers
 }
 
 // CertificateCapabilities returns the capabilities that the certificate carries in its extension (RFC 4262); ok is

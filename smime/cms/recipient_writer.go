@@ -55,6 +55,8 @@ var keyManagements = [...]struct {
 
 func (m KeyManagement) valid() bool { return m >= RSAPKCS1v15 && m <= AESKeyWrap }
 
+func (m KeyManagement) isKeyTransport() bool { return m >= RSAPKCS1v15 && m <= RSAOAEPSHA512 }
+
 // String returns a name such as "rsa-pkcs1v15" or "ecdh-sha256kdf".
 func (m KeyManagement) String() string {
 	if !m.valid() {
@@ -150,7 +152,7 @@ func marshalRecipientInfos(recipients []Recipient, cek []byte) (der []byte, plai
 				err = fmt.Errorf("recipient %d: %w", i+1, err)
 				return
 			}
-			plain = plain && r.isKeyTransport() && r.ID == IssuerAndSerialNumber
+			plain = plain && r.KeyManagement.isKeyTransport() && r.ID == IssuerAndSerialNumber
 		}
 	})
 	if err != nil {
@@ -158,10 +160,6 @@ func marshalRecipientInfos(recipients []Recipient, cek []byte) (der []byte, plai
 	}
 	der, err = b.Bytes()
 	return der, plain, err
-}
-
-func (r Recipient) isKeyTransport() bool {
-	return r.KeyManagement >= RSAPKCS1v15 && r.KeyManagement <= RSAOAEPSHA512
 }
 
 // add appends the RecipientInfo.
@@ -186,7 +184,7 @@ func (r Recipient) add(b *cryptobyte.Builder, cek []byte) error {
 		return err
 	}
 	key, isRSA := r.Certificate.PublicKey.(*rsa.PublicKey)
-	if isRSA != r.isKeyTransport() {
+	if isRSA != r.KeyManagement.isKeyTransport() {
 		return r.mismatch()
 	}
 	if isRSA {
