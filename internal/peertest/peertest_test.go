@@ -52,6 +52,8 @@ func TestAbsence(t *testing.T) {
 		{"peer", "SEALMAIL_REQUIRE_PEERS", "", "skip", func(t testing.TB) { peertest.Command(t, "no-such-peer") }},
 		{"required peer", "SEALMAIL_REQUIRE_PEERS", "1", "fail", func(t testing.TB) { peertest.Command(t, "no-such-peer") }},
 		{"run", "SEALMAIL_REQUIRE_PEERS", "", "skip", func(t testing.TB) { peertest.Run(t, "no-such-peer") }},
+		{"library", "SEALMAIL_REQUIRE_PEERS", "", "skip", func(t testing.TB) { peertest.Files(t, "no-such-peer", "/dev/null", "/no/such.jar") }},
+		{"required library", "SEALMAIL_REQUIRE_PEERS", "1", "fail", func(t testing.TB) { peertest.Files(t, "no-such-peer", "/no/such.jar") }},
 		{"corpora", "SEALMAIL_REQUIRE_CORPORA", "", "skip", func(t testing.TB) { peertest.Corpora(t, "no-such-corpus") }},
 		{"required corpora", "SEALMAIL_REQUIRE_CORPORA", "1", "fail", func(t testing.TB) { peertest.Corpora(t, "no-such-corpus") }},
 	}
