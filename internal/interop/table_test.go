@@ -63,10 +63,12 @@ type voice struct {
 
 // note is what is to be said of a cell in which all has passed.
 func (v voice) note(f form) string {
+	parts := f.kind == digestedData
 	for _, r := range f.recipients {
-		if v.name == "Bouncy Castle" && byParts(r) {
-			return ", by its parts"
-		}
+		parts = parts || r.static || byParts(r)
+	}
+	if parts && v.name == "Bouncy Castle" {
+		return ", by its parts"
 	}
 	return ""
 }
