@@ -13,6 +13,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -197,15 +198,19 @@ func letter(i, size int) []byte {
 	return b.Bytes()
 }
 
-// writeMessages fills the folder messages, with messages as `sealmail send` makes them: signed by one of the senders, with
-// a detached signature and their certificates; encrypted to the reader; the header inside as well.
-func (h house) writeMessages(t testing.TB, n, size int, cipher cms.Cipher) {
+// form is how messages carry their header.
+type form int
+
+const (
+	plain     form = iota // outside alone, as most programs write messages
+	protected             // inside as well, as `sealmail send` does
+)
+
+// writeMessages fills the folder messages: signed by one of the senders, with a detached signature and their certificates,
+// and encrypted to the reader.
+func (h house) writeMessages(t testing.TB, n int, cipher cms.Cipher, f form) {
 	t.Helper()
 	if err := os.MkdirAll(h.in("messages"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	to, err := h.recipient()
-	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range n {
@@ -213,15 +218,12 @@ func (h house) writeMessages(t testing.TB, n, size int, cipher cms.Cipher) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var message bytes.Buffer
-		if err := h.writeMessage(t, &message, i, size, signer, to, cipher); err != nil {
-			t.Fatal(err)
-		}
-		h.write(t, filepath.Join("messages", fmt.Sprintf("%04d.eml", i)), message.Bytes())
+		h.write(t, filepath.Join("messages", fmt.Sprintf("%04d.eml", i)), h.message(t, i, signer, cipher, f, nil))
 	}
 }
 
-func (h house) writeMessage(t testing.TB, dst *bytes.Buffer, i, size int, signer smime.Signer, to cms.Recipient, cipher cms.Cipher) error {
+// message makes one message of a sender; alter, if set, has its way between signing and encrypting.
+func (h house) message(t testing.TB, i int, signer smime.Signer, cipher cms.Cipher, f form, alter func([]byte) []byte) []byte {
 	t.Helper()
 	var fields entity.Header
 	for _, f := range [][2]string{
@@ -230,34 +232,39 @@ func (h house) writeMessage(t testing.TB, dst *bytes.Buffer, i, size int, signer
 	} {
 		field, err := entity.NewField(f[0], f[1])
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		fields = append(fields, field)
 	}
-	payload, outer, err := smime.ProtectHeaders(bytes.NewReader(letter(i, size)), fields, smime.HPCipher)
-	if err != nil {
-		return err
+	var payload io.Reader = bytes.NewReader(letter(i, letterSize))
+	if f == protected {
+		var err error
+		if payload, fields, err = smime.ProtectHeaders(payload, fields, smime.HPCipher); err != nil {
+			t.Fatal(err)
+		}
 	}
-	var signed bytes.Buffer
+	var signed, message bytes.Buffer
 	if err := smime.Sign(t.Context(), &signed, payload, signer, smime.SignOptions{SigningTime: time.Now()}); err != nil {
-		return err
+		t.Fatal(err)
 	}
-	if err := smime.WriteOuterHeader(dst, outer); err != nil {
-		return err
+	if alter != nil {
+		altered := alter(signed.Bytes())
+		if bytes.Equal(altered, signed.Bytes()) {
+			t.Fatal("nothing is altered")
+		}
+		signed = *bytes.NewBuffer(altered)
 	}
-	return smime.Encrypt(t.Context(), dst, &signed, []cms.Recipient{to}, smime.EncryptOptions{Cipher: cipher})
-}
-
-// writeAltered writes a message whose content was altered between signing and encrypting.
-func (h house) writeAltered(t testing.TB, dst *bytes.Buffer, signer smime.Signer, to cms.Recipient) error {
-	t.Helper()
-	var signed bytes.Buffer
-	if err := smime.Sign(t.Context(), &signed, bytes.NewReader(letter(1, letterSize)), signer, smime.SignOptions{SigningTime: time.Now()}); err != nil {
-		return err
+	to, err := h.recipient()
+	if err != nil {
+		t.Fatal(err)
 	}
-	altered := bytes.Replace(signed.Bytes(), []byte("letter number"), []byte("lemmer number"), 1)
-	dst.WriteString("From: " + address(sender(0)) + "\r\nMIME-Version: 1.0\r\n")
-	return smime.Encrypt(t.Context(), dst, bytes.NewReader(altered), []cms.Recipient{to}, smime.EncryptOptions{Cipher: cms.AES256CBC})
+	if err := smime.WriteOuterHeader(&message, fields); err != nil {
+		t.Fatal(err)
+	}
+	if err := smime.Encrypt(t.Context(), &message, &signed, []cms.Recipient{to}, smime.EncryptOptions{Cipher: cipher}); err != nil {
+		t.Fatal(err)
+	}
+	return message.Bytes()
 }
 
 // messages reads the folder messages, in order.
