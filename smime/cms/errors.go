@@ -89,9 +89,10 @@ func (e *UnsupportedError) Error() string {
 	return "unsupported " + e.What + " " + name
 }
 
-// WeakError says that everything matches, under an algorithm or key that is too weak to rely on.
+// WeakError says that an algorithm or key is too weak to rely on: a signature under it matches, and a content under it was
+// not decrypted.
 type WeakError struct {
-	What string // as in "SHA-1" or "RSA key of 1024 bits"
+	What string // as in "SHA-1", "RSA key of 1024 bits" or "encryption with 3des-cbc"
 }
 
 func (e *WeakError) Error() string { return "too weak: " + e.What }
