@@ -12,7 +12,7 @@ import (
 )
 
 // headSize is how much of a source is looked at to tell what it is.
-const headSize = 4096
+const headSize = 1024
 
 // rootOf returns the outermost entity: the message itself or, for bare CMS (.p7m and .p7s files in DER, PEM or base64),
 // an entity made up around it.

@@ -26,14 +26,12 @@ func (e *Entity) Decode() *Decoder { return newDecoder(e.BodySection(), e.Encodi
 
 // NewDecoder returns a Decoder over src for a transfer encoding, given in lower case.
 func NewDecoder(src io.Reader, encoding string) *Decoder {
-	return newDecoder(src, encoding, maxDecoderBuffer)
+	return newDecoder(src, encoding, longBody+1)
 }
 
-const maxDecoderBuffer = 64 << 10
-
-// newDecoder is NewDecoder for a source of about this size: a short one needs no long buffer.
+// newDecoder is NewDecoder for a source of about this size.
 func newDecoder(src io.Reader, encoding string, size int64) *Decoder {
-	buffer := int(min(size+1, maxDecoderBuffer)) // the one more lets the end be seen without another round
+	buffer := windowSize(size)
 	d := new(Decoder)
 	switch encoding {
 	case "base64":

@@ -12,6 +12,19 @@ type Source interface {
 	Size() int64
 }
 
+// windowSize returns how much of a body of this size is looked at in one go. A short one is not worth a long buffer: there
+// are many of them, and making the buffer would cost more than the work.
+func windowSize(body int64) int {
+	const long, short = 64 << 10, 4 << 10
+	if body > longBody {
+		return long
+	}
+	return int(min(body+1, short)) // the one more lets the end be seen without another round
+}
+
+// longBody is from when on a body is worth a long buffer.
+const longBody = 256 << 10
+
 // Entity is a MIME entity as a range of a source.
 type Entity struct {
 	Header      Header

@@ -71,8 +71,9 @@ type delimiter struct {
 	final      bool  // the last one
 }
 
-// splitterBuffer is how much of the body is looked at in one go. A boundary line must fit.
-const splitterBuffer = 128 << 10
+// maxDelimiter bounds the length of a boundary line with the white space behind it. Mail has no lines longer than 998
+// characters (RFC 5322 section 2.1.1).
+const maxDelimiter = 2 << 10
 
 // splitter finds the delimiters of a multipart body in constant memory. It looks for the boundary's octets, and not
 // at every line.
@@ -88,8 +89,8 @@ type splitter struct {
 }
 
 func newSplitter(e *Entity, mark string) *splitter {
-	size := min(e.End-e.Body, splitterBuffer) + 1 // the one more lets the end be seen
-	return &splitter{src: e.BodySection(), start: e.Body, mark: []byte(mark), window: make([]byte, 0, size), offset: e.Body}
+	window := make([]byte, 0, windowSize(e.End-e.Body))
+	return &splitter{src: e.BodySection(), start: e.Body, mark: []byte(mark), window: window, offset: e.Body}
 }
 
 // next returns the next delimiter, and writes what is between it and the last one to dst, if that is not nil; found is
@@ -146,6 +147,9 @@ func (s *splitter) delimits() (end int, final, decided bool) {
 		at += 2
 	}
 	for ; at < len(s.window); at++ {
+		if at-s.at > maxDelimiter {
+			return 0, false, true
+		}
 		switch s.window[at] {
 		case '\n':
 			return at + 1, final, true
@@ -153,9 +157,6 @@ func (s *splitter) delimits() (end int, final, decided bool) {
 		default:
 			return 0, false, true
 		}
-	}
-	if !s.ended && s.keep() == 0 && len(s.window) == cap(s.window) {
-		return 0, false, true // a line that does not fit
 	}
 	return at, final, s.ended
 }

@@ -59,8 +59,14 @@ func TestSplitAgreesWithLines(t *testing.T) {
 	}
 	// Around the edge of the window.
 	for _, d := range []string{"\r\n--b\r\n", "\n--b\n", "\r\n--b--\r\n", "\r\n--b" + strings.Repeat(" ", 300) + "\r\n", "\r\n--bx\r\n"} {
-		for shift := -len(d) - 3; shift <= 3; shift++ {
-			checkSplit(t, "--b\r\n"+strings.Repeat("y", splitterBuffer-5+shift)+d+"second\r\n--b--")
+		for _, rest := range []int{5000, longBody} {
+			for shift := -len(d) - 3; shift <= 3; shift++ {
+				text := strings.Repeat("y", windowSize(int64(rest))-5+shift)
+				if rest == longBody {
+					text = strings.Repeat("y", windowSize(longBody+1)-5+shift)
+				}
+				checkSplit(t, "--b\r\n"+text+d+strings.Repeat("z", rest)+"\r\n--b--")
+			}
 		}
 	}
 }
@@ -100,7 +106,7 @@ func has(notes []Note, n Note) bool {
 
 // A line that begins as a delimiter and never ends is none, and costs no more than the window.
 func TestSplitEndlessDelimiter(t *testing.T) {
-	body := "--b\r\nfirst\r\n--b" + strings.Repeat(" ", 3*splitterBuffer) + "\r\n--b--\r\n"
+	body := "--b\r\nfirst\r\n--b" + strings.Repeat(" ", 3*longBody) + "\r\n--b--\r\n"
 	e, err := Parse(strings.NewReader("Content-Type: multipart/mixed; boundary=b\r\n\r\n"+body), Limits{})
 	if err != nil {
 		t.Fatal(err)
