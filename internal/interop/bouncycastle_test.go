@@ -46,9 +46,10 @@ func startBouncyCastle(t testing.TB, p *pki) (peer, string) {
 		t.Fatalf("%d sources, %v", len(sources), err)
 	}
 	classes, jars := t.TempDir(), strings.Join(bouncyCastleJars, ":")
-	peertest.Run(t, "javac", append([]string{"-encoding", "UTF-8", "-nowarn", "-d", classes, "-cp", jars}, sources...)...)
-	// What the compiler that starts fast makes of the code is fast enough.
-	java := exec.Command(peertest.Command(t, "java"), "-Xmx256m", "-Xshare:auto", "-XX:TieredStopAtLevel=1", "-cp", jars+":"+classes, "Interop")
+	// What the compiler that starts fast makes of the code is fast enough, for both.
+	javac := []string{"-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-proc:none", "-encoding", "UTF-8", "-nowarn", "-d", classes, "-cp", jars}
+	peertest.Run(t, "javac", append(javac, sources...)...)
+	java := exec.Command(peertest.Command(t, "java"), "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", jars+":"+classes, "Interop")
 	jobs, err := java.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
