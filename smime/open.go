@@ -194,11 +194,9 @@ func isFormError(err error) bool {
 	return errors.As(err, &unsupported)
 }
 
-// newSpool returns a spool for about so many octets that is closed with the message.
-func (op *opener) newSpool(expect int64) *spool.Spool {
-	o := op.o.Spool
-	o.Expect = expect
-	s := spool.New(o)
+// newSpool returns a spool that is closed with the message.
+func (op *opener) newSpool() *spool.Spool {
+	s := spool.New(op.o.Spool)
 	op.m.spools = append(op.m.spools, s)
 	return s
 }

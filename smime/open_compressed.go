@@ -29,7 +29,7 @@ func (op *opener) compressed(e *entity.Entity, cd *cms.CompressedData) (*entity.
 		layer.Err = &cms.UnsupportedError{What: "content of a compressed message", Algorithm: cd.EContentType}
 		return nil, &Layer{Compressed: layer}, nil
 	}
-	content := op.newSpool(e.End - e.Body)
+	content := op.newSpool()
 	if err := cd.Decompress(op.ctx, content); err != nil {
 		closeErr := op.discard(content)
 		if !isFormError(err) || closeErr != nil {

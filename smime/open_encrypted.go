@@ -166,7 +166,7 @@ func (op *opener) reread(e *entity.Entity) (*cms.EnvelopedData, error) {
 
 // decrypt decrypts the message in e under one key. Text leaves the quarantine only if all of it is in order.
 func (op *opener) decrypt(e *entity.Entity, ed *cms.EnvelopedData, cek []byte, allowed cms.DecryptOptions) (*entity.Entity, error) {
-	quarantine := op.newSpool(e.End - e.Body)
+	quarantine := op.newSpool()
 	inside, err := func() (*entity.Entity, error) {
 		if err := ed.Decrypt(op.ctx, quarantine, cek, allowed); err != nil {
 			return nil, err

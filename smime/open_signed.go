@@ -19,7 +19,7 @@ func (op *opener) opaque(e *entity.Entity, sd *cms.SignedData, bare bool) (*enti
 	if sd.Detached() {
 		return op.alone(sd, layer, bare)
 	}
-	content := op.newSpool(e.End - e.Body)
+	content := op.newSpool()
 	digest, err := sd.ReadContent(op.ctx, content)
 	if err != nil && !isFormError(err) {
 		return nil, nil, err
@@ -149,7 +149,7 @@ func (op *opener) detached(sd *cms.SignedData, layer *Signed, content *io.Sectio
 	op.verify(sd, early.digest, layer)
 	mismatches := countMismatches(layer.Signatures)
 	if early.lineEnds.Changed() && mismatches > 0 {
-		canonical := op.newSpool(content.Size())
+		canonical := op.newSpool()
 		digest, err := cms.NewContentDigest(hashes...)
 		if err != nil {
 			return nil, err

@@ -44,7 +44,7 @@ func (b *base64Reader) Read(p []byte) (int, error) {
 // fill decodes lines until there is enough to be worth a Read.
 func (b *base64Reader) fill() {
 	b.buf = b.buf[:0]
-	for b.err == nil && len(b.buf) < 16<<10 {
+	for b.err == nil && len(b.buf) < b.src.Size()/2 {
 		if b.usualLines() {
 			continue
 		}

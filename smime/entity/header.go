@@ -97,7 +97,8 @@ func (h Header) Value(name string) string {
 // octets are read: beyond that the error is ErrHeaderTooLarge. The raw octets come back as they were. Where the input
 // does not start with a field, there is no header, and r stays where it is.
 func ReadHeader(r *bufio.Reader, limit int) (h Header, raw []byte, notes []Note, err error) {
-	s := headerScanner{limit: limit}
+	// Room for the header of a usual entity.
+	s := headerScanner{limit: limit, raw: make([]byte, 0, 256), fields: make(Header, 0, 8)}
 	for {
 		line, err := s.line(r)
 		switch {

@@ -10,7 +10,7 @@ import (
 // MediaType is the value of Content-Type, or of another field of that form such as Content-Disposition.
 type MediaType struct {
 	Type   string            // lower case: "text/plain", "attachment"
-	Params map[string]string // names in lower case; values decoded as RFC 2231 says
+	Params map[string]string // names in lower case, values decoded as RFC 2231 says; nil if there are none
 }
 
 // Is reports whether the type is one of these, given in lower case.
@@ -33,7 +33,10 @@ const maxParams = 256
 // are dropped, of a parameter that is there twice the first counts, and one that is malformed is left out.
 func ParseMediaType(value string) MediaType {
 	parts := splitParams(value)
-	m := MediaType{Type: strings.ToLower(strings.TrimSpace(parts[0])), Params: make(map[string]string)}
+	m := MediaType{Type: strings.ToLower(strings.TrimSpace(parts[0]))}
+	if len(parts) > 1 {
+		m.Params = make(map[string]string, len(parts)-1)
+	}
 	var segments map[string]map[int]segment
 	for _, part := range parts[1:] {
 		name, value, found := strings.Cut(part, "=")

@@ -33,7 +33,7 @@ func TestParseMediaType(t *testing.T) {
 		"unknown character set":     {`a/b; n*=zz''%41%zz`, entity.MediaType{"a/b", map[string]string{"n": "A%zz"}}},
 		"without character set":     {`a/b; n*=%41`, entity.MediaType{"a/b", map[string]string{"n": "A"}}},
 		"huge index":                {`a/b; n*99999999999999999999=x; n*-1=y`, entity.MediaType{"a/b", map[string]string{}}},
-		"empty":                     {``, entity.MediaType{"", map[string]string{}}},
+		"empty":                     {``, entity.MediaType{"", nil}},
 		"backslash at the end":      {`a/b; x="\`, entity.MediaType{"a/b", map[string]string{"x": `\`}}},
 	}
 	for name, test := range tests {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 )
 
 // Errors of a Spool; they arrive wrapped.
@@ -22,7 +23,6 @@ const DefaultMemory = 4 << 20
 
 const (
 	chunkSize   = 32 << 10 // memory grows by chunks, so that no outgrown copy of the text is left to the collector
-	firstChunk  = 2 << 10  // where little is expected
 	scratchSize = 128 << 10
 )
 
@@ -31,15 +31,16 @@ type Options struct {
 	Memory int    // octets kept in memory before a file is made: 0 is DefaultMemory, below 0 none
 	Dir    string // folder of the temporary file: "" is the system's
 	Limit  int64  // octets it may hold at all: 0 is unbounded
-	Expect int64  // octets it will probably hold: a small number saves memory, and a wrong one costs little
 }
 
 // Spool is written once, front to back, and then read as often as wanted. Reading may be concurrent, writing must not
-// be. It must be closed.
+// be. It must be closed, and may be while somebody reads.
 type Spool struct {
 	options Options
+	// mu lets nobody read while the spool is closed: its memory serves others then.
+	mu      sync.RWMutex
 	size    int64
-	chunks  [][]byte // while in memory
+	chunks  []*chunk // while in memory
 	file    *os.File // afterwards
 	remove  string   // path to be removed on Close, where the system could not unlink an open file
 	block   cipher.Block
@@ -82,28 +83,32 @@ func (s *Spool) Write(p []byte) (int, error) {
 	return s.writeFile(p)
 }
 
-// keep appends p to the chunks. All of them but the last are full, and all but the first have chunkSize octets.
+// chunk is a piece of memory that a spool grows by.
+type chunk [chunkSize]byte
+
+// unused are chunks of spools that were closed, without their text. Opening a short message takes one chunk and little
+// else: making a new one each time would cost more than all that is done with it.
+var unused = sync.Pool{New: func() any { return new(chunk) }}
+
 func (s *Spool) keep(p []byte) {
 	for len(p) > 0 {
-		at := int(s.size % chunkSize)
-		last := len(s.chunks) - 1
-		switch {
-		case s.size == 0:
-			size := max(s.options.Expect, firstChunk, int64(len(p)))
-			s.chunks = append(s.chunks, make([]byte, min(size, chunkSize)))
-			last = 0
-		case at == 0:
-			s.chunks = append(s.chunks, make([]byte, chunkSize))
-			last++
-		case at == len(s.chunks[last]):
-			grown := make([]byte, min(max(2*at, at+len(p)), chunkSize))
-			copy(grown, s.chunks[last])
-			clear(s.chunks[last])
-			s.chunks[last] = grown
+		at := s.size % chunkSize
+		if at == 0 {
+			s.chunks = append(s.chunks, unused.Get().(*chunk))
 		}
-		n := copy(s.chunks[last][at:], p)
+		n := copy(s.chunks[len(s.chunks)-1][at:], p)
 		s.size += int64(n)
 		p = p[n:]
+	}
+}
+
+// release wipes chunks that hold so many octets, and leaves them to other spools.
+func release(chunks []*chunk, size int64) {
+	for _, c := range chunks {
+		n := min(size, chunkSize)
+		clear(c[:n])
+		size -= n
+		unused.Put(c)
 	}
 }
 
@@ -130,13 +135,9 @@ func (s *Spool) spill() error {
 	s.scratch = make([]byte, scratchSize)
 	kept, chunks := s.size, s.chunks
 	s.size, s.chunks = 0, nil
-	for _, c := range chunks {
-		n := min(kept, chunkSize)
-		if err == nil {
-			_, err = s.writeFile(c[:n])
-		}
-		clear(c) // also behind an error
-		kept -= n
+	defer release(chunks, kept) // also behind an error
+	for left := kept; left > 0 && err == nil; left -= chunkSize {
+		_, err = s.writeFile(chunks[(kept-left)/chunkSize][:min(left, chunkSize)])
 	}
 	return err
 }
@@ -156,6 +157,8 @@ func (s *Spool) writeFile(p []byte) (written int, err error) {
 
 // ReadAt implements io.ReaderAt over what was written.
 func (s *Spool) ReadAt(p []byte, off int64) (int, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	switch {
 	case s.closed:
 		return 0, ErrClosed
@@ -203,13 +206,13 @@ func (s *Spool) Section() *io.SectionReader { return io.NewSectionReader(s, 0, s
 
 // Close wipes the memory and removes the file. It may be called more than once.
 func (s *Spool) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.closed {
 		return nil
 	}
 	s.closed = true
-	for _, c := range s.chunks {
-		clear(c)
-	}
+	release(s.chunks, s.size)
 	s.chunks, s.block, s.stream = nil, nil, nil
 	if s.file == nil {
 		return nil

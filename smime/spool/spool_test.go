@@ -161,3 +161,44 @@ func BenchmarkSpool(b *testing.B) {
 		s.Close()
 	}
 }
+
+// The memory of a spool that was closed serves others. Whoever still reads from the closed one must not see their text.
+func TestSpoolClosedWhileRead(t *testing.T) {
+	for range 200 {
+		s := spool.New(spool.Options{})
+		if _, err := s.Write(bytes.Repeat([]byte{'a'}, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		var reader sync.WaitGroup
+		started := make(chan struct{})
+		reader.Go(func() {
+			close(started)
+			p := make([]byte, 1000)
+			for {
+				n, err := s.ReadAt(p, 0)
+				if err != nil {
+					if n != 0 || !errors.Is(err, spool.ErrClosed) {
+						t.Errorf("%d octets, %v", n, err)
+					}
+					return
+				}
+				if i := bytes.IndexFunc(p, func(r rune) bool { return r != 'a' }); i >= 0 {
+					t.Errorf("octet %d is %q", i, p[i])
+					return
+				}
+			}
+		})
+		<-started
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		other := spool.New(spool.Options{})
+		if _, err := other.Write(bytes.Repeat([]byte{'b'}, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		reader.Wait()
+		if err := other.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
