@@ -2,8 +2,10 @@ package cms
 
 import (
 	"context"
+	"crypto/aes"
 	"errors"
 	"io"
+	"sync"
 )
 
 // Sizes of what is read and decrypted at once, in whole blocks. Most messages end in the first chunk; what does not end
@@ -14,12 +16,28 @@ const (
 	largeChunk  = 256 << 10
 )
 
+// firstBuffer is where the first chunk goes. The room in front is at most one block.
+type firstBuffer [aes.BlockSize + firstChunk]byte
+
+// firstBuffers holds wiped buffers: of a short message, making a new one would be a good part of the work.
+var firstBuffers = sync.Pool{New: func() any { return new(firstBuffer) }}
+
+// release wipes the buffer and leaves it to others.
+func (b *firstBuffer) release() {
+	clear(b[:])
+	firstBuffers.Put(b)
+}
+
 // readAhead reads src to its end and gives it to use, chunk by chunk, each in a buffer with room in front for so many
 // octets. A chunk that is not the last has the size of one of the constants. While use works on a chunk of a long src,
 // the next one is read; nothing is read any more when readAhead returns.
 func readAhead(ctx context.Context, src io.Reader, room int, use func(buf []byte, end bool) error) error {
-	for _, size := range [...]int{firstChunk, secondChunk} {
-		buf := make([]byte, room+size)
+	first := firstBuffers.Get().(*firstBuffer)
+	defer first.release()
+	for _, buf := range [...][]byte{first[:room+firstChunk], nil} {
+		if buf == nil {
+			buf = make([]byte, room+secondChunk)
+		}
 		n, end, err := fill(ctx, src, buf[room:])
 		if err != nil {
 			return err
