@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -102,12 +103,23 @@ func (v Validator) newSearch(leaf *x509.Certificate, bag []*x509.Certificate, us
 		s.issuers = append(s.issuers, c)
 	}
 	for _, c := range slices.Concat(v.Intermediates, bag) {
-		if c != nil {
+		if c != nil && !isCostly(c) {
 			s.intermediates.AddCert(c)
 			s.issuers = append(s.issuers, c)
 		}
 	}
 	return s
+}
+
+// maxIssuerRSABits bounds the keys of issuers that are not trusted themselves. Checking one signature costs as the square
+// of the length, and a message may bring along a key of a million bits: minutes, and hours for a longer one. crypto/tls
+// has this bound, crypto/x509 has none.
+const maxIssuerRSABits = 8192
+
+// isCostly reports whether a signature of this issuer costs more to check than any honest one: it is as good as unknown.
+func isCostly(issuer *x509.Certificate) bool {
+	key, ok := issuer.PublicKey.(*rsa.PublicKey)
+	return ok && key.N.BitLen() > maxIssuerRSABits
 }
 
 func (s *search) extendedKeyUsages() []x509.ExtKeyUsage {
