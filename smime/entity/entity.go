@@ -65,14 +65,22 @@ func parse(src io.ReaderAt, start, end int64, typ string, maxHeader int) (*Entit
 }
 
 func (e *Entity) contentType(typ string) MediaType {
-	fields := e.Header.All("Content-Type")
-	if len(fields) == 0 {
-		return MediaType{Type: typ}
+	first, count := Field{}, 0
+	for _, f := range e.Header {
+		if !f.Is("Content-Type") {
+			continue
+		}
+		if count++; count == 1 {
+			first = f
+		}
 	}
-	if len(fields) > 1 {
+	switch {
+	case count == 0:
+		return MediaType{Type: typ}
+	case count > 1:
 		e.Notes = add(e.Notes, NoteSeveralContentTypes)
 	}
-	m := ParseMediaType(fields[0].Value())
+	m := ParseMediaType(first.Value())
 	main, sub, ok := strings.Cut(m.Type, "/")
 	if !ok || main == "" || sub == "" || strings.ContainsAny(m.Type, " \t\"") {
 		// RFC 2045 section 5.2 recommends text/plain for a type that cannot be read; bytes are the safer view.

@@ -207,5 +207,16 @@ func fieldName(line []byte) string {
 			return ""
 		}
 	}
+	for _, known := range usualNames {
+		if string(name) == known {
+			return known // without making a string of it for each message
+		}
+	}
 	return string(name)
+}
+
+// usualNames are names of fields that nearly every message has.
+var usualNames = [...]string{
+	"Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "Content-Description", "MIME-Version", "From", "To",
+	"Subject", "Date", "Message-ID", "Received", "Return-Path", "HP-Outer",
 }
