@@ -86,29 +86,22 @@ func (p *HeaderProtection) compare(outside entity.Header, encrypted bool) {
 		return // an entity by itself, and not a message: there is no outside
 	}
 	var names []string
-	collect := func(h entity.Header) {
-		for _, f := range h {
-			if f.Name != "" && !slices.ContainsFunc(names, func(have string) bool { return strings.EqualFold(have, f.Name) }) {
-				names = append(names, f.Name)
-			}
-		}
-	}
-	collect(p.Fields)
-	protected := len(names)
+	protected, actual, announced := valuesByName(p.Fields, &names), valuesByName(outside, nil), valuesByName(p.Outer, nil)
+	inside := len(names)
 	for _, name := range userFacing {
-		if f, ok := outside.Get(name); ok {
-			collect(entity.Header{f})
+		if f, ok := outside.Get(name); ok && protected[lowerASCII(name)] == nil {
+			names = append(names, f.Name)
 		}
 	}
 	for i, name := range names {
-		inside, actual := values(p.Fields.All(name)), values(outside.All(name))
-		if slices.Equal(inside, actual) {
+		key := lowerASCII(name)
+		if slices.Equal(protected[key], actual[key]) {
 			continue
 		}
-		d := HeaderDifference{Name: name, Protected: inside, Outer: actual}
-		announced := p.Outer != nil && slices.Equal(values(p.Outer.All(name)), actual)
-		hidden := encrypted && strings.EqualFold(name, "Subject") && slices.Equal(actual, []string{hiddenSubject})
-		d.Explained = i < protected && (announced || hidden)
+		d := HeaderDifference{Name: name, Protected: protected[key], Outer: actual[key]}
+		said := p.Outer != nil && slices.Equal(announced[key], actual[key])
+		hidden := encrypted && key == "subject" && slices.Equal(actual[key], []string{hiddenSubject})
+		d.Explained = i < inside && (said || hidden)
 		p.Differences = append(p.Differences, d)
 	}
 	p.FromMismatch = fromMismatch(p.Fields.All("From"), outside.All("From"))
@@ -133,6 +126,23 @@ func values(fields []entity.Field) []string {
 	var list []string
 	for _, f := range fields {
 		list = append(list, normalize(f))
+	}
+	return list
+}
+
+// valuesByName returns the values of all fields, by name in lower case, and adds each name to names, as it is first
+// written. There may be very many: to look for each among all of them would cost as the square.
+func valuesByName(h entity.Header, names *[]string) map[string][]string {
+	list := make(map[string][]string, len(h))
+	for _, f := range h {
+		if f.Name == "" {
+			continue
+		}
+		key := lowerASCII(f.Name)
+		if names != nil && list[key] == nil {
+			*names = append(*names, f.Name)
+		}
+		list[key] = append(list[key], normalize(f))
 	}
 	return list
 }

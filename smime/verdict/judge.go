@@ -80,11 +80,17 @@ type judge struct {
 	warnings  []Warning
 }
 
+// warn adds a warning, once.
 func (v *Verdict) warn(code, format string, args ...any) {
 	w := Warning{code, fmt.Sprintf(format, args...)}
 	if !slices.Contains(v.Warnings, w) {
 		v.Warnings = append(v.Warnings, w)
 	}
+}
+
+// add adds a warning that is not there yet.
+func (v *Verdict) add(code, format string, args ...any) {
+	v.Warnings = append(v.Warnings, Warning{code, fmt.Sprintf(format, args...)})
 }
 
 func (j *judge) warn(code, format string, args ...any) {
@@ -207,13 +213,13 @@ func (j *judge) structure(v *Verdict) {
 			v.warn("from-mismatch", "From is another outside the protection, and no valid signature is bound to the protected one")
 		}
 	}
-	for _, o := range s.Outer {
+	for _, o := range s.Outer { // each has a name of its own, and there may be very many
 		switch {
 		case s.FromMismatch && strings.EqualFold(o.Name, "From"): // said above
 		case o.Value == "":
-			v.warn("header-differs", "%s is missing outside the protection", o.Name)
+			v.add("header-differs", "%s is missing outside the protection", o.Name)
 		default:
-			v.warn("header-differs", "%s is another outside the protection: %s", o.Name, o.Value)
+			v.add("header-differs", "%s is another outside the protection: %s", o.Name, o.Value)
 		}
 	}
 	if j.innermost >= 0 && s.Protected && len(j.policy.Own) > 0 && !anyOwn(s.To, j.policy.Own) && !anyOwn(s.From, j.policy.Own) {

@@ -1,6 +1,7 @@
 package verdict_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -194,4 +195,17 @@ func FuzzMoreSigners(f *testing.F) {
 
 func rank(s verdict.Status) int {
 	return map[verdict.Status]int{verdict.Failed: 0, verdict.Indeterminate: 1, verdict.Passed: 2, verdict.Unsigned: 3}[s]
+}
+
+// TestManyHeadersDiffer has as many warnings as fit into a header: to compare each with all others would take minutes.
+func TestManyHeadersDiffer(t *testing.T) {
+	s := signed()
+	s.Protected = true
+	for i := range 150_000 {
+		s.Outer = append(s.Outer, verdict.OuterField{Name: fmt.Sprintf("X%d", i)})
+	}
+	v := verdict.Judge(s, [][]verdict.Evidence{{good()}}, verdict.Policy{Now: now})
+	if len(v.Warnings) != len(s.Outer) {
+		t.Errorf("%d warnings", len(v.Warnings))
+	}
 }
