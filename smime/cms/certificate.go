@@ -3,8 +3,10 @@ package cms
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"math/big"
+	"strings"
 
 	"github.com/sealmail/sealmail/smime/cms/ber"
 	"golang.org/x/crypto/cryptobyte"
@@ -124,8 +126,21 @@ func readSerial(in *cryptobyte.String) (*big.Int, bool) {
 // some that are merely unusual.
 type RawCertificate []byte
 
-// Parse parses the certificate.
-func (c RawCertificate) Parse() (*x509.Certificate, error) { return x509.ParseCertificate(c) }
+// maxParseReason bounds the octets of an error of Parse.
+const maxParseReason = 200
+
+// Parse parses the certificate. Its error is that of crypto/x509, of which a long one is cut: it repeats what the
+// certificate holds, several times as long.
+func (c RawCertificate) Parse() (*x509.Certificate, error) {
+	cert, err := x509.ParseCertificate(c)
+	if err == nil {
+		return cert, nil
+	}
+	if reason := err.Error(); len(reason) > maxParseReason {
+		return nil, errors.New(strings.ToValidUTF8(reason[:maxParseReason], "") + "…")
+	}
+	return nil, err
+}
 
 // derSubjectKeyID is the content of the object identifier 2.5.29.14 (RFC 5280 section 4.2.1.2).
 var derSubjectKeyID = []byte{0x55, 0x1d, 0x0e}

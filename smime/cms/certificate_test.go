@@ -1,6 +1,13 @@
 package cms_test
 
 import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"math/big"
+	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/sealmail/sealmail/smime/cms"
@@ -37,5 +44,35 @@ func TestCertificateIdentifier(t *testing.T) {
 	cert.SubjectKeyId = nil
 	if _, err := cms.NewCertificateIdentifier(&cert, cms.SubjectKeyIdentifier); err == nil {
 		t.Error("a certificate is named by a key identifier that it has not")
+	}
+}
+
+// TestParseReason has a certificate that crypto/x509 refuses by repeating what it holds, escaped, and twice.
+func TestParseReason(t *testing.T) {
+	template := *testP256().cert
+	template.URIs = []*url.URL{{Scheme: "http", Host: "x", Path: "/" + strings.Repeat("a", 10_000)}}
+	raw := mustCertificate(&template, testCA().cert, testP256().key, testCA().key).Raw
+	raw = bytes.ReplaceAll(raw, bytes.Repeat([]byte("a"), 10_000), bytes.Repeat([]byte{1}, 10_000))
+	if _, err := x509.ParseCertificate(raw); err == nil || len(err.Error()) < 10_000 {
+		t.Fatal("crypto/x509 has another reason now")
+	}
+	if _, err := cms.RawCertificate(raw).Parse(); err == nil || len(err.Error()) > 210 || !strings.HasPrefix(err.Error(), "x509: cannot parse URI") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestLongRSAKey has a signer whose RSA key is longer than any that is honest: it is not tried.
+func TestLongRSAKey(t *testing.T) {
+	signer := testRSA()
+	modulus := new(big.Int).Lsh(big.NewInt(1), 8192)
+	long := *signer.cert
+	long.PublicKey = &rsa.PublicKey{N: modulus.SetBit(modulus, 0, 1), E: 65537}
+	s, digest, _, err := readSigned(sign(t, []byte("content"), options(signer)), cms.Limits{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.SignerInfos[0].Verify(&long, digest, cms.VerifyOptions{ContentType: cms.OIDData})
+	if unsupported := new(cms.UnsupportedError); !errors.As(err, &unsupported) || unsupported.What != "RSA key of 8193 bits" {
+		t.Errorf("%v", err)
 	}
 }

@@ -15,10 +15,10 @@ import (
 )
 
 // RSA keys under weakRSABits are weak, under 1024 the standard library refuses them, and over maxRSABits a signature
-// costs more to check than any honest one.
+// costs more to check than any honest one: crypto/tls has the same bound.
 const (
 	weakRSABits = 2048
-	maxRSABits  = 16384
+	maxRSABits  = 8192
 )
 
 // SignatureScheme is a way to make a signature value. The zero value is none: a caller says what it wants, for example

@@ -18,12 +18,15 @@ type Verification struct {
 	Weak error
 }
 
-// maxSignerCertificates bounds the certificates that are tried for one signature.
-const maxSignerCertificates = 8
+// Bounds on the certificates that are tried, for each may cost an operation with a key.
+const (
+	maxSignerCertificates  = 8  // for one signature
+	maxFurtherCertificates = 32 // for all signatures of a message, beyond the first for each
+)
 
 // Verify verifies every signature over content, with the certificates that the message carries and others that are at
 // hand, and returns one result for each, in the order of SignerInfos. Where several certificates bear the key identifier
-// that a signer names, eight of them are tried.
+// that a signer names, eight of them are tried, and beyond the first of each signature 32 in all.
 //
 // The error is nil only if there are signatures and all of them verify: else it is [ErrNoSigners], [ErrContentType] if
 // the message is not of the type that is expected, or the error of the first signature that does not verify. Whether
@@ -39,10 +42,11 @@ func (s *SignedData) Verify(content *ContentDigest, o VerifyOptions, others ...*
 		o.ParseCertificate = RawCertificate.Parse
 	}
 	bag := make([]parsedCertificate, len(s.Certificates))
+	further := maxFurtherCertificates
 	results := make([]Verification, len(s.SignerInfos))
 	var failed error
 	for i, si := range s.SignerInfos {
-		results[i] = s.verifyOne(si, content, o, bag, others)
+		results[i] = s.verifyOne(si, content, o, bag, others, &further)
 		if err := results[i].Err; err != nil && failed == nil {
 			failed = fmt.Errorf("signature %d of %d: %w", i+1, len(results), err)
 		}
@@ -57,7 +61,7 @@ type parsedCertificate struct {
 }
 
 func (s *SignedData) verifyOne(
-	si *SignerInfo, content *ContentDigest, o VerifyOptions, bag []parsedCertificate, others []*x509.Certificate,
+	si *SignerInfo, content *ContentDigest, o VerifyOptions, bag []parsedCertificate, others []*x509.Certificate, further *int,
 ) Verification {
 	result := Verification{SignerInfo: si, Err: ErrNoCertificate}
 	var candidates []*x509.Certificate
@@ -66,10 +70,13 @@ func (s *SignedData) verifyOne(
 			continue
 		}
 		if bag[i].cert == nil && bag[i].err == nil {
-			bag[i].cert, bag[i].err = o.ParseCertificate(raw)
+			var err error
+			if bag[i].cert, err = o.ParseCertificate(raw); err != nil {
+				bag[i].err = &UnsupportedError{What: "signer's certificate: " + err.Error()}
+			}
 		}
 		if err := bag[i].err; err != nil {
-			result.Err = &UnsupportedError{What: "signer's certificate: " + err.Error()}
+			result.Err = err
 			continue
 		}
 		candidates = append(candidates, bag[i].cert)
@@ -79,7 +86,13 @@ func (s *SignedData) verifyOne(
 			candidates = append(candidates, cert)
 		}
 	}
-	for _, cert := range candidates {
+	for i, cert := range candidates {
+		if i > 0 {
+			if *further == 0 {
+				break
+			}
+			*further--
+		}
 		weak, err := si.verifyWeak(cert, content, o)
 		if err == nil {
 			return Verification{SignerInfo: si, Certificate: cert, Weak: weak}

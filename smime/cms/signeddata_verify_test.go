@@ -258,12 +258,30 @@ func TestSameKeyIdentifier(t *testing.T) {
 			t.Errorf("%s: another certificate", name)
 		}
 	}
+	// Many signers share what may be tried beyond the first certificate of each: four of them 7, the fifth the other 4.
+	o := options(signer, signer, signer, signer, signer, signer)
+	for i := range o.Signers {
+		o.Signers[i].SID = cms.SubjectKeyIdentifier
+	}
+	s, digest, _, err := readSigned(sign(t, []byte("content"), o), cms.Limits{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Certificates = nil
+	for _, c := range append(slices.Clone(impostors[:7]), signer.cert) {
+		s.Certificates = append(s.Certificates, c.Raw)
+	}
+	many, _ := s.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData})
+	for i, r := range many {
+		if tried := i < 4; tried != (r.Err == nil) || !tried && !errors.Is(r.Err, cms.ErrSigningCertificate) {
+			t.Errorf("signature %d of many: %v", i+1, r.Err)
+		}
+	}
 	// Without signing-certificate attributes, the key decides alone.
 	d := newDraft(signer)
 	d.keyID = true
 	d.extra = slices.Concat(impostors[0].Raw, renewed.Raw)
-	s, digest, _, err := readSigned(d.marshal(t), cms.Limits{}, nil)
-	if err != nil {
+	if s, digest, _, err = readSigned(d.marshal(t), cms.Limits{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	results, err := s.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData})
