@@ -59,7 +59,10 @@ func (op *opener) alone(sd *cms.SignedData, layer *Signed, bare bool) (*entity.E
 	}
 	op.usedDetached = true
 	content := io.NewSectionReader(op.o.Detached, 0, op.o.Detached.Size())
-	inside, err := op.detached(sd, layer, content, nil)
+	inside, err := entity.Parse(content, op.o.Limits.Entity)
+	if err == nil {
+		inside, err = op.detached(sd, layer, inside, nil)
+	}
 	return inside, &Layer{Signed: layer}, err
 }
 
@@ -123,18 +126,19 @@ func (op *opener) multipartSigned(e *entity.Entity) (*entity.Entity, *Layer, err
 		}
 		return parts[0], &Layer{Signed: layer}, nil
 	}
-	inside, err := op.detached(sd, layer, content, early)
+	inside, err := op.detached(sd, layer, parts[0], early)
 	return inside, &Layer{Signed: layer}, err
 }
 
-// detached verifies a detached signature over content, and returns the entity that was verified. early is what is known
-// of the content already; it may be nil.
+// detached verifies a detached signature over an entity, and returns the entity that was verified. early is what is known
+// of its octets already; it may be nil.
 //
 // What is hashed first are the octets as they are. Where they contain bare line feeds, because mail was stored with the
 // line ends of the machine, a signature that does not fit may have been made over the canonical form (RFC 8551 section
 // 3.1.1: text is converted before it is signed, so a verifier must convert what storing converted back). Then that form
 // is also what comes out as the content: what is verified is what is shown.
-func (op *opener) detached(sd *cms.SignedData, layer *Signed, content *io.SectionReader, early *contentHash) (*entity.Entity, error) {
+func (op *opener) detached(sd *cms.SignedData, layer *Signed, signed *entity.Entity, early *contentHash) (*entity.Entity, error) {
+	content := signed.Section()
 	hashes := signersHashes(sd)
 	if !early.covers(hashes) {
 		var err error
@@ -167,7 +171,7 @@ func (op *opener) detached(sd *cms.SignedData, layer *Signed, content *io.Sectio
 			return nil, err
 		}
 	}
-	return entity.Parse(section(content), op.o.Limits.Entity)
+	return signed, nil
 }
 
 // section returns a reader of its own over the same octets.
