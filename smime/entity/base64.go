@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 
 	fastbase64 "github.com/segmentio/asm/base64"
 )
@@ -15,11 +16,9 @@ import (
 // data. Text that lists and gateways append is told from data: behind the padding everything is, and before it a line
 // that starts with a rule ("__", "--"), or one behind an empty line that holds anything but base64.
 type base64Reader struct {
+	*base64Buffers
 	d     *Decoder
-	src   *bufio.Reader
 	out   []byte // decoded, not yet read
-	buf   []byte // behind out
-	block []byte // lines without their ends
 	carry []byte // fewer than four characters
 	begun bool   // data was met
 	blank bool   // the line before was empty
@@ -29,9 +28,44 @@ type base64Reader struct {
 	err   error
 }
 
+// base64Buffers is what decoding works with.
+type base64Buffers struct {
+	src   *bufio.Reader
+	buf   []byte // behind out
+	block []byte // lines without their ends
+}
+
+// shortBase64Buffers are those for short bodies: making them would be a good part of the work.
+var shortBase64Buffers = sync.Pool{New: func() any { return newBase64Buffers(windowSize(longBody)) }}
+
+func newBase64Buffers(window int) *base64Buffers {
+	return &base64Buffers{src: bufio.NewReaderSize(nil, window), buf: make([]byte, 0, window), block: make([]byte, 0, window)}
+}
+
+func newBase64Reader(d *Decoder, src io.Reader, size int64) *base64Reader {
+	b := &base64Reader{d: d}
+	if size > longBody {
+		b.base64Buffers = newBase64Buffers(windowSize(size))
+	} else {
+		b.base64Buffers = shortBase64Buffers.Get().(*base64Buffers)
+	}
+	b.src.Reset(src)
+	return b
+}
+
+// release leaves the buffers to others, at the end of the source.
+func (b *base64Reader) release() {
+	if b.base64Buffers != nil && b.src.Size() <= windowSize(longBody) {
+		b.src.Reset(nil)
+		shortBase64Buffers.Put(b.base64Buffers)
+	}
+	b.base64Buffers = nil
+}
+
 func (b *base64Reader) Read(p []byte) (int, error) {
 	for len(b.out) == 0 {
 		if b.err != nil {
+			b.release()
 			return 0, b.err
 		}
 		b.fill()

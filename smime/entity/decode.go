@@ -31,13 +31,12 @@ func NewDecoder(src io.Reader, encoding string) *Decoder {
 
 // newDecoder is NewDecoder for a source of about this size.
 func newDecoder(src io.Reader, encoding string, size int64) *Decoder {
-	buffer := windowSize(size)
 	d := new(Decoder)
 	switch encoding {
 	case "base64":
-		d.r = &base64Reader{d: d, src: bufio.NewReaderSize(src, buffer)}
+		d.r = newBase64Reader(d, src, size)
 	case "quoted-printable":
-		d.r = &quotedReader{d: d, src: bufio.NewReaderSize(src, max(buffer, 2*maxSpace))}
+		d.r = &quotedReader{d: d, src: bufio.NewReaderSize(src, max(windowSize(size), 2*maxSpace))}
 	case "", "7bit", "8bit", "binary":
 		d.r = src
 	default:

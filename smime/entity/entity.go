@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"strings"
+	"sync"
 )
 
 // Source is content that can be read as often as wanted: an *io.SectionReader, a *bytes.Reader, a *spool.Spool.
@@ -50,8 +51,13 @@ const (
 	defaultDigestType = "message/rfc822"
 )
 
+// headerReaders are readers with a buffer for the header of an entity. A message has several entities.
+var headerReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 1<<10) }}
+
 func parse(src io.ReaderAt, start, end int64, typ string, maxHeader int) (*Entity, error) {
-	r := bufio.NewReaderSize(io.NewSectionReader(src, start, end-start), int(max(2*maxName, min(1024, end-start))))
+	r := headerReaders.Get().(*bufio.Reader)
+	r.Reset(io.NewSectionReader(src, start, end-start))
+	defer headerReaders.Put(r)
 	header, raw, notes, err := ReadHeader(r, maxHeader)
 	if err != nil {
 		return nil, err
