@@ -79,7 +79,8 @@ func parseTree(raw []byte, limits Limits, visit func(node)) (count int, canonica
 		end  int  // or -1
 		str  bool // a string in segments
 	}
-	var open []frame
+	var few [8]frame // most elements are not nested more deeply
+	open := few[:0]
 	canonical = true
 	pos := 0
 	bound := len(raw) // where the nearest element of definite length ends
