@@ -29,12 +29,8 @@ func Encrypt(ctx context.Context, dst io.Writer, e io.Reader, to []cms.Recipient
 	if err != nil {
 		return err
 	}
-	buffered := newBufferedWriter(encrypted)
 	// RFC 8551 section 3.1: the canonical form is what is protected. A bare carriage return is safe in here.
-	if err := copyContext(ctx, entity.NewCanonicalWriter(buffered), e); err != nil {
-		return err
-	}
-	if err := buffered.Flush(); err != nil {
+	if _, err := copyCanonical(ctx, encrypted, e); err != nil {
 		return err
 	}
 	if err := encrypted.Close(); err != nil {

@@ -158,7 +158,7 @@ func (op *opener) detached(sd *cms.SignedData, layer *Signed, signed *entity.Ent
 		if err != nil {
 			return nil, err
 		}
-		if err := copyContext(op.ctx, entity.NewCanonicalWriter(io.MultiWriter(digest, canonical)), section(content)); err != nil {
+		if _, err := copyCanonical(op.ctx, io.MultiWriter(digest, canonical), section(content)); err != nil {
 			return nil, err
 		}
 		second := &Signed{Form: Detached, Content: canonical.Section(), Canonical: true}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/sealmail/sealmail/smime/entity"
 )
 
 // Sizes of the buffers that copying uses. What is short gets by with less.
@@ -96,4 +98,15 @@ func copyContext(ctx context.Context, dst io.Writer, src io.Reader) error {
 			buf = make([]byte, min(4*n, copyBuffer))
 		}
 	}
+}
+
+// copyCanonical copies src to dst with canonical line ends (RFC 8551 section 3.1.1), and reports whether there is a
+// carriage return that no line feed follows.
+func copyCanonical(ctx context.Context, dst io.Writer, src io.Reader) (bareCR bool, err error) {
+	buffered := newBufferedWriter(dst) // bare line feeds make many small writes
+	canonical := entity.NewCanonicalWriter(buffered)
+	if err := copyContext(ctx, canonical, src); err != nil {
+		return false, err
+	}
+	return canonical.BareCR(), buffered.Flush()
 }

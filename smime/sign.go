@@ -116,7 +116,7 @@ func signDetached(ctx context.Context, dst *bufferedWriter, e io.Reader, o cms.S
 	dst.printf("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n"+
 		" micalg=%s;\r\n boundary=\"%s\"\r\n\r\n--%s\r\n", micalg, boundary, boundary)
 	hashing := newBackground(signed)
-	err = copyCanonical(ctx, io.MultiWriter(hashing, dst), e)
+	err = copySigned(ctx, io.MultiWriter(hashing, dst), e)
 	if err = errors.Join(err, hashing.Close()); err != nil {
 		return err
 	}
@@ -146,7 +146,7 @@ func signOpaque(ctx context.Context, dst *bufferedWriter, e io.Reader, o cms.Sig
 	if err != nil {
 		return err
 	}
-	if err := copyCanonical(ctx, signed, e); err != nil {
+	if err := copySigned(ctx, signed, e); err != nil {
 		return err
 	}
 	if err := signed.Close(); err != nil {
@@ -164,17 +164,13 @@ func writeCMSHeader(dst *bufferedWriter, smimeType, description string) {
 		"Content-Description: %s\r\n\r\n", smimeType, description)
 }
 
-// copyCanonical copies e to dst with canonical line ends.
-func copyCanonical(ctx context.Context, dst io.Writer, e io.Reader) error {
-	buffered := newBufferedWriter(dst) // bare line feeds make many small writes
-	canonical := entity.NewCanonicalWriter(buffered)
-	if err := copyContext(ctx, canonical, e); err != nil {
-		return err
+// copySigned copies e to dst in the form in which it is signed.
+func copySigned(ctx context.Context, dst io.Writer, e io.Reader) error {
+	bareCR, err := copyCanonical(ctx, dst, e)
+	if err == nil && bareCR {
+		err = entity.ErrBareCR
 	}
-	if canonical.BareCR() {
-		return entity.ErrBareCR
-	}
-	return buffered.Flush()
+	return err
 }
 
 // micalgs is the table of RFC 8551 section 3.5.3.2.
