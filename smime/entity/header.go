@@ -134,7 +134,10 @@ func (s *headerScanner) line(r *bufio.Reader) ([]byte, error) {
 	for first := true; ; first = false {
 		if first && start == 0 {
 			// Look before taking: what is no header must stay in r.
-			peek, _ := r.Peek(maxName)
+			peek, err := r.Peek(maxName)
+			if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+				return nil, err // or what cannot be read would pass for a body without a header
+			}
 			if !looksLikeHeader(peek) {
 				s.notes = add(s.notes, NoteNoHeader)
 				return nil, errBody

@@ -104,6 +104,43 @@ func TestHeaderLimit(t *testing.T) {
 	}
 }
 
+// failsOnce is a source of which one read fails, as a disk may.
+type failsOnce struct {
+	*bytes.Reader
+	left int
+}
+
+var errDisk = errors.New("input/output error")
+
+func (f *failsOnce) ReadAt(p []byte, off int64) (int, error) {
+	if f.left--; f.left == 0 {
+		return 0, errDisk
+	}
+	return f.Reader.ReadAt(p, off)
+}
+
+// TestReadErrorsAreNotLost fails each read in turn: what cannot be read must not pass for an entity without header.
+func TestReadErrorsAreNotLost(t *testing.T) {
+	const message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\nhi\r\n--b--\r\n"
+	for n := 1; ; n++ {
+		src := &failsOnce{bytes.NewReader([]byte(message)), n}
+		root, err := entity.Parse(src, entity.Limits{})
+		var nodes []entity.Node
+		if err == nil {
+			nodes, err = entity.Walk(root, entity.Limits{})
+		}
+		if src.left > 0 { // more than there are reads
+			if n < 4 || err != nil || len(nodes) != 2 || nodes[1].Type.Type != "text/html" {
+				t.Errorf("%d reads: %d entities, %v", n-1, len(nodes), err)
+			}
+			return
+		}
+		if !errors.Is(err, errDisk) {
+			t.Errorf("read %d fails: %v", n, err)
+		}
+	}
+}
+
 func TestFieldText(t *testing.T) {
 	tests := map[string]string{
 		"plain":                              "plain",
