@@ -26,12 +26,16 @@ const (
 
 // Verify verifies every signature over content, with the certificates that the message carries and others that are at
 // hand, and returns one result for each, in the order of SignerInfos. Where several certificates bear the key identifier
-// that a signer names, eight of them are tried, and beyond the first of each signature 32 in all.
+// that a signer names, eight of them are tried, and beyond the first of each signature 32 in all. The message must have
+// been read to its end, by ReadContent or ReadDetached.
 //
 // The error is nil only if there are signatures and all of them verify: else it is [ErrNoSigners], [ErrContentType] if
 // the message is not of the type that is expected, or the error of the first signature that does not verify. Whether
 // the certificates are to be trusted is another question.
 func (s *SignedData) Verify(content *ContentDigest, o VerifyOptions, others ...*x509.Certificate) ([]Verification, error) {
+	if !s.complete { // there may be signers that were not read
+		return nil, errors.New("message was not read to its end")
+	}
 	if len(s.SignerInfos) == 0 {
 		return nil, ErrNoSigners
 	}

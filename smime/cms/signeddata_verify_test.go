@@ -3,6 +3,7 @@ package cms_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -189,6 +190,40 @@ func TestReadDetached(t *testing.T) {
 	}
 	if _, err := s.ReadDetached(t.Context(), strings.NewReader(text)); err == nil {
 		t.Error("a message was read twice")
+	}
+}
+
+// TestVerifyIncomplete has a message that breaks off behind its first signer, who signed well, and a caller who goes on
+// all the same.
+func TestVerifyIncomplete(t *testing.T) {
+	o := options(testP256(), testEd25519())
+	o.Detached = true
+	message := sign(t, []byte("content"), o)
+	digest, err := cms.NewContentDigest(crypto.SHA256, crypto.SHA512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := digest.Write([]byte("content")); err != nil {
+		t.Fatal(err)
+	}
+	for cut, wantErr := range map[int]bool{0: false, 1: true} {
+		info, err := cms.Read(bytes.NewReader(message[:len(message)-cut]), cms.Limits{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := info.(*cms.SignedData)
+		if _, err := s.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData}); err == nil {
+			t.Error("verified before it was read")
+		}
+		if _, err := s.ReadContent(t.Context(), nil); (err != nil) != wantErr {
+			t.Errorf("%d octets short: %v", cut, err)
+		}
+		if wantErr && len(s.SignerInfos) != 1 {
+			t.Fatalf("%d signers were read", len(s.SignerInfos))
+		}
+		if results, err := s.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData}); (err != nil) != wantErr {
+			t.Errorf("%d octets short: %d results, %v", cut, len(results), err)
+		}
 	}
 }
 
