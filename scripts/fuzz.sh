@@ -7,8 +7,8 @@ time=${FUZZTIME:-30s}
 count=0
 
 fuzz() { # name folder
-	# Minimizing may otherwise take a minute for one input that is merely interesting.
-	go test -run '^$' -fuzz "^$1\$" -fuzztime "$time" -fuzzminimizetime 5s "$2"
+	# Minimizing may otherwise take a minute for one input that is merely interesting: here it may try a hundred times.
+	go test -run '^$' -fuzz "^$1\$" -fuzztime "$time" -fuzzminimizetime 100x "$2"
 }
 
 # Sorted, so that two runs are alike: "folder/file_test.go:func FuzzName(f *testing.F) {".

@@ -156,7 +156,7 @@ func keyAgreementRecipient(t testing.TB, n int) []byte {
 	algorithm := element(0x30, oidElement(t, oidStdDHSHA256KDF), element(0x30, oidElement(t, oidAES128Wrap)))
 	var keys []byte
 	for i := range n {
-		rid := element(0xa0, element(0x04, []byte{byte(i + 1)}), element(0x18, []byte("20261121101234Z")), element(0x30))
+		rid := element(0xa0, element(0x04, []byte{byte(i + 1)}), element(0x18, []byte("20261121101234Z")), element(0x30, oidElement(t, OIDData)))
 		keys = append(keys, element(0x30, rid, element(0x04, make([]byte, 24)))...)
 	}
 	return element(0xa1, element(0x02, []byte{3}), originator, element(0xa1, element(0x04, []byte("ukm"))), algorithm, element(0x30, keys))

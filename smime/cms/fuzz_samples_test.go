@@ -153,7 +153,11 @@ func envelopedSamples(t testing.TB) map[string][]byte {
 	other := attributeDER(t, OIDAttributeSigningTime, element(0x17, []byte("261121101234Z")))
 	e := cbcEnvelope(t, text)
 	e.recipients = append(e.recipients, keyAgreementRecipient(t, 3), samplePasswordRecipient(t), element(0xa4, oidElement(t, oidKEMRecipient), element(0x30)))
-	e.originator = element(0xa0, element(0xa0, element(0x30)), element(0xa1, element(0x30)))
+	originator, err := sampleSigner()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.originator = element(0xa0, element(0xa0, originator.cert.Raw), element(0xa1, sampleCRL(t, originator)))
 	e.unauthed = element(0xa1, other)
 	samples["enveloped, every recipient"] = e.marshal(t)
 	g := gcmEnvelope(t, []byte(sampleText), 12, slices.Concat(contentType, other))

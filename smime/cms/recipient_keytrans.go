@@ -125,14 +125,15 @@ func oaepOptions(der []byte) (*rsa.OAEPOptions, error) {
 		return nil, bad
 	}
 	var members [3]AlgorithmIdentifier
+	var present [3]bool // also where the identifier is one that cannot be read
 	for i := range members {
 		var member cryptobyte.String
-		var present bool
-		if !seq.ReadOptionalASN1(&member, &present, cbasn1.Tag(i).ContextSpecific().Constructed()) {
+		if !seq.ReadOptionalASN1(&member, &present[i], cbasn1.Tag(i).ContextSpecific().Constructed()) {
 			return nil, bad
 		}
-		if present {
-			if members[i], present = readAlgorithmIdentifier(&member, cbasn1.SEQUENCE); !present || !member.Empty() {
+		if present[i] {
+			var ok bool
+			if members[i], ok = readAlgorithmIdentifier(&member, cbasn1.SEQUENCE); !ok || !member.Empty() {
 				return nil, bad
 			}
 		}
@@ -143,12 +144,12 @@ func oaepOptions(der []byte) (*rsa.OAEPOptions, error) {
 	options := &rsa.OAEPOptions{Hash: crypto.SHA1, MGFHash: crypto.SHA1}
 	hash, mgf, label := members[0], members[1], members[2]
 	var err error
-	if hash.Algorithm != nil {
+	if present[0] {
 		if options.Hash, err = digestByOID(hash.Algorithm); err != nil {
 			return nil, oaepUnsupported(err)
 		}
 	}
-	if mgf.Algorithm != nil {
+	if present[1] {
 		if !mgf.Algorithm.Equal(oidMGF1) {
 			return nil, &UnsupportedError{What: "mask generation function", Algorithm: mgf.Algorithm}
 		}
@@ -161,7 +162,7 @@ func oaepOptions(der []byte) (*rsa.OAEPOptions, error) {
 			return nil, oaepUnsupported(err)
 		}
 	}
-	if label.Algorithm != nil {
+	if present[2] {
 		if !label.Algorithm.Equal(oidPSpecified) {
 			return nil, &UnsupportedError{What: "source of the OAEP label", Algorithm: label.Algorithm}
 		}

@@ -121,3 +121,65 @@ func FuzzSortSetOf(f *testing.F) {
 		}
 	})
 }
+
+// FuzzHeader checks that a header that is accepted is written again as the same one, in no more octets, and that one cut
+// short is told from one that is wrong.
+func FuzzHeader(f *testing.F) {
+	for _, seed := range []string{"30 03", "30 80", "5f 1f 01", "ff 87 68 00", "04 82 01 00", "04 84 00 00 00 05", "00 00", "04 87 ff ff ff ff ff ff ff"} {
+		f.Add(unhex(f, seed))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		h, n, err := ber.ParseHeader(in)
+		if err != nil || n == 0 {
+			return
+		}
+		if n > len(in) || h.Length < ber.Indefinite {
+			t.Fatalf("%+v in %d of %d octets", h, n, len(in))
+		}
+		for i := range n {
+			if _, n, err := ber.ParseHeader(in[:i]); n != 0 || err != nil {
+				t.Errorf("%x cut at %d: %d, %v", in, i, n, err)
+			}
+		}
+		out := ber.AppendHeader(nil, h)
+		if again, m, err := ber.ParseHeader(out); err != nil || again != h || m != len(out) || m > n {
+			t.Errorf("%+v became %x: %+v, %v", h, out, again, err)
+		}
+	})
+}
+
+// FuzzOctetString reads anything as an octet string, into buffers of several sizes: the content is the same, and that of
+// its DER.
+func FuzzOctetString(f *testing.F) {
+	addSeeds(f)
+	f.Add(segments(bytes.Repeat([]byte("content "), 100), 1, 0, 200, 7))
+	limits := ber.Limits{Depth: 8}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		read := func(src io.Reader, copy func(io.Writer, *ber.OctetStream) error) (content []byte, end int64, err error) {
+			var out bytes.Buffer
+			r := ber.NewReader(src, limits)
+			o, err := r.OctetString(ber.Universal, ber.TagOctetString)
+			if err == nil {
+				err = copy(&out, o)
+			}
+			return out.Bytes(), r.Offset(), err
+		}
+		want, end, err := read(bytes.NewReader(in), copyNext)
+		for _, size := range []int{1, 3, 1 << 16} {
+			got, gotEnd, gotErr := read(onlyReader{bytes.NewReader(in)}, func(dst io.Writer, o *ber.OctetStream) error {
+				_, err := io.CopyBuffer(onlyWriter{dst}, o, make([]byte, size))
+				return err
+			})
+			if (err == nil) != (gotErr == nil) || !bytes.Equal(got, want) || err == nil && end != gotEnd {
+				t.Fatalf("%x to %d, %v; by %d %x to %d, %v", want, end, err, size, got, gotEnd, gotErr)
+			}
+		}
+		if err != nil {
+			return
+		}
+		der, err := ber.ToDER(in[:end], ber.Limits{Elements: len(in)})
+		if err != nil || !bytes.Equal(der, ber.AppendElement(nil, ber.Universal, false, ber.TagOctetString, want)) {
+			t.Errorf("%x became %x, %v", in[:end], der, err)
+		}
+	})
+}
