@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"runtime/pprof"
 	"strconv"
 	"strings"
@@ -50,7 +49,6 @@ func contend(name, dir string) error {
 	if err != nil {
 		return err
 	}
-	debug.SetGCPercent(400) // as the command does; those in Go that it is compared with are given the same
 	stop, err := profile(name)
 	if err != nil {
 		return err
