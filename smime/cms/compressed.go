@@ -72,7 +72,8 @@ func (c *CompressedData) Supported() error {
 // text of one letter compresses a thousandfold.
 const freeContent = 1 << 20
 
-// Decompress decompresses the content, writes it to quarantine and reads the message to its end. It may be called once.
+// Decompress decompresses the content, writes it to quarantine (nil discards it) and reads the message to its end. It may be
+// called once.
 //
 // What is in the quarantine must be released to nobody before Decompress returns nil: until then neither its checksum nor
 // the end of the message was seen. A content that is larger than Limits.Content, or than Limits.Ratio allows, is

@@ -80,9 +80,6 @@ func (d *DigestedData) ReadContent(ctx context.Context, quarantine io.Writer) er
 	if err != nil {
 		return malformed(err)
 	}
-	if quarantine == nil {
-		quarantine = io.Discard
-	}
 	dst := quarantineWriter{quarantine}
 	state := h.New()
 	err = copyOctets(ctx, content, d.limits.Content, func(b []byte) error {

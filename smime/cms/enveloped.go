@@ -123,7 +123,7 @@ func (e *EnvelopedData) readOriginatorInfo(s *structure, l Limits) error {
 func (e *EnvelopedData) Check(o DecryptOptions) error { return e.content.check(o) }
 
 // Decrypt decrypts the content under the content-encryption key, which a [RecipientInfo] unwrapped, writes it to
-// quarantine and reads the message to its end. It may be called once.
+// quarantine (nil discards it) and reads the message to its end. It may be called once.
 //
 // What is in the quarantine is unverified until Decrypt returns nil, and must be released to nobody before that. With
 // a cipher that is not [Cipher.Authenticated], it is unverified after that as well. Any failure that depends on the key

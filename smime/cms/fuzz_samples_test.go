@@ -342,6 +342,11 @@ func TestSamples(t *testing.T) {
 		case string(all.content) != sampleText && name != "certs-only" && !strings.Contains(name, "detached"):
 			t.Errorf("%s: content %q", name, all.content)
 		}
+		// Whoever wants no content gets the same answer.
+		discarded, err := readEverythingTo(t.Context(), nil, bytes.NewReader(message), Limits{})
+		if err != nil || !errors.Is(discarded.err, kindOfError(all.err)) {
+			t.Errorf("%s, discarded: %v, %v", name, err, discarded.err)
+		}
 		der, err := ber.ToDER(message, ber.Limits{})
 		if err != nil || len(der) > len(message) {
 			t.Errorf("%s: %d octets of DER, %v", name, len(der), err)
