@@ -226,7 +226,7 @@ func TestHostileLarge(t *testing.T) {
 		"huge content type":       {signed, at(signed, 0), element(0x06, bytes.Repeat([]byte{1}, 3<<20)), errUnsupported, 12 * oneMiB},
 		"huge arc":                {signed, at(signed, 0), element(0x06, bytes.Repeat([]byte{0xff}, 3<<20), []byte{1}), errUnsupported, 12 * oneMiB},
 		"huge version":            {signed, in(0), element(0x02, bytes.Repeat([]byte{1}, 3<<20)), ErrMalformed, 12 * oneMiB},
-		"huge serial number":      {single, inSigner(1, 1), element(0x02, bytes.Repeat([]byte{1}, 3<<20)), ErrMalformed, 16 * oneMiB},
+		"huge serial number":      {single, inSigner(1, 1), element(0x02, bytes.Repeat([]byte{1}, 3<<20)), ErrMalformed, 20 * oneMiB},
 		"huge signature":          {single, inSigner(5), element(0x04, make([]byte, 5<<20)), ErrTooLarge, 24 * oneMiB},
 		"huge wrapped key":        {enveloped, recipients(0, 3), element(0x04, make([]byte, 5<<20)), ErrTooLarge, 24 * oneMiB},
 	} {
