@@ -145,6 +145,9 @@ func (c RawCertificate) Parse() (*x509.Certificate, error) {
 // derSubjectKeyID is the content of the object identifier 2.5.29.14 (RFC 5280 section 4.2.1.2).
 var derSubjectKeyID = []byte{0x55, 0x1d, 0x0e}
 
+// maxExtensions bounds the extensions that are looked at, which is done for each signer anew.
+const maxExtensions = 1000
+
 // names reads what a CertificateIdentifier may refer to (RFC 5280 section 4.1). The key identifier may be missing.
 func (c RawCertificate) names() (issuer []byte, serial *big.Int, keyID []byte, ok bool) {
 	in := cryptobyte.String(c)
@@ -171,12 +174,11 @@ func (c RawCertificate) names() (issuer []byte, serial *big.Int, keyID []byte, o
 		!present || !list.ReadASN1(&extensions, cbasn1.SEQUENCE) {
 		return name, serial, nil, true
 	}
-	for !extensions.Empty() {
+	for count := 0; count < maxExtensions && !extensions.Empty(); count++ {
 		var extension, oid, value, id cryptobyte.String
 		if !extensions.ReadASN1(&extension, cbasn1.SEQUENCE) {
 			break
 		}
-		// There may be very many, in each of many certificates, for each of many signers: take no memory for them.
 		if !extension.ReadASN1(&oid, cbasn1.OBJECT_IDENTIFIER) || !bytes.Equal(oid, derSubjectKeyID) {
 			continue
 		}
