@@ -101,13 +101,12 @@ func (p *preparedSigner) version() byte {
 }
 
 // samePublicKey reports whether a key is the one of a certificate, as publicKey returns that.
-
 func samePublicKey(key, certified crypto.PublicKey) bool {
 	if restricted, ok := certified.(pssKey); ok {
 		certified = restricted.PublicKey
 	}
-	comparable, ok := key.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && comparable.Equal(certified)
+	public, ok := key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(certified)
 }
 
 // signerInfo signs and returns the SignerInfo in DER.
