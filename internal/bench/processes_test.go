@@ -123,11 +123,13 @@ func BenchmarkOpenSmall(b *testing.B) {
 	}
 }
 
-// build builds the command as users do, and returns its path.
+// build builds the command as make build does, and returns its path.
 func build(b *testing.B) string {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "sealmail")
-	if out, err := exec.CommandContext(b.Context(), "go", "build", "-o", path, "github.com/sealmail/sealmail/cmd/sealmail").CombinedOutput(); err != nil {
+	cmd := exec.CommandContext(b.Context(), "go", "build", "-o", path, "github.com/sealmail/sealmail/cmd/sealmail")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
 		b.Fatalf("go build: %v\n%s", err, out)
 	}
 	return path
