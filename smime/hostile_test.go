@@ -6,11 +6,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/entity"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -344,5 +346,17 @@ func TestContentBesideWhatIsNotDetached(t *testing.T) {
 	m := open(t, der, smime.OpenOptions{Detached: strings.NewReader(signed)})
 	if len(m.Layers) != 2 || m.Layers[0].Signed.Signatures[0].Err != nil || m.Layers[1].Signed.Signatures[0].Err != nil {
 		t.Error(describe(m))
+	}
+}
+
+// TestContentWithOtherLineEnds gives a content whose line ends are not those that were signed: that is said.
+func TestContentWithOtherLineEnds(t *testing.T) {
+	der := signedData(t, plainEntity, cms.SignedDataOptions{Detached: true}, alice())
+	for beside, want := range map[string]bool{plainEntity: false, strings.ReplaceAll(plainEntity, "\r\n", "\n"): true} {
+		m := open(t, der, smime.OpenOptions{Detached: strings.NewReader(beside)})
+		said := slices.ContainsFunc(m.Notes, func(n entity.Note) bool { return n.Code == "line-ends" })
+		if l := m.Layers[0].Signed; l.Signatures[0].Err != nil || l.Canonical != want || said != want || content(t, m) != plainEntity {
+			t.Errorf("%q: canonical %v, said %v: %s", beside, l.Canonical, said, describe(m))
+		}
 	}
 }

@@ -63,7 +63,14 @@ func (op *opener) alone(sd *cms.SignedData, layer *Signed, bare bool) (*entity.E
 	if err == nil {
 		inside, err = op.detached(sd, layer, inside, nil)
 	}
+	if layer.Canonical { // the file that was given is not what was signed, octet for octet
+		op.addNote(noteLineEnds)
+	}
 	return inside, &Layer{Signed: layer}, err
+}
+
+var noteLineEnds = entity.Note{
+	Code: "line-ends", Text: "the signature is over the content with other line ends (CRLF) than the file given for it has",
 }
 
 // multipartSigned opens multipart/signed (RFC 1847 section 2.1): the first part is what was signed, the second the
