@@ -53,13 +53,29 @@ func newBase64Reader(d *Decoder, src io.Reader, size int64) *base64Reader {
 	return b
 }
 
-// release leaves the buffers to others, at the end of the source.
+// release leaves the buffers to others, wiped, at the end of the source.
 func (b *base64Reader) release() {
 	if b.base64Buffers != nil && b.src.Size() <= windowSize(longBody) {
-		b.src.Reset(nil)
+		wipe(b.src)
+		clear(b.buf[:cap(b.buf)])
+		clear(b.block[:cap(b.block)])
 		shortBase64Buffers.Put(b.base64Buffers)
 	}
 	b.base64Buffers = nil
+}
+
+// wipe takes the source from a reader, and out of its buffer what it has read: that may have been secret.
+func wipe(r *bufio.Reader) {
+	r.Reset(zeros{})
+	_, _ = r.Peek(r.Size()) // zeros do not fail
+	r.Reset(nil)
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func (b *base64Reader) Read(p []byte) (int, error) {

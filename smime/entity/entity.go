@@ -51,14 +51,15 @@ const (
 	defaultDigestType = "message/rfc822"
 )
 
-// headerReaders are readers with a buffer for the header of an entity. A message has several entities.
+// headerReaders are readers with a wiped buffer for the header of an entity. A message has several entities.
 var headerReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 1<<10) }}
 
 func parse(src io.ReaderAt, start, end int64, typ string, maxHeader int) (*Entity, error) {
 	r := headerReaders.Get().(*bufio.Reader)
 	r.Reset(io.NewSectionReader(src, start, end-start))
-	defer headerReaders.Put(r)
 	header, raw, notes, err := ReadHeader(r, maxHeader)
+	wipe(r)
+	headerReaders.Put(r)
 	if err != nil {
 		return nil, err
 	}
