@@ -191,7 +191,9 @@ func parseSigningTime(value cryptobyte.String) (time.Time, error) {
 	}
 	// The errors of package time repeat what they were given, and here that may be anything.
 	bad := fmt.Errorf("%w: signing time", ErrAttributes)
+	digits, _ := bytes.CutSuffix(content, []byte{'Z'})
 	switch {
+	case bytes.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }): // package time takes "+0" for a year
 	case tag == cbasn1.UTCTime && len(content) == len("060102150405Z"):
 		t, err := time.Parse("060102150405Z", string(content))
 		if err != nil {

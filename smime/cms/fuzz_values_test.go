@@ -237,7 +237,7 @@ func FuzzObjectIdentifier(f *testing.F) {
 
 // FuzzSigningTime: what is accepted is written again as the same moment.
 func FuzzSigningTime(f *testing.F) {
-	for _, seed := range []string{"\x17\x0d261121101234Z", "\x18\x0f20501121101234Z", "\x18\x0f00010101000000Z", "\x17\x0d000229235959Z"} {
+	for _, seed := range []string{"\x17\x0d261121101234Z", "\x18\x0f20501121101234Z", "\x18\x0f00010101000000Z", "\x17\x0d000229235959Z", "\x17\x0d+00101000000Z"} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, der []byte) {
