@@ -78,7 +78,7 @@ func IssuersIn(bag []*x509.Certificate, leaf *x509.Certificate) []*x509.Certific
 
 func issuerIn(c *x509.Certificate, pool []*x509.Certificate) (issuer *x509.Certificate) {
 	for _, candidate := range pool {
-		if !bytes.Equal(candidate.RawSubject, c.RawIssuer) {
+		if !bytes.Equal(candidate.RawSubject, c.RawIssuer) || isCostly(candidate) {
 			continue
 		}
 		err := c.CheckSignatureFrom(candidate)

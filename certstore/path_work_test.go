@@ -1,12 +1,15 @@
 package certstore_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"math/big"
 	"testing"
@@ -72,5 +75,56 @@ func TestIssuerWithALongKey(t *testing.T) {
 		leaf := issue(t, short, "leaf", newKey(t), forMail("alice@example.org", nil))
 		_, err := certstore.Validator{}.Path(leaf.cert, certs(long), certstore.SignMail, now())
 		wantCode(t, err, test.want, "leaf")
+	}
+}
+
+// madeUp returns an issuer with an RSA key of so many bits, a multiple of 24, and the leaf with a signature by it that holds: the modulus is
+// made to fit the signature. Nobody needs a private key for that, and it takes no time.
+func madeUp(t *testing.T, bits int) (issuer, leaf *x509.Certificate) {
+	short := issue(t, nil, "issuer", newRSAKey(t), asCA(nil))
+	leaf = issue(t, short, "leaf", newKey(t), forMail("alice@example.org", nil)).cert
+	digest := sha256.Sum256(leaf.RawTBSCertificate)
+	info := append([]byte{0x30, 0x31, 0x30, 0x0d, 6, 9, 0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1, 5, 0, 4, 32}, digest[:]...) // RFC 8017 section 9.2
+	padded := bytes.Repeat([]byte{0xff}, bits/8)
+	padded[0], padded[1], padded[len(padded)-len(info)-1] = 0, 1, 0
+	copy(padded[len(padded)-len(info):], info)
+	message := new(big.Int).SetBytes(padded)
+	// With the exponent 3, and a root whose cube is a little below 2 to the bits, cube minus message is a modulus that fits.
+	root := new(big.Int).Lsh(big.NewInt(9), uint(bits/3))
+	root.Div(root, big.NewInt(10))
+	for root.Bit(0) == message.Bit(0) {
+		root.Add(root, big.NewInt(1))
+	}
+	modulus := new(big.Int).Exp(root, big.NewInt(3), nil)
+	modulus.Sub(modulus, message)
+	if modulus.BitLen() != bits {
+		t.Fatalf("%d bits", modulus.BitLen())
+	}
+	issuer = issue(t, short, "issuer", publicOnly{short.key, &rsa.PublicKey{N: modulus, E: 3}}, asCA(func(c *x509.Certificate) { c.SubjectKeyId = short.cert.SubjectKeyId })).cert
+	var parts struct {
+		TBS, Algorithm asn1.RawValue
+		Signature      asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(leaf.Raw, &parts); err != nil {
+		t.Fatal(err)
+	}
+	parts.Signature = asn1.BitString{Bytes: root.FillBytes(make([]byte, bits/8)), BitLength: bits / 8 * 8}
+	leaf, err := x509.ParseCertificate(mustMarshal(t, parts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return issuer, leaf
+}
+
+// TestIssuersInWithALongKey is TestIssuerWithALongKey for putting a bundle in order.
+func TestIssuersInWithALongKey(t *testing.T) {
+	for bits, want := range map[int]int{8184: 1, 8208: 0} {
+		issuer, leaf := madeUp(t, bits)
+		if err := leaf.CheckSignatureFrom(issuer); err != nil {
+			t.Fatal(err)
+		}
+		if got := certstore.IssuersIn([]*x509.Certificate{issuer}, leaf); len(got) != want {
+			t.Errorf("key of %d bits: %d issuers", bits, len(got))
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io/fs"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -396,6 +397,13 @@ func TestCSR(t *testing.T) {
 		if _, err := a.Issue(t.Context(), p); !errors.Is(err, ca.ErrProfile) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	// The size of a key is looked at before its signature, which may take hours to check.
+	modulus := new(big.Int).Lsh(big.NewInt(1), 1<<20)
+	long := &rsa.PublicKey{N: modulus.SetBit(modulus, 0, 1), E: 65537}
+	p := ca.Profile{Purpose: ca.Mail, Now: now(), CSR: request(t, key, func(r *x509.CertificateRequest) { r.PublicKey = long })}
+	if _, err := a.Issue(t.Context(), p); !errors.Is(err, ca.ErrProfile) || !strings.Contains(err.Error(), "RSA key of 1048577 bits") {
+		t.Errorf("long RSA: %v", err)
 	}
 }
 

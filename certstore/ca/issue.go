@@ -108,11 +108,14 @@ func (p *Profile) subjectKey(issued *Issued) (crypto.PublicKey, error) {
 	case (p.CSR == nil) == (p.Key == ""):
 		return nil, fmt.Errorf("%w: either a kind of key or a request must be given", ErrProfile)
 	case p.CSR != nil:
+		if err := checkPublicKey(p.CSR.PublicKey); err != nil { // a signature by a very long key takes hours to check
+			return nil, err
+		}
 		// Proof that the requester has the private key.
 		if err := p.CSR.CheckSignature(); err != nil {
 			return nil, fmt.Errorf("%w: the signature of the request is not valid", ErrProfile)
 		}
-		return p.CSR.PublicKey, checkPublicKey(p.CSR.PublicKey)
+		return p.CSR.PublicKey, nil
 	}
 	key, err := p.Key.generate()
 	if err != nil {
