@@ -135,6 +135,22 @@ var opensslReading = []disagreement{
 		example:  func(t testing.TB) []byte { return ownSigned(t, oddParameters).marshal(t) },
 	},
 	{
+		name: "it reads the attributes that tell keys of one identifier apart, which are passed over here", ours: true,
+		explains: theyRefuseFor("CMS_OtherKeyAttribute"),
+		example: func(t testing.TB) []byte {
+			attribute := append([]byte{'Z', 0x30, 0x0b}, oidElement(t, OIDData)...) // behind the date
+			for _, message := range sampleMessages(t) {
+				if at := bytes.Index(message, attribute); at >= 0 {
+					message = bytes.Clone(message)
+					message[at+4] += 0x10 // longer than the attribute
+					return message
+				}
+			}
+			t.Fatal("no sample has such an attribute")
+			return nil
+		},
+	},
+	{
 		name: "it does not take recipients of kinds that are not in RFC 5652, which are named here", ours: true,
 		explains: theyRefuseFor("CMS_RecipientInfo "),
 		example: func(t testing.TB) []byte {
