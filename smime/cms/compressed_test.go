@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"context"
 	"encoding/asn1"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -193,10 +194,33 @@ func TestDecompressRefuses(t *testing.T) {
 	}
 }
 
+// deflatedZeros returns so many MiB of zeros as a ZLIB stream, in time that does not grow with them.
+func deflatedZeros(t testing.TB, mebibytes int) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := zlib.NewWriter(&out)
+	next := func() []byte { // the octets for one MiB more
+		out.Reset()
+		if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		return bytes.Clone(out.Bytes())
+	}
+	first, further := next(), next()
+	stream := append(first, bytes.Repeat(further, mebibytes-1)...)
+	stream = append(stream, 1, 0, 0, 0xff, 0xff) // RFC 1951 section 3.2.4: a last block, of nothing
+	// RFC 1950 section 8: of the two sums of Adler-32, the one over zeros stays 1, and the other counts them.
+	return binary.BigEndian.AppendUint32(stream, uint32(mebibytes<<20%65521)<<16|1)
+}
+
 // TestDecompressBomb stops what swells, before it did.
 func TestDecompressBomb(t *testing.T) {
 	const ratio = 1000 // that deflate comes close to
 	zeros := func(n int) []byte { return compress(t, make([]byte, n)) }
+	many := func(mebibytes int) []byte { return compressionOf(t, deflatedZeros(t, mebibytes)).marshal(t) }
 	for name, tt := range map[string]struct {
 		message []byte
 		limits  Limits
@@ -204,14 +228,14 @@ func TestDecompressBomb(t *testing.T) {
 		most    int64 // octets that come out
 	}{
 		"small":                   {zeros(freeContent), Limits{}, nil, freeContent},
-		"ratio":                   {zeros(256 << 20), Limits{}, ErrTooLarge, 50 << 20},
-		"ratio of 2":              {zeros(8 << 20), Limits{Ratio: 2}, ErrTooLarge, 2 << 20},
-		"ratio below none":        {zeros(64 << 20), Limits{Ratio: -1}, ErrTooLarge, 16 << 20},
-		"ratio that is enough":    {zeros(8 << 20), Limits{Ratio: 2 * ratio}, nil, 8 << 20},
-		"content":                 {zeros(8 << 20), Limits{Ratio: 2 * ratio, Content: 1 << 20}, ErrTooLarge, 1 << 20},
+		"ratio":                   {many(256), Limits{Ratio: 40}, ErrTooLarge, 11 << 20},
+		"ratio of 2":              {many(8), Limits{Ratio: 2}, ErrTooLarge, 2 << 20},
+		"ratio below none":        {many(64), Limits{Ratio: -1}, ErrTooLarge, 14 << 20},
+		"ratio that is enough":    {many(8), Limits{Ratio: 2 * ratio}, nil, 8 << 20},
+		"content":                 {many(8), Limits{Ratio: 2 * ratio, Content: 1 << 20}, ErrTooLarge, 1 << 20},
 		"content, smaller":        {zeros(1000), Limits{Content: 999}, ErrTooLarge, 999},
 		"content that is enough":  {zeros(1000), Limits{Content: 1000}, nil, 1000},
-		"content over what is so": {zeros(8 << 20), Limits{Content: 1 << 40}, ErrTooLarge, 8 << 20},
+		"content over what is so": {many(8), Limits{Content: 1 << 40}, ErrTooLarge, 3 << 20},
 	} {
 		info, err := Read(bytes.NewReader(tt.message), tt.limits)
 		if err != nil {
