@@ -6,6 +6,7 @@ import (
 	"encoding/asn1"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/mail"
 	"strings"
 	"time"
@@ -49,6 +50,10 @@ func (r *judged) brief() *Report {
 	}
 	for _, w := range r.verdict.Warnings {
 		report.Warnings = append(report.Warnings, WarningReport{w.Code, w.Reason})
+	}
+	if r.looked < r.tokens {
+		report.Warnings = append(report.Warnings, WarningReport{string(timeNotLookedAt),
+			fmt.Sprintf("only %d of %d timestamps were looked at: at most %d of a signature, and %d of a message", r.looked, r.tokens, maxSignatureTokens, maxTokens)})
 	}
 	for _, n := range m.Notes {
 		report.Warnings = append(report.Warnings, WarningReport{n.Code, n.Text})

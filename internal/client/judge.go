@@ -66,9 +66,13 @@ func (c *Client) newJudge(p VerifyParams) (*judge, error) {
 
 // Bounds on what judging one message may cost. Honest messages stay far below them.
 const (
-	maxPaths  = 32 // certificates that a path is looked for
-	maxTokens = 8  // timestamps of one signature that are looked at
+	maxPaths           = 32 // certificates that a path is looked for
+	maxTokens          = 32 // timestamps that are looked at, each of which has a signature of its own to verify
+	maxSignatureTokens = 8  // of one signature
 )
+
+// timeNotLookedAt says that a signature has timestamps, and that none was looked at.
+const timeNotLookedAt verdict.TimeCode = "too-many-timestamps"
 
 var errTooManyPaths = fmt.Errorf("more than %d certificates in one message: the others are not judged", maxPaths)
 
@@ -80,6 +84,8 @@ type judged struct {
 	layers   []smime.Layer        // those of the message, then the enclosed ones, as in verdict.Subject
 	paths    map[string][]*x509.Certificate
 	searched int // how many certificates a path was looked for
+	tokens   int // timestamps of all signatures
+	looked   int // how many of them were looked at
 	origins  map[string]certstore.Anchor
 }
 
@@ -125,7 +131,11 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 		}
 		if l.Signed != nil {
 			for _, s := range l.Signed.Signatures {
-				layer = append(layer, j.evidence(r, s, address))
+				e, err := j.evidence(ctx, r, s, address)
+				if err != nil {
+					return nil, errors.Join(failed(what, err, ""), m.Close())
+				}
+				layer = append(layer, e)
 			}
 		}
 		r.evidence = append(r.evidence, layer)
@@ -155,17 +165,23 @@ func noMessage(m *smime.Message) bool {
 	return !slices.ContainsFunc(slices.Concat(m.Header, m.Protection.Fields), func(f entity.Field) bool { return !f.Structural() })
 }
 
-func (j *judge) evidence(r *judged, s smime.Signature, address verdict.AddressEvidence) verdict.Evidence {
-	e := verdict.Evidence{Time: j.timeEvidence(r, s), Address: address, Revocation: verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Reason: "revocation was not looked up"}}
+// evidence is what there is to say of one signature. The error is that the context ended: what is left out then must not
+// be taken for missing.
+func (j *judge) evidence(ctx context.Context, r *judged, s smime.Signature, address verdict.AddressEvidence) (verdict.Evidence, error) {
+	proven, err := j.timeEvidence(ctx, r, s)
+	if err != nil {
+		return verdict.Evidence{}, err
+	}
+	e := verdict.Evidence{Time: proven, Address: address, Revocation: verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Reason: "revocation was not looked up"}}
 	if s.Signer == nil {
 		e.Chain = verdict.ChainEvidence{Code: verdict.ChainNoAnchor, Reason: "the signer's certificate is missing"}
 		e.Address.NoCertificate = true
-		return e
+		return e, nil
 	}
 	e.Chain = j.chainEvidence(r, s, verdict.TimeThatCounts(e.Time, j.policy.Now))
 	e.Address.FromMatches = len(address.From) == 1 && certstore.MatchAddress(s.Signer, address.From[0])
 	e.Address.SenderMatches = address.Sender != "" && certstore.MatchAddress(s.Signer, address.Sender)
-	return e
+	return e, nil
 }
 
 // chainEvidence looks for a path, with the certificates of the message to help.
@@ -189,20 +205,29 @@ func (j *judge) chainEvidence(r *judged, s smime.Signature, at time.Time) verdic
 	return e
 }
 
-// timeEvidence verifies the timestamps of a signature. The earliest proof counts; without one, the first reason.
-func (j *judge) timeEvidence(r *judged, s smime.Signature) verdict.TimeEvidence {
-	if len(s.Tokens) == 0 {
-		return verdict.TimeEvidence{Code: verdict.TimeNoToken, Reason: "there is no timestamp: the time is only claimed"}
+// timeEvidence verifies the timestamps of a signature, as far as the bounds let it. The earliest proof counts; without
+// one, the first reason.
+func (j *judge) timeEvidence(ctx context.Context, r *judged, s smime.Signature) (best verdict.TimeEvidence, err error) {
+	r.tokens += len(s.Tokens)
+	n := min(len(s.Tokens), maxSignatureTokens, maxTokens-r.looked)
+	switch {
+	case len(s.Tokens) == 0:
+		best = verdict.TimeEvidence{Code: verdict.TimeNoToken, Reason: "there is no timestamp: the time is only claimed"}
+	case n == 0:
+		best = verdict.TimeEvidence{Token: true, Code: timeNotLookedAt, Reason: "the message has too many timestamps: those of this signature were not looked at"}
 	}
-	var best verdict.TimeEvidence
-	for _, raw := range s.Tokens[:min(len(s.Tokens), maxTokens)] {
+	for i, raw := range s.Tokens[:n] {
+		if err := ctx.Err(); err != nil {
+			return best, err
+		}
+		r.looked++
 		e := j.tokenEvidence(r, raw, s)
 		better := e.Code == verdict.TimeOK && (best.Code != verdict.TimeOK || e.Proven.Before(best.Proven))
-		if !best.Token || better {
+		if i == 0 || better {
 			best = e
 		}
 	}
-	return best
+	return best, ctx.Err()
 }
 
 func (j *judge) tokenEvidence(r *judged, raw []byte, s smime.Signature) verdict.TimeEvidence {
