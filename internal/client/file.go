@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,10 +22,38 @@ type Output struct {
 // source is an input that can be read at any place and more than once.
 type source struct {
 	smime.Source
-	close func() error
+	close   func() error
+	changed func() error // nil: nobody else can change it
 }
 
 func (s *source) Close() error { return s.close() }
+
+// unchanged returns an error where the input is no longer what it was when it was opened. What was found out and made of
+// it is then of two minds: one reading verified the text, and another wrote it.
+func (s *source) unchanged() error {
+	if s.changed == nil {
+		return nil
+	}
+	return s.changed()
+}
+
+// ErrChanged says that a file was changed while it was read.
+var ErrChanged = errors.New("the file changed while it was read")
+
+// watch returns a function that looks whether an open file is as it was. The open file is asked, and not what has its name
+// now: who replaces a file leaves the old one as it was to those who read it.
+func watch(f *os.File, before fs.FileInfo) func() error {
+	return func() error {
+		now, err := f.Stat()
+		if err != nil {
+			return unreadable(err)
+		}
+		if now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()) {
+			return failed(f.Name(), ErrChanged, "try again when nothing writes to it")
+		}
+		return nil
+	}
+}
 
 // openSource opens a file, or stdin for "-". A regular file is read where it lies; anything else goes into a spool first.
 func (c *Client) openSource(in string) (*source, error) {
@@ -35,7 +64,7 @@ func (c *Client) openSource(in string) (*source, error) {
 			return nil, err
 		}
 		if info.Mode().IsRegular() {
-			return &source{io.NewSectionReader(f, 0, info.Size()), f.Close}, nil
+			return &source{io.NewSectionReader(f, 0, info.Size()), f.Close, watch(f, info)}, nil
 		}
 		defer f.Close()
 		r = f
@@ -44,7 +73,7 @@ func (c *Client) openSource(in string) (*source, error) {
 	if _, err := io.Copy(s, r); err != nil {
 		return nil, errors.Join(failed(in, err, ""), s.Close())
 	}
-	return &source{s, s.Close}, nil
+	return &source{s, s.Close, nil}, nil
 }
 
 // openFile opens a file that is no folder.
@@ -90,6 +119,18 @@ func (o Options) readSmall(in string) ([]byte, error) {
 // unreadable is the error of a file that was named and cannot be read.
 func unreadable(err error) error {
 	return failed("", err, "name a file that can be read, or - for stdin")
+}
+
+// writeFrom is write for what is made of an input. Where that changed, nothing is written, whatever else went wrong; on
+// stdout, nothing more.
+func (c *Client) writeFrom(in interface{ unchanged() error }, out Output, fill func(io.Writer) error) error {
+	if err := in.unchanged(); err != nil {
+		return err
+	}
+	return c.write(out, func(w io.Writer) error {
+		err := fill(w)
+		return cmp.Or(in.unchanged(), err)
+	})
 }
 
 // write lets fill write the output. A file appears only when fill and the disk have done all without an error, and is

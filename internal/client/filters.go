@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,9 +34,12 @@ func (c *Client) Decrypt(ctx context.Context, p DecryptParams, in string, out Ou
 	}
 	m, err := smime.Open(ctx, src, smime.OpenOptions{Decrypters: decrypters, AllowWeak: p.AllowWeak, Spool: c.spoolOptions()})
 	if err != nil {
-		return failed(in, err, "")
+		return cmp.Or(src.unchanged(), failed(in, err, ""))
 	}
 	defer m.Close()
+	if err := src.unchanged(); err != nil {
+		return err
+	}
 	if len(m.Layers) == 0 || m.Layers[0].Encrypted == nil {
 		return &Error{Kind: No, What: in, Err: errors.New("the message is not encrypted"), Hint: "`sealmail verify` judges a signature"}
 	}
@@ -46,7 +50,7 @@ func (c *Client) Decrypt(ctx context.Context, p DecryptParams, in string, out Ou
 	if !layer.Authenticated {
 		c.o.Say("warning: " + layer.Cipher + " does not show whether the message was altered on the way")
 	}
-	return c.write(out, func(w io.Writer) error {
+	return c.writeFrom(src, out, func(w io.Writer) error {
 		return smime.WriteContent(ctx, w, layer.Content)
 	})
 }

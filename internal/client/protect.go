@@ -51,14 +51,14 @@ func (c *Client) protect(ctx context.Context, name string, out Output, scheme sm
 	if whole && isLayer(e) && scheme == smime.HPCipher {
 		inside, err := c.headerInside(ctx, in)
 		if err != nil {
-			return failed(name, err, "")
+			return cmp.Or(in.unchanged(), failed(name, err, ""))
 		}
 		if !inside { // what is hidden outside would be nowhere
 			scheme = smime.HPClear
 			c.o.Say("warning: the message does not protect its header inside: all of it, Subject too, stays readable outside")
 		}
 	}
-	return c.write(out, func(w io.Writer) error {
+	return c.writeFrom(in, out, func(w io.Writer) error {
 		payload := in.all()
 		if whole {
 			var outer entity.Header
@@ -105,7 +105,8 @@ type input struct {
 	head   *entity.Entity // of which the header alone is to be used
 	raw    []byte         // that header, as it stands
 	body   io.Reader
-	file   *os.File // nil: stdin
+	file   *os.File     // nil: stdin
+	watch  func() error // nil: nobody else can change it
 	spool  *spool.Spool
 	source smime.Source // nil: it cannot be read more than once
 }
@@ -123,6 +124,7 @@ func (c *Client) openInput(name string) (*input, error) {
 		}
 		r, in.file = f, f
 		if info.Mode().IsRegular() {
+			in.watch = watch(f, info)
 			in.source = io.NewSectionReader(f, 0, info.Size())
 			r = io.NewSectionReader(f, 0, info.Size())
 		}
@@ -176,6 +178,14 @@ func (in *input) withoutMessageFields() io.Reader {
 	}
 	head.WriteString("\r\n")
 	return io.MultiReader(&head, in.body)
+}
+
+// unchanged is source.unchanged: the file is read once at least, and must not be half one text and half another.
+func (in *input) unchanged() error {
+	if in.watch == nil {
+		return nil
+	}
+	return in.watch()
 }
 
 func (in *input) Close() error {

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,12 +32,15 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 	return c.eachMessage(ctx, p, func(m located) error {
 		judged, err := j.judge(ctx, m.name(), m.source)
 		if err != nil {
-			return err
+			return cmp.Or(m.source.unchanged(), err)
 		}
 		defer judged.message.Close()
 		report := judged.report()
 		report.File, report.Account, report.Folder, report.UID = orNull(m.file), orNull(m.account), orNull(m.folder), orNull(uint32(m.uid))
 		text, err := judged.message.Text(0)
+		if changed := m.source.unchanged(); changed != nil {
+			return changed
+		}
 		if err != nil {
 			return failed(m.name(), err, "")
 		}
@@ -54,7 +58,7 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 func (c *Client) ReadRaw(ctx context.Context, p ReadParams, w io.Writer) error {
 	return c.eachMessage(ctx, p, func(m located) error {
 		_, err := io.Copy(w, contextReader{ctx, io.NewSectionReader(m.source, 0, m.source.Size())})
-		return err
+		return cmp.Or(m.source.unchanged(), err)
 	})
 }
 
@@ -105,7 +109,7 @@ func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located
 			if err := store.Fetch(ctx, p.Folder, uid, s); err != nil {
 				return explainMessage(strconv.FormatUint(uint64(uid), 10), p.Folder, err)
 			}
-			return use(located{source: &source{s, s.Close}, account: a.Name, folder: p.Folder, uid: uid})
+			return use(located{source: &source{s, s.Close, nil}, account: a.Name, folder: p.Folder, uid: uid})
 		}()
 		switch {
 		case isMessageFault(err), errors.Is(err, mailbox.ErrNotFound): // which does not stop the others

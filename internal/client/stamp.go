@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -169,21 +170,21 @@ func (c *Client) Stamp(ctx context.Context, p StampParams, in string, out Output
 	content := func() io.Reader { return io.NewSectionReader(src, 0, src.Size()) }
 	raw, err := s.stamp(ctx, content)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(src.unchanged(), err)
 	}
 	if path == nil {
 		path = anyPath
 	}
 	result, err := verifyStamp(raw, content(), path)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(src.unchanged(), err)
 	}
 	result.Trusted = anchored
 	response, err := (&tsa.Response{Status: tsa.Granted, Token: raw}).Marshal()
 	if err != nil {
 		return nil, failed("", err, "")
 	}
-	return result, c.write(out, func(w io.Writer) error {
+	return result, c.writeFrom(src, out, func(w io.Writer) error {
 		_, err := w.Write(response)
 		return err
 	})
@@ -220,7 +221,7 @@ func (c *Client) VerifyStamp(_ context.Context, p StampVerifyParams, in string) 
 	}
 	defer src.Close()
 	result, err := verifyStamp(token, io.NewSectionReader(src, 0, src.Size()), path)
-	if err != nil {
+	if err = cmp.Or(src.unchanged(), err); err != nil {
 		return nil, err
 	}
 	result.Trusted = true

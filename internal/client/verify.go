@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -58,14 +59,14 @@ func (c *Client) VerifyTo(ctx context.Context, p VerifyParams, file string, out 
 	if err != nil {
 		return nil, err
 	}
-	return j.file(ctx, file, p.Content, func(r *judged) error {
+	return j.file(ctx, file, p.Content, func(r *judged, in sources) error {
 		if !r.passed() {
 			return nil
 		}
 		if r.message.Content == nil {
 			return failed(file, errors.New("there is no content to write"), "")
 		}
-		return c.write(out, func(w io.Writer) error {
+		return c.writeFrom(in, out, func(w io.Writer) error {
 			return smime.WriteContent(ctx, w, r.message.Content)
 		})
 	})
@@ -73,7 +74,7 @@ func (c *Client) VerifyTo(ctx context.Context, p VerifyParams, file string, out 
 
 // file judges the message in a file; content is the file that it signs, if that is another. use, if set, is called with
 // what came out.
-func (j *judge) file(ctx context.Context, name, content string, use func(*judged) error) (*Report, error) {
+func (j *judge) file(ctx context.Context, name, content string, use func(*judged, sources) error) (*Report, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -82,34 +83,54 @@ func (j *judge) file(ctx context.Context, name, content string, use func(*judged
 		return nil, err
 	}
 	defer src.Close()
+	in := sources{src}
 	if content != "" {
 		detached, err := j.client.openSource(content)
 		if err != nil {
 			return nil, err
 		}
 		defer detached.Close()
+		in = append(in, detached)
 		own := *j // others judge other files meanwhile
 		own.detached = detached
 		j = &own
 	}
 	judged, err := j.judge(ctx, name, src)
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(in.unchanged(), err)
 	}
 	defer judged.message.Close()
+	if err := in.unchanged(); err != nil {
+		return nil, err
+	}
 	if use != nil {
-		if err := use(judged); err != nil {
+		if err := use(judged, in); err != nil {
 			return nil, err
 		}
 	}
 	report := judged.brief()
 	if !j.brief {
 		report = judged.report()
+		if err := in.unchanged(); err != nil { // the parts were read for it
+			return nil, err
+		}
 	}
 	if name != "-" {
 		report.File = &name
 	}
 	return report, nil
+}
+
+// sources are the inputs that a verdict is about: a message, and what it signs where that is another file.
+type sources []*source
+
+func (s sources) unchanged() error {
+	for _, one := range s {
+		if err := one.unchanged(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // inOrder does the pieces of work from 0 to n-1, several at once, and yields what comes of them in order. What is done
