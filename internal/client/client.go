@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -34,6 +35,9 @@ type Options struct {
 	Disk    safeio.Disk
 	Now     func() time.Time
 	Stdin   io.Reader // what a file named "-" holds
+	// MaxLayer bounds the octets that may come out of one layer of a message, and so what opening it takes on disk; 0 is
+	// DefaultMaxLayer. A message that is itself larger than half of it may come to twice its own size.
+	MaxLayer int64
 
 	// Passphrase gives the vault's passphrase; create says that a new vault is being made.
 	Passphrase func(ctx context.Context, create bool) ([]byte, error)
@@ -87,7 +91,27 @@ func (c *Client) optionalAccount() (config.Account, bool, error) {
 	return a, err == nil, err
 }
 
+// spoolOptions are for what comes from the person or the server as it is: who gives it has room for it.
 func (c *Client) spoolOptions() spool.Options { return spool.Options{Dir: os.TempDir()} }
+
+// DefaultMaxLayer is Options.MaxLayer where that names no other number. Compressed text may come to 200 times its size,
+// so that a message of the size that servers take would fill a disk.
+const DefaultMaxLayer = 1 << 30
+
+// layerOptions are for what comes out of the layers of a message of so many octets. Without compression that is no more
+// than went in, but where line feeds become line ends: a message of any size can be opened.
+func (c *Client) layerOptions(size int64) spool.Options {
+	return spool.Options{Dir: os.TempDir(), Limit: max(cmp.Or(c.o.MaxLayer, DefaultMaxLayer), 2*size)}
+}
+
+// explainOpen says what a message that was not opened is to blame for.
+func explainOpen(what string, err error) error {
+	hint := ""
+	if errors.Is(err, spool.ErrTooLarge) {
+		hint = "compressed text of this size is not opened: ask the sender for the message without compression"
+	}
+	return failed(what, err, hint)
+}
 
 // openVault opens and unlocks the vault. Where there is none, create makes one.
 func (c *Client) openVault(ctx context.Context, create bool) (*vault.Vault, error) {

@@ -32,9 +32,9 @@ func (c *Client) Decrypt(ctx context.Context, p DecryptParams, in string, out Ou
 	if err != nil {
 		return err
 	}
-	m, err := smime.Open(ctx, src, smime.OpenOptions{Decrypters: decrypters, AllowWeak: p.AllowWeak, Spool: c.spoolOptions()})
+	m, err := smime.Open(ctx, src, smime.OpenOptions{Decrypters: decrypters, AllowWeak: p.AllowWeak, Spool: c.layerOptions(src.Size())})
 	if err != nil {
-		return cmp.Or(src.unchanged(), failed(in, err, ""))
+		return cmp.Or(src.unchanged(), explainOpen(in, err))
 	}
 	defer m.Close()
 	if err := src.unchanged(); err != nil {

@@ -100,12 +100,16 @@ func (r *judged) search() bool {
 
 // judge opens a message and judges it. A key that is there but out of reach is an error; none at all is a finding.
 func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judged, error) {
+	size := src.Size()
+	if j.detached != nil {
+		size += j.detached.Size()
+	}
 	m, err := smime.Open(ctx, src, smime.OpenOptions{
 		Decrypters: j.decrypters, Certificates: j.extra, ParseCertificate: j.parsed.Parse, Detached: j.detached, AllowWeak: j.allowWeak,
-		Spool: j.client.spoolOptions(),
+		Spool: j.client.layerOptions(size),
 	})
 	if err != nil {
-		return nil, failed(what, err, "")
+		return nil, explainOpen(what, err)
 	}
 	for _, l := range m.Layers {
 		if l.Encrypted == nil || l.Encrypted.Status != smime.StatusUndecryptable {

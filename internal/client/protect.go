@@ -51,7 +51,7 @@ func (c *Client) protect(ctx context.Context, name string, out Output, scheme sm
 	if whole && isLayer(e) && scheme == smime.HPCipher {
 		inside, err := c.headerInside(ctx, in)
 		if err != nil {
-			return cmp.Or(in.unchanged(), failed(name, err, ""))
+			return cmp.Or(in.unchanged(), explainOpen(name, err))
 		}
 		if !inside { // what is hidden outside would be nowhere
 			scheme = smime.HPClear
@@ -84,7 +84,7 @@ func (c *Client) headerInside(ctx context.Context, in *input) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	m, err := smime.Open(ctx, src, smime.OpenOptions{Spool: c.spoolOptions()})
+	m, err := smime.Open(ctx, src, smime.OpenOptions{Spool: c.layerOptions(src.Size())})
 	if err != nil {
 		return false, err
 	}
