@@ -64,7 +64,7 @@ func (r *judged) brief() *Report {
 // header is the header as it is to be displayed.
 func (r *judged) header() MessageReport {
 	m := r.message
-	report := MessageReport{To: displayAddresses(m, "To"), Cc: displayAddresses(m, "Cc"), ProtectedHeaders: []string{}, Outer: map[string]string{}}
+	report := MessageReport{To: displayAddresses(m, "To"), Cc: displayAddresses(m, "Cc"), ProtectedHeaders: []string{}, Outer: r.outerFields()}
 	if from := m.From(r.verdict.Bound()); len(from) > 0 {
 		report.From = orNull(displayAddress(from[0]))
 	}
@@ -76,14 +76,9 @@ func (r *judged) header() MessageReport {
 	if date, err := mail.ParseDate(m.Field("Date")); err == nil {
 		report.Date = timeOrNull(date)
 	}
-	for _, name := range []string{"from", "sender", "to", "cc", "subject", "date", "message-id"} {
+	for _, name := range displayed() {
 		if fields, protected := m.Fields(name); protected && len(fields) > 0 {
 			report.ProtectedHeaders = append(report.ProtectedHeaders, name)
-		}
-	}
-	for _, d := range m.Protection.Differences {
-		if len(d.Outer) > 0 {
-			report.Outer[strings.ToLower(d.Name)] = d.Outer[0]
 		}
 	}
 	return report

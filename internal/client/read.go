@@ -50,6 +50,7 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 		if text.Truncated {
 			report.Warnings = append(report.Warnings, WarningReport{"text-truncated", "the text is longer than what is shown"})
 		}
+		report.Warnings = boundWarnings(report.Warnings)
 		return each(report)
 	})
 }

@@ -115,6 +115,7 @@ func (j *judge) file(ctx context.Context, name, content string, use func(*judged
 			return nil, err
 		}
 	}
+	report.Warnings = boundWarnings(report.Warnings)
 	if name != "-" {
 		report.File = &name
 	}
