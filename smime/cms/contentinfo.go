@@ -11,11 +11,16 @@ import (
 
 // Limits bounds what reading a message may cost. A field that is not positive means its default.
 //
-// Memory: apart from what its caller keeps of the content, reading takes at most 1 MiB and twelve times Structure from the
-// heap, all in all and not only at once: 49 MiB for the worst message that there is at the defaults. An ordinary one takes
-// some 16 KiB, and the content of a long one goes through buffers of at most 0.6 MiB. Errors do not repeat what a message
-// holds. Time grows with the length of the message, but for operations with keys: one for each signer and certificate that
-// verify, each recipient that is unwrapped.
+// Reading a message to its end, decrypting and decompressing it, allocates at most 1 MiB and forty times Structure in total,
+// whether that is in use at once or not, and apart from what the caller keeps of the content. At the defaults this is 161 MiB
+// for the worst message; an ordinary one takes some 16 KiB, and a long content passes through buffers of at most 0.6 MiB.
+// Unwrapping the key of one recipient allocates at most 256 KiB and four times Structure. [SignedData.Verify] allocates at
+// most 1 MiB and 128 times Structure, nearly all of it where package [crypto/x509] parses the certificates that signers name;
+// [VerifyOptions] says when it needs the content besides. Errors do not repeat what a message holds.
+//
+// Time grows with the length of the message, and with the operations with keys: one for each certificate that is tried on a
+// signature, and one for each recipient that is unwrapped. What a password's key derivation may cost is bounded for all
+// recipients of a message together.
 type Limits struct {
 	Depth        int   // nested elements, default 64
 	Structure    int   // octets held in memory for everything but content: certificates, attributes…, default 4 MiB
