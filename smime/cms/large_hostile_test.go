@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sealmail/sealmail/smime/cms/ber"
@@ -59,10 +60,7 @@ func nestedDER(depth int) []byte {
 // TestHostileLarge reads what is as large as anybody may send, at the limits that hold where nobody states any.
 func TestHostileLarge(t *testing.T) {
 	oneProcessor(t)
-	million := 1_000_000
-	if raceEnabled {
-		million = 100_000
-	}
+	const million = 1_000_000
 	var (
 		signed     = sampleInDER(t, "signed by two, a bag")
 		single     = sampleInDER(t, "signed, stamped")
@@ -245,7 +243,11 @@ func TestHostileLarge(t *testing.T) {
 		"many values": ErrTooMany, "many values, unsorted": ErrTooMany, "many values of an unsigned attribute": ErrTooMany,
 		"huge certificate": ErrMalformed, "huge certificate, cut": ErrMalformed,
 	}
-	for _, tt := range tests {
+	slices.SortFunc(tests, func(a, b hostileCase) int { return strings.Compare(a.name, b.name) })
+	for i, tt := range tests {
+		if raceEnabled && i%8 != 0 {
+			continue
+		}
 		if tt.bound > memoryFor(Limits{}) {
 			t.Errorf("%s: a bound of %d", tt.name, tt.bound)
 		}

@@ -132,7 +132,10 @@ func TestHostileTruncatedLong(t *testing.T) {
 			if err := errors.Join(err, all.err); err != nil {
 				t.Fatalf("%s, %s, whole: %v", name, form, err)
 			}
-			for _, n := range cuts(t, message) {
+			for i, n := range cuts(t, message) {
+				if raceEnabled && i%5 != 0 {
+					continue
+				}
 				checkCut(t, name+", "+form, message, n)
 			}
 		}
