@@ -12,6 +12,10 @@ import (
 // Octets behind the element are an error.
 func ToDER(raw []byte, limits Limits) ([]byte, error) {
 	limits = limits.withDefaults()
+	if h, n, err := parseHeader(raw); err == nil && n > 0 && !h.Constructed && h.Number != TagBoolean && !h.isEndOfContents() &&
+		h.Length == int64(len(raw)-n) && n == headerSize(h) {
+		return raw, nil // by itself, and as short as can be
+	}
 	// Most input is DER already, and what is not may be hostile: look before memory is taken.
 	count, canonical, err := parseTree(raw, limits, nil)
 	if err != nil {
@@ -79,7 +83,7 @@ func parseTree(raw []byte, limits Limits, visit func(node)) (count int, canonica
 		end  int  // or -1
 		str  bool // a string in segments
 	}
-	var few [8]frame // most elements are not nested more deeply
+	var few [16]frame // signed attributes are nested twelve deep
 	open := few[:0]
 	canonical = true
 	pos := 0

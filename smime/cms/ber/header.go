@@ -175,8 +175,18 @@ func AppendHeader(b []byte, h Header) []byte {
 
 // headerSize is the length of what AppendHeader appends.
 func headerSize(h Header) int {
-	var buf [16]byte
-	return len(AppendHeader(buf[:0], h))
+	size := 2
+	if h.Number >= 0x1f {
+		for v := h.Number; v > 0; v >>= 7 {
+			size++
+		}
+	}
+	if h.Length >= 0x80 {
+		for v := h.Length; v > 0; v >>= 8 {
+			size++
+		}
+	}
+	return size
 }
 
 // AppendElement appends a whole element with the given content.

@@ -35,10 +35,12 @@ type Reader struct {
 	src    source
 	limits Limits
 	offset int64
-	open   []int64 // for each open element, the offset at which it ends, or Indefinite
-	octets *OctetStream
+	open   []int64      // for each open element, the offset at which it ends, or Indefinite
+	octets *OctetStream // the one that is being read: it is stream
+	stream OctetStream
 
 	stack [8]int64 // open elements of a message that is nested no deeper
+	slab  []byte   // room for short elements, of which a message has dozens
 }
 
 // NewReader returns a Reader over src that reads no further than buffering needs: never more than src gives at once.
@@ -197,7 +199,11 @@ func (r *Reader) Element(max int) ([]byte, error) {
 			// A length is a claim: memory grows with what arrives.
 			step := int(min(n, int64(len(raw)+elementStep)))
 			start := len(raw)
-			raw = slices.Grow(raw, step)[:start+step]
+			if raw == nil && step <= shortElement {
+				raw = r.short(step)
+			} else {
+				raw = slices.Grow(raw, step)[:start+step]
+			}
 			got, err := r.src.readFull(raw[start:])
 			r.offset += int64(got)
 			if err != nil {
@@ -215,6 +221,22 @@ func (r *Reader) Element(max int) ([]byte, error) {
 
 // elementStep is how many octets of an element are believed before any of them was seen.
 const elementStep = 16 << 10
+
+// Short elements share their memory.
+const (
+	shortElement = 128
+	slabSize     = 4 * shortElement
+)
+
+// short returns room for an element.
+func (r *Reader) short(size int) []byte {
+	if len(r.slab) < size {
+		r.slab = make([]byte, slabSize)
+	}
+	room := r.slab[:size:size]
+	r.slab = r.slab[size:]
+	return room
+}
 
 // DER returns the next element re-encoded as DER; see [ToDER]. The limit is that of Element.
 func (r *Reader) DER(max int) ([]byte, error) {
@@ -268,7 +290,8 @@ func (r *Reader) walk(take func(n int64) error) error {
 }
 
 // OctetString opens the next element, an OCTET STRING under this tag (its own, or an implicit one), primitive or in
-// segments, and returns its content as a stream. It must be read to io.EOF before the Reader is used again.
+// segments, and returns its content as a stream. It must be read to io.EOF before the Reader is used again, and not after
+// the next one was opened.
 func (r *Reader) OctetString(class Class, number uint32) (*OctetStream, error) {
 	h, n, err := r.peek()
 	if err != nil {
@@ -277,7 +300,8 @@ func (r *Reader) OctetString(class Class, number uint32) (*OctetStream, error) {
 	if !h.Is(class, number) {
 		return nil, r.errorf(ErrTag, "%v instead of an octet string %v", h, Header{Class: class, Number: number})
 	}
-	o := &OctetStream{r: r, base: len(r.open)}
+	r.stream = OctetStream{r: r, base: len(r.open)}
+	o := &r.stream
 	if h.Constructed {
 		if err := r.enter(h, n); err != nil {
 			return nil, err

@@ -12,6 +12,7 @@ type source struct {
 	buf        []byte // octets that were read and not consumed are buf[start:end]
 	start, end int
 	total      int64 // octets that were read
+	filled     bool  // the last read filled the buffer: there may be much more
 	err        error // of src, once it had one
 }
 
@@ -36,16 +37,18 @@ func (s *source) consume(n int) { s.start += n }
 // nextSize says how large a buffer is worth its memory, now that so much was read.
 func (s *source) nextSize() int {
 	switch {
+	case s.buf == nil:
+		// Many sources know how much there is.
+		if l, ok := s.src.(interface{ Len() int }); ok && l.Len() <= secondBuffer {
+			return max(maxHeaderSize+1, l.Len())
+		}
+		return firstBuffer
+	case !s.filled: // so far there is no more, or it goes past the buffer
+		return len(s.buf)
 	case s.total >= 2*largeBuffer:
 		return largeBuffer
-	case s.total > 0:
-		return secondBuffer
 	}
-	// A source in memory knows how much there is.
-	if l, ok := s.src.(interface{ Len() int }); ok {
-		return max(maxHeaderSize+1, min(l.Len(), secondBuffer))
-	}
-	return firstBuffer
+	return secondBuffer
 }
 
 // fill reads once, and adds what comes to the buffer. There is room for at least one header: whoever has that in the
@@ -65,6 +68,7 @@ func (s *source) fill() error {
 	}
 	n, err := s.readSource(s.buf[s.end:])
 	s.end += n
+	s.filled = s.end == len(s.buf)
 	if n > 0 {
 		return nil
 	}
@@ -91,7 +95,8 @@ func (s *source) readSource(p []byte) (n int, err error) {
 // Read reads what is in the buffer; if that is nothing, from the source, at once where p is large.
 func (s *source) Read(p []byte) (int, error) {
 	if s.start == s.end && len(p) > 0 {
-		if len(p) >= direct && s.err == nil {
+		if len(p) >= min(direct, max(firstBuffer, len(s.buf))) && s.err == nil {
+			s.filled = false
 			n, err := s.readSource(p)
 			if n > 0 {
 				return n, nil
