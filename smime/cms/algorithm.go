@@ -70,10 +70,35 @@ func readOID(in *cryptobyte.String) (oid asn1.ObjectIdentifier, ok bool) {
 	if !in.ReadASN1(&content, cbasn1.OBJECT_IDENTIFIER) || len(content) == 0 {
 		return nil, false
 	}
+	if oid, ok = usualOIDs[string(content)]; ok {
+		return oid, true
+	}
 	if len(content) > maxOIDSize || !try.ReadASN1ObjectIdentifier(&oid) {
 		return nil, true
 	}
 	return oid, true
+}
+
+// usualOIDs holds identifiers of today's messages by their DER, without the header: a message has some twenty, and need not
+// make each anew.
+var usualOIDs = byContent(
+	OIDData, OIDSignedData, OIDEnvelopedData, OIDAuthEnvelopedData, OIDTSTInfo,
+	OIDAttributeContentType, OIDAttributeMessageDigest, OIDAttributeSigningTime, OIDAttributeSMIMECapabilities,
+	OIDAttributeSigningCertificateV2, OIDAttributeAlgorithmProtection, OIDAttributeTimeStampToken,
+	oidSHA256, oidSHA384, oidSHA512, oidRSAEncryption, oidRSASSAPSS, oidMGF1, oidSHA256WithRSA, oidSHA384WithRSA, oidSHA512WithRSA,
+	oidECPublicKey, oidECDSAWithSHA256, oidECDSAWithSHA384, oidECDSAWithSHA512, oidEd25519,
+	oidAES128CBC, oidAES256CBC, oidAES128GCM, oidAES256GCM, oidRSAESOAEP, oidX25519,
+	oidStdDHSHA256KDF, oidStdDHSHA384KDF, oidStdDHSHA512KDF, oidAES128Wrap, oidAES256Wrap,
+)
+
+func byContent(list ...asn1.ObjectIdentifier) map[string]asn1.ObjectIdentifier {
+	known := make(map[string]asn1.ObjectIdentifier, len(list))
+	for _, oid := range list {
+		if der, err := marshalOID(oid); err == nil {
+			known[string(der[2:])] = oid // they are short, and so are their headers
+		}
+	}
+	return known
 }
 
 // digests lists the digest algorithms that are implemented.

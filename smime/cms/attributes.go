@@ -96,13 +96,13 @@ func (s *structure) attributesAsSent(number uint32) (list Attributes, der, sent 
 	}
 	order := members
 	list = make(Attributes, 0, 8)
-	encoded := make([][]byte, 0, 8)
+	encoded, values := make([][]byte, 0, 8), make([][]byte, 0, 8)
 	for !members.Empty() {
 		if len(list) == maxAttributes {
 			return nil, nil, nil, fmt.Errorf("%w: more than %d attributes", ErrTooMany, maxAttributes)
 		}
-		attribute, der, err := readAttribute(&members)
-		if err != nil {
+		var attribute Attribute
+		if attribute, der, values, err = readAttribute(&members, values); err != nil {
 			return nil, nil, nil, err
 		}
 		if err := s.charge(attributeSize + len(attribute.Values)*attributeValueSize); err != nil {
@@ -121,41 +121,43 @@ func (s *structure) attributesAsSent(number uint32) (list Attributes, der, sent 
 	return list, der, sent, nil
 }
 
-// readAttribute reads one Attribute; der is the attribute with its values in the order of DER.
-func readAttribute(in *cryptobyte.String) (a Attribute, der []byte, err error) {
+// readAttribute reads one Attribute, and appends its values to those of others; der is the attribute with its values in the
+// order of DER.
+func readAttribute(in *cryptobyte.String, others [][]byte) (a Attribute, der []byte, values [][]byte, err error) {
 	var whole, seq, oid, set cryptobyte.String
 	if !in.ReadASN1Element(&whole, cbasn1.SEQUENCE) {
-		return a, nil, fmt.Errorf("%w: attribute", ErrMalformed)
+		return a, nil, nil, fmt.Errorf("%w: attribute", ErrMalformed)
 	}
 	inside := whole
 	if !inside.ReadASN1(&seq, cbasn1.SEQUENCE) {
-		return a, nil, fmt.Errorf("%w: attribute", ErrMalformed)
+		return a, nil, nil, fmt.Errorf("%w: attribute", ErrMalformed)
 	}
 	head := seq
 	if !head.ReadASN1Element(&oid, cbasn1.OBJECT_IDENTIFIER) || !head.ReadASN1(&set, cbasn1.SET) || !head.Empty() {
-		return a, nil, fmt.Errorf("%w: attribute", ErrMalformed)
+		return a, nil, nil, fmt.Errorf("%w: attribute", ErrMalformed)
 	}
 	a.Type, _ = readOID(&seq) // the element was just read
 	count := 0
 	for rest := set; !rest.Empty(); count++ { // before they take memory
 		if count == maxAttributeValues {
-			return a, nil, fmt.Errorf("%w: more than %d values of an attribute", ErrTooMany, maxAttributeValues)
+			return a, nil, nil, fmt.Errorf("%w: more than %d values of an attribute", ErrTooMany, maxAttributeValues)
 		}
 		if !rest.ReadAnyASN1Element(new(cryptobyte.String), new(cbasn1.Tag)) {
-			return a, nil, fmt.Errorf("%w: attribute value", ErrMalformed)
+			return a, nil, nil, fmt.Errorf("%w: attribute value", ErrMalformed)
 		}
 	}
-	a.Values = make([][]byte, 0, count)
+	values = slices.Grow(others, count)
 	for !set.Empty() {
 		var value cryptobyte.String
 		set.ReadAnyASN1Element(&value, new(cbasn1.Tag)) // as it was just read
-		a.Values = append(a.Values, value)
+		values = append(values, value)
 	}
+	a.Values = values[len(others):len(values):len(values)]
 	if slices.IsSortedFunc(a.Values, bytes.Compare) {
-		return a, whole, nil
+		return a, whole, values, nil
 	}
 	slices.SortFunc(a.Values, bytes.Compare)
-	return a, derSequence(oid, derSetOf(a.Values)), nil
+	return a, derSequence(oid, derSetOf(a.Values)), values, nil
 }
 
 // marshal returns the set as a SET OF in DER.
@@ -186,31 +188,42 @@ func isElement(der []byte) bool {
 func parseSigningTime(value cryptobyte.String) (time.Time, error) {
 	var content cryptobyte.String
 	var tag cbasn1.Tag
-	if !value.ReadAnyASN1(&content, &tag) || !value.Empty() {
-		return time.Time{}, fmt.Errorf("%w: signing time", ErrAttributes)
+	if value.ReadAnyASN1(&content, &tag) && value.Empty() {
+		if t, ok := parseTime(content, tag); ok {
+			return t, nil
+		}
 	}
-	// The errors of package time repeat what they were given, and here that may be anything.
-	bad := fmt.Errorf("%w: signing time", ErrAttributes)
-	digits, _ := bytes.CutSuffix(content, []byte{'Z'})
+	return time.Time{}, fmt.Errorf("%w: signing time", ErrAttributes)
+}
+
+// parseTime reads the content of a UTCTime or GeneralizedTime that has seconds, no fractions of them, and ends in Z.
+func parseTime(content []byte, tag cbasn1.Tag) (t time.Time, ok bool) {
+	digits, ok := bytes.CutSuffix(content, []byte{'Z'})
+	if !ok || slices.ContainsFunc(digits, func(c byte) bool { return c < '0' || c > '9' }) {
+		return t, false
+	}
+	var pairs [7]int // of digits, the century first
+	known := pairs[:]
 	switch {
-	case bytes.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }): // package time takes "+0" for a year
-	case tag == cbasn1.UTCTime && len(content) == len("060102150405Z"):
-		t, err := time.Parse("060102150405Z", string(content))
-		if err != nil {
-			return time.Time{}, bad
-		}
-		if t.Year() >= 2050 {
-			t = t.AddDate(-100, 0, 0) // section 11.3: two digits mean 1950 to 2049
-		}
-		return t, nil
-	case tag == cbasn1.GeneralizedTime && len(content) == len("20060102150405Z"):
-		t, err := time.Parse("20060102150405Z", string(content))
-		if err != nil {
-			return time.Time{}, bad
-		}
-		return t, nil
+	case tag == cbasn1.UTCTime && len(digits) == len("060102150405"):
+		known = pairs[1:]
+	case tag == cbasn1.GeneralizedTime && len(digits) == len("20060102150405"):
+	default:
+		return t, false
 	}
-	return time.Time{}, bad
+	for i := range known {
+		known[i] = int(digits[2*i]-'0')*10 + int(digits[2*i+1]-'0')
+	}
+	if tag == cbasn1.UTCTime {
+		pairs[0] = 20
+		if pairs[1] >= 50 {
+			pairs[0] = 19 // section 11.3: two digits mean 1950 to 2049
+		}
+	}
+	year, month, day, hour, minute, second := pairs[0]*100+pairs[1], time.Month(pairs[2]), pairs[3], pairs[4], pairs[5], pairs[6]
+	t = time.Date(year, month, day, hour, minute, second, 0, time.UTC)
+	// Date takes the 31st of April for the first of May.
+	return t, t.Month() == month && t.Day() == day && t.Hour() == hour && t.Minute() == minute && t.Second() == second
 }
 
 // marshalSigningTime returns a Time: UTCTime up to 2049, GeneralizedTime after (RFC 5652 section 11.3).

@@ -46,20 +46,40 @@ func NewCertificateIdentifier(c *x509.Certificate, form IdentifierForm) (Certifi
 
 // Matches reports whether c is the certificate that id names.
 func (id CertificateIdentifier) Matches(c *x509.Certificate) bool {
-	return c != nil && id.matches(c.RawIssuer, c.SerialNumber, c.SubjectKeyId)
+	if c == nil {
+		return false
+	}
+	if len(id.SubjectKeyID) > 0 {
+		return bytes.Equal(id.SubjectKeyID, c.SubjectKeyId)
+	}
+	return id.Serial != nil && c.SerialNumber != nil && id.Serial.Cmp(c.SerialNumber) == 0 && bytes.Equal(id.Issuer, c.RawIssuer)
 }
 
 // MatchesRaw is Matches for a certificate that was not parsed, and perhaps cannot be.
 func (id CertificateIdentifier) MatchesRaw(c RawCertificate) bool {
 	issuer, serial, keyID, ok := c.names()
-	return ok && id.matches(issuer, serial, keyID)
+	switch {
+	case !ok:
+		return false
+	case len(id.SubjectKeyID) > 0:
+		return bytes.Equal(id.SubjectKeyID, keyID)
+	case id.Serial == nil || !bytes.Equal(id.Issuer, issuer):
+		return false
+	}
+	return isSerial(serial, id.Serial)
 }
 
-func (id CertificateIdentifier) matches(issuer []byte, serial *big.Int, keyID []byte) bool {
-	if len(id.SubjectKeyID) > 0 {
-		return bytes.Equal(id.SubjectKeyID, keyID)
+// isSerial reports whether the INTEGER in DER is this number.
+func isSerial(der cryptobyte.String, number *big.Int) bool {
+	var content cryptobyte.String
+	var room [maxSerialSize]byte
+	look := der
+	// Of all certificates of a message, without making a number of each.
+	if number.Sign() >= 0 && number.BitLen() < 8*len(room) && look.ReadASN1(&content, cbasn1.INTEGER) {
+		return bytes.Equal(content, number.FillBytes(room[:number.BitLen()/8+1])) // with a bit of room for the sign
 	}
-	return id.Serial != nil && serial != nil && id.Serial.Cmp(serial) == 0 && bytes.Equal(id.Issuer, issuer)
+	serial, ok := readSerial(&der)
+	return ok && serial.Cmp(number) == 0
 }
 
 // add appends the SignerIdentifier or RecipientIdentifier to b.
@@ -148,15 +168,16 @@ var derSubjectKeyID = []byte{0x55, 0x1d, 0x0e}
 // maxExtensions bounds the extensions that are looked at, which is done for each signer anew.
 const maxExtensions = 1000
 
-// names reads what a CertificateIdentifier may refer to (RFC 5280 section 4.1). The key identifier may be missing.
-func (c RawCertificate) names() (issuer []byte, serial *big.Int, keyID []byte, ok bool) {
+// names reads what a CertificateIdentifier may refer to (RFC 5280 section 4.1); serial is in DER. The key identifier may be
+// missing.
+func (c RawCertificate) names() (issuer []byte, serial cryptobyte.String, keyID []byte, ok bool) {
 	in := cryptobyte.String(c)
 	var cert, tbs, name cryptobyte.String
 	if !in.ReadASN1(&cert, cbasn1.SEQUENCE) || !cert.ReadASN1(&tbs, cbasn1.SEQUENCE) ||
 		!tbs.SkipOptionalASN1(cbasn1.Tag(0).Constructed().ContextSpecific()) { // version
 		return nil, nil, nil, false
 	}
-	if serial, ok = readSerial(&tbs); !ok ||
+	if !tbs.ReadASN1Element(&serial, cbasn1.INTEGER) ||
 		!tbs.SkipASN1(cbasn1.SEQUENCE) || // signature
 		!tbs.ReadASN1Element(&name, cbasn1.SEQUENCE) {
 		return nil, nil, nil, false

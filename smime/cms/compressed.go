@@ -36,9 +36,9 @@ type CompressedData struct {
 func (c *CompressedData) ContentType() asn1.ObjectIdentifier { return OIDCompressedData }
 
 // readCompressedData reads up to the octets of the content.
-func readCompressedData(r *ber.Reader, l Limits) (*CompressedData, error) {
-	c := &CompressedData{structure: newStructure(r, l), limits: l}
-	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
+func readCompressedData(s *structure, l Limits) (*CompressedData, error) {
+	c := &CompressedData{structure: s, limits: l}
+	if err := s.r.Enter(ber.Universal, ber.TagSequence); err != nil {
 		return nil, malformed(err)
 	}
 	var err error

@@ -79,7 +79,8 @@ func Read(src io.Reader, l Limits) (ContentInfo, error) {
 	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
 		return nil, malformed(err)
 	}
-	contentType, err := newStructure(r, l).oid()
+	s := newStructure(r, l)
+	contentType, err := s.oid()
 	if err != nil {
 		return nil, err
 	}
@@ -90,25 +91,25 @@ func Read(src io.Reader, l Limits) (ContentInfo, error) {
 	if err := r.Enter(ber.ContextSpecific, 0); err != nil {
 		return nil, malformed(err)
 	}
-	return read(r, l)
+	return read(s, l)
 }
 
 // reader returns what reads a message of this type, inside the content field of its ContentInfo; nil for a type that is
 // not implemented.
-func reader(contentType asn1.ObjectIdentifier) func(*ber.Reader, Limits) (ContentInfo, error) {
+func reader(contentType asn1.ObjectIdentifier) func(*structure, Limits) (ContentInfo, error) {
 	switch {
 	case contentType.Equal(OIDSignedData):
-		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readSignedData(r, l)) }
+		return func(s *structure, l Limits) (ContentInfo, error) { return orError(readSignedData(s, l)) }
 	case contentType.Equal(OIDEnvelopedData):
-		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readEnvelopedData(r, l, false)) }
+		return func(s *structure, l Limits) (ContentInfo, error) { return orError(readEnvelopedData(s, l, false)) }
 	case contentType.Equal(OIDAuthEnvelopedData):
-		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readEnvelopedData(r, l, true)) }
+		return func(s *structure, l Limits) (ContentInfo, error) { return orError(readEnvelopedData(s, l, true)) }
 	case contentType.Equal(OIDEncryptedData):
-		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readEncryptedData(r, l)) }
+		return func(s *structure, l Limits) (ContentInfo, error) { return orError(readEncryptedData(s, l)) }
 	case contentType.Equal(OIDCompressedData):
-		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readCompressedData(r, l)) }
+		return func(s *structure, l Limits) (ContentInfo, error) { return orError(readCompressedData(s, l)) }
 	case contentType.Equal(OIDDigestedData):
-		return func(r *ber.Reader, l Limits) (ContentInfo, error) { return orError(readDigestedData(r, l)) }
+		return func(s *structure, l Limits) (ContentInfo, error) { return orError(readDigestedData(s, l)) }
 	}
 	return nil
 }

@@ -17,7 +17,8 @@ type ContentDigest struct {
 	hashes []crypto.Hash
 	states []hash.Hash
 	size   int64
-	head   []byte
+	head   []byte // the first octets, in room
+	room   [headSize]byte
 }
 
 // headSize is enough for the headers of a SET, a SEQUENCE and an OBJECT IDENTIFIER.
@@ -27,6 +28,7 @@ const headSize = 24
 // that is not implemented is an *[UnsupportedError].
 func NewContentDigest(hashes ...crypto.Hash) (*ContentDigest, error) {
 	d := new(ContentDigest)
+	d.head = d.room[:0]
 	for _, h := range hashes {
 		if DigestName(h) == "" {
 			return nil, &UnsupportedError{What: "digest algorithm " + h.String()}

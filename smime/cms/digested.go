@@ -34,9 +34,9 @@ type DigestedData struct {
 func (d *DigestedData) ContentType() asn1.ObjectIdentifier { return OIDDigestedData }
 
 // readDigestedData reads up to the octets of the content.
-func readDigestedData(r *ber.Reader, l Limits) (*DigestedData, error) {
-	d := &DigestedData{structure: newStructure(r, l), limits: l}
-	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
+func readDigestedData(s *structure, l Limits) (*DigestedData, error) {
+	d := &DigestedData{structure: s, limits: l}
+	if err := s.r.Enter(ber.Universal, ber.TagSequence); err != nil {
 		return nil, malformed(err)
 	}
 	var err error

@@ -27,9 +27,8 @@ type EncryptedData struct {
 func (e *EncryptedData) ContentType() asn1.ObjectIdentifier { return OIDEncryptedData }
 
 // readEncryptedData reads up to the octets of the ciphertext.
-func readEncryptedData(r *ber.Reader, l Limits) (*EncryptedData, error) {
-	s := newStructure(r, l)
-	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
+func readEncryptedData(s *structure, l Limits) (*EncryptedData, error) {
+	if err := s.r.Enter(ber.Universal, ber.TagSequence); err != nil {
 		return nil, malformed(err)
 	}
 	e := &EncryptedData{}

@@ -51,10 +51,9 @@ func (e *EnvelopedData) ContentType() asn1.ObjectIdentifier {
 }
 
 // readEnvelopedData reads up to the octets of the ciphertext.
-func readEnvelopedData(r *ber.Reader, l Limits, authenticated bool) (*EnvelopedData, error) {
+func readEnvelopedData(s *structure, l Limits, authenticated bool) (*EnvelopedData, error) {
 	e := &EnvelopedData{Authenticated: authenticated}
-	s := newStructure(r, l)
-	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
+	if err := s.r.Enter(ber.Universal, ber.TagSequence); err != nil {
 		return nil, malformed(err)
 	}
 	var err error

@@ -5,8 +5,7 @@ import (
 	"crypto/hkdf"
 	"encoding/binary"
 
-	"golang.org/x/crypto/cryptobyte"
-	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+	"github.com/sealmail/sealmail/smime/cms/ber"
 )
 
 // deriveKey derives a key-encryption key of so many octets from the shared secret of a key agreement.
@@ -26,10 +25,12 @@ func (k keyAgreement) deriveKey(secret []byte, keyWrap AlgorithmIdentifier, ukm 
 func x963KDF(hash crypto.Hash, secret, sharedInfo []byte, size int) []byte {
 	key := make([]byte, 0, size+hash.Size())
 	h := hash.New()
+	var count [4]byte
 	for counter := uint32(1); len(key) < size; counter++ {
+		binary.BigEndian.PutUint32(count[:], counter)
 		h.Reset()
 		h.Write(secret)
-		h.Write(binary.BigEndian.AppendUint32(nil, counter))
+		h.Write(count[:])
 		h.Write(sharedInfo)
 		key = h.Sum(key)
 	}
@@ -39,17 +40,17 @@ func x963KDF(hash crypto.Hash, secret, sharedInfo []byte, size int) []byte {
 // eccSharedInfo is the DER of ECC-CMS-SharedInfo (RFC 5753 section 7.2): what the key-encryption key is for, the user
 // keying material if there is any, and the length of the key-encryption key.
 func eccSharedInfo(keyWrap AlgorithmIdentifier, ukm []byte, keySize int) ([]byte, error) {
-	var b cryptobyte.Builder
-	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		keyWrap.add(b, cbasn1.SEQUENCE)
-		if ukm != nil {
-			b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-				b.AddASN1OctetString(ukm)
-			})
-		}
-		b.AddASN1(cbasn1.Tag(2).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1OctetString(binary.BigEndian.AppendUint32(nil, uint32(keySize)*8)) // in bits
-		})
-	})
-	return b.Bytes()
+	keyInfo, err := keyWrap.marshal()
+	if err != nil {
+		return nil, err
+	}
+	var entityUInfo []byte // without the material itself, which may be long
+	if ukm != nil {
+		octets := ber.AppendHeader(nil, ber.Header{Number: ber.TagOctetString, Length: int64(len(ukm))})
+		explicit := ber.Header{Class: ber.ContextSpecific, Constructed: true, Length: int64(len(octets) + len(ukm))}
+		entityUInfo = append(ber.AppendHeader(nil, explicit), octets...)
+	}
+	bits := binary.BigEndian.AppendUint32(nil, uint32(keySize)*8)
+	suppPubInfo := derElement(ber.ContextSpecific, true, 2, derOctetString(bits))
+	return derSequence(keyInfo, entityUInfo, ukm, suppPubInfo), nil
 }

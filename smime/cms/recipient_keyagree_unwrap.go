@@ -76,10 +76,8 @@ func addKeyAgreeRecipientInfo(b *cryptobyte.Builder, rid CertificateIdentifier, 
 		return fmt.Errorf("key wrap of a key of %d octets", len(cek))
 	}
 	wrapAlgorithm := AlgorithmIdentifier{Algorithm: wrap.oid} // without parameters: RFC 3565 section 2.3.2
-	var parameters cryptobyte.Builder
-	wrapAlgorithm.add(&parameters, cbasn1.SEQUENCE)
 	keyEncryption := AlgorithmIdentifier{Algorithm: scheme.oid}
-	if keyEncryption.Parameters, err = parameters.Bytes(); err != nil {
+	if keyEncryption.Parameters, err = wrapAlgorithm.marshal(); err != nil {
 		return err
 	}
 	kek, err := scheme.deriveKey(secret, wrapAlgorithm, nil, wrap.keySize)

@@ -51,9 +51,9 @@ func (s *SignedData) CertsOnly() bool {
 }
 
 // readSignedData reads up to the octets of the content.
-func readSignedData(r *ber.Reader, l Limits) (*SignedData, error) {
-	s := &SignedData{structure: newStructure(r, l), limits: l}
-	if err := r.Enter(ber.Universal, ber.TagSequence); err != nil {
+func readSignedData(head *structure, l Limits) (*SignedData, error) {
+	s := &SignedData{structure: head, limits: l}
+	if err := head.r.Enter(ber.Universal, ber.TagSequence); err != nil {
 		return nil, malformed(err)
 	}
 	var err error

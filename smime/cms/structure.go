@@ -50,12 +50,19 @@ func (s *structure) der() ([]byte, error) { return s.hold(s.r.DER) }
 
 // octets returns the content of an octet string under this tag.
 func (s *structure) octets(class ber.Class, number uint32) ([]byte, error) {
+	if h, more, err := s.next(); err == nil && more && h.Is(class, number) && !h.Constructed {
+		whole, err := s.element()
+		if err != nil {
+			return nil, err
+		}
+		return whole[len(whole)-int(h.Length):], nil
+	}
 	return s.hold(func(max int) ([]byte, error) {
 		o, err := s.r.OctetString(class, number)
 		if err != nil {
 			return nil, err
 		}
-		content := []byte{}
+		content := []byte{} // nil would say that there is none
 		for {
 			b, err := o.Next()
 			if errors.Is(err, io.EOF) {
