@@ -17,6 +17,9 @@ const headSize = 1024
 // rootOf returns the outermost entity: the message itself or, for bare CMS (.p7m and .p7s files in DER, PEM or base64),
 // an entity made up around it.
 func rootOf(src Source, l entity.Limits) (root *entity.Entity, bare bool, err error) {
+	if root, err = entity.Parse(src, l); err != nil || len(root.Header) > 0 {
+		return root, false, err
+	}
 	head := make([]byte, min(headSize, src.Size()))
 	n, err := src.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -25,8 +28,7 @@ func rootOf(src Source, l entity.Limits) (root *entity.Entity, bare bool, err er
 	if start, encoding, ok := bareCMS(head[:n]); ok {
 		return entity.New(src, entity.Range{Start: int64(start), End: src.Size()}, "application/pkcs7-mime", encoding), true, nil
 	}
-	root, err = entity.Parse(src, l)
-	return root, false, err
+	return root, false, nil
 }
 
 // bareCMS reports whether the input is CMS without a MIME header, where it starts, and in which transfer encoding.
@@ -76,7 +78,7 @@ const (
 func kindOf(e *entity.Entity) kind {
 	switch {
 	case e.Type.Is("multipart/signed"):
-		switch strings.ToLower(e.Type.Params["protocol"]) {
+		switch strings.ToLower(e.Type.Params.Get("protocol")) {
 		case "application/pkcs7-signature", "application/x-pkcs7-signature":
 			return kindMultipart
 		case "":

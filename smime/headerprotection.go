@@ -107,7 +107,7 @@ func withHP(own entity.Header, scheme HPScheme) (entity.Header, error) {
 		if f.Is("Content-Type") && !found {
 			found = true
 			value := f.Value()
-			if _, have := entity.ParseMediaType(value).Params["hp"]; have {
+			if entity.ParseMediaType(value).Params.Has("hp") {
 				return nil, ErrProtected
 			}
 			var err error

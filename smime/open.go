@@ -118,18 +118,18 @@ func (op *opener) peel(e *entity.Entity, bare bool) (inside *entity.Entity, laye
 func (op *opener) cms(e *entity.Entity, maybe, bare bool) (*entity.Entity, *Layer, error) {
 	body := e.Decode()
 	info, err := cms.Read(body, op.o.Limits.CMS)
-	var unsupported *cms.UnsupportedError
-	switch {
-	case errors.As(err, &unsupported):
-		op.addNote(entity.Note{Code: "unsupported-cms", Text: err.Error()})
-		return nil, nil, nil
-	case isFormError(err):
-		if maybe {
+	if err != nil {
+		var unsupported *cms.UnsupportedError
+		switch {
+		case errors.As(err, &unsupported):
+			op.addNote(entity.Note{Code: "unsupported-cms", Text: err.Error()})
+			return nil, nil, nil
+		case !isFormError(err):
+			return nil, nil, err
+		case maybe:
 			return nil, nil, nil
 		}
 		return nil, unreadable(e, err), nil
-	case err != nil:
-		return nil, nil, err
 	}
 	var inside *entity.Entity
 	var layer *Layer
@@ -174,7 +174,7 @@ func meantType(e *entity.Entity) asn1.ObjectIdentifier {
 			return contentType
 		}
 	}
-	switch strings.ToLower(e.Type.Params["smime-type"]) {
+	switch strings.ToLower(e.Type.Params.Get("smime-type")) {
 	case "signed-data", "certs-only":
 		return cms.OIDSignedData
 	case "compressed-data":
@@ -185,6 +185,9 @@ func meantType(e *entity.Entity) asn1.ObjectIdentifier {
 
 // isFormError tells an error that the message is to blame for from one of the source, the spool or the context.
 func isFormError(err error) bool {
+	if err == nil {
+		return false
+	}
 	var unsupported *cms.UnsupportedError
 	for _, form := range []error{cms.ErrMalformed, cms.ErrTooMany, cms.ErrTooLarge, cms.ErrTooDeep, ber.ErrSyntax, ber.ErrTag} {
 		if errors.Is(err, form) {

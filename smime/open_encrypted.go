@@ -26,12 +26,14 @@ type candidate struct {
 
 // encrypted opens an EnvelopedData or AuthEnvelopedData.
 func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.Entity, *Layer, error) {
-	layer := &Encrypted{Form: "enveloped-data", Cipher: ed.ContentEncryption.Algorithm.String()}
+	layer := &Encrypted{Form: "enveloped-data"}
 	if ed.Authenticated {
 		layer.Form = "auth-enveloped-data"
 	}
 	if ed.Cipher != 0 {
 		layer.Cipher = ed.Cipher.String()
+	} else {
+		layer.Cipher = ed.ContentEncryption.Algorithm.String()
 	}
 	allowed := cms.DecryptOptions{AllowWeak: op.o.AllowWeak}
 	var weak *cms.WeakError

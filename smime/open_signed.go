@@ -78,7 +78,7 @@ var noteLineEnds = entity.Note{
 func (op *opener) multipartSigned(e *entity.Entity) (*entity.Entity, *Layer, error) {
 	// The content is digested while the parts are looked for. What micalg says is not relied on: where the signers use
 	// something else, the content is read once more.
-	early, err := newContentHash(op.ctx, e.End-e.Body, announcedHashes(e.Type.Params["micalg"]))
+	early, err := newContentHash(op.ctx, e.End-e.Body, announcedHashes(e.Type.Params.Get("micalg")))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,7 +87,7 @@ func (op *opener) multipartSigned(e *entity.Entity) (*entity.Entity, *Layer, err
 		return nil, nil, err
 	}
 	isSMIME := len(parts) > 1 && isSignature(parts[1])
-	if e.Type.Params["protocol"] == "" && !isSMIME {
+	if e.Type.Params.Get("protocol") == "" && !isSMIME {
 		return nil, nil, nil
 	}
 	layer := &Signed{Form: Detached}
@@ -227,7 +227,7 @@ func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *S
 		cert *x509.Certificate
 		err  error
 	}, len(sd.Certificates))
-	var bag []*x509.Certificate
+	bag := make([]*x509.Certificate, 0, len(sd.Certificates))
 	for i, raw := range sd.Certificates {
 		p := &parsed[i]
 		if p.cert, p.err = op.o.ParseCertificate(raw); p.err == nil {

@@ -51,7 +51,7 @@ var userFacing = []string{
 // Nowhere else does hp count.
 func readProtection(outside entity.Header, root *entity.Entity, encrypted bool) HeaderProtection {
 	var p HeaderProtection
-	switch root.Type.Params["hp"] {
+	switch root.Type.Params.Get("hp") {
 	case "clear":
 		p.Scheme = HPClear
 	case "cipher":

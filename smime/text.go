@@ -76,7 +76,7 @@ func (m *Message) partText(i int, limit int64) (string, bool, error) {
 		return "", false, err
 	}
 	// RFC 9788 section 4.5.3: only where the message is encrypted, and never where the parameter is elsewhere.
-	legacy := p.Encrypted && !p.Enclosed && m.Protection.Scheme == HPCipher && p.entity.Type.Params["hp-legacy-display"] == "1"
+	legacy := p.Encrypted && !p.Enclosed && m.Protection.Scheme == HPCipher && p.entity.Type.Params.Get("hp-legacy-display") == "1"
 	if p.Type == "text/html" {
 		return htmlText(text, legacy), truncated, nil
 	}

@@ -3,6 +3,7 @@ package entity
 import (
 	"bufio"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -10,11 +11,21 @@ import (
 // contains: Notes says afterwards which liberties were taken.
 type Decoder struct {
 	r     io.Reader
+	body  io.SectionReader // of an entity
 	notes []Note
+	left  int64
 }
 
 // Read implements io.Reader. Its errors are those of the source.
-func (d *Decoder) Read(p []byte) (int, error) { return d.r.Read(p) }
+func (d *Decoder) Read(p []byte) (int, error) {
+	n, err := d.r.Read(p)
+	d.left = max(0, d.left-int64(n))
+	return n, err
+}
+
+// Len returns how many octets are left at most, as a reader of short messages wants to know; math.MaxInt where that is not
+// known.
+func (d *Decoder) Len() int { return int(min(d.left, math.MaxInt)) }
 
 // Notes returns what was met so far.
 func (d *Decoder) Notes() []Note { return d.notes }
@@ -22,16 +33,24 @@ func (d *Decoder) Notes() []Note { return d.notes }
 func (d *Decoder) note(n Note) { d.notes = add(d.notes, n) }
 
 // Decode returns a reader over the body without its transfer encoding (RFC 2045 section 6). Each call starts anew.
-func (e *Entity) Decode() *Decoder { return newDecoder(e.BodySection(), e.Encoding, e.End-e.Body) }
+func (e *Entity) Decode() *Decoder {
+	d := &Decoder{body: *e.BodySection(), left: e.End - e.Body}
+	if e.Encoding == "base64" {
+		d.left = (d.left + 3) / 4 * 3
+	}
+	d.decode(&d.body, e.Encoding, e.End-e.Body)
+	return d
+}
 
 // NewDecoder returns a Decoder over src for a transfer encoding, given in lower case.
 func NewDecoder(src io.Reader, encoding string) *Decoder {
-	return newDecoder(src, encoding, longBody+1)
+	d := &Decoder{left: math.MaxInt64}
+	d.decode(src, encoding, longBody+1)
+	return d
 }
 
-// newDecoder is NewDecoder for a source of about this size.
-func newDecoder(src io.Reader, encoding string, size int64) *Decoder {
-	d := new(Decoder)
+// decode lets the decoder read a source of about this size.
+func (d *Decoder) decode(src io.Reader, encoding string, size int64) {
 	switch encoding {
 	case "base64":
 		d.r = newBase64Reader(d, src, size)
@@ -43,7 +62,6 @@ func newDecoder(src io.Reader, encoding string, size int64) *Decoder {
 		d.note(NoteTransferEncoding)
 		d.r = src
 	}
-	return d
 }
 
 // DecodedSize returns how many octets Decode gives. For base64 and quoted-printable it reads the body.

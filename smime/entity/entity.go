@@ -16,12 +16,14 @@ type Source interface {
 // windowSize returns how much of a body of this size is looked at in one go. A short one is not worth a long buffer: there
 // are many of them, and making the buffer would cost more than the work.
 func windowSize(body int64) int {
-	const long, short = 64 << 10, 4 << 10
+	const long = 64 << 10
 	if body > longBody {
 		return long
 	}
-	return int(min(body+1, short)) // the one more lets the end be seen without another round
+	return shortWindow
 }
+
+const shortWindow = 4 << 10
 
 // longBody is from when on a body is worth a long buffer.
 const longBody = 256 << 10
@@ -51,14 +53,22 @@ const (
 	defaultDigestType = "message/rfc822"
 )
 
-// headerReaders are readers with a wiped buffer for the header of an entity. A message has several entities.
-var headerReaders = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 1<<10) }}
+// headerReader reads the header of an entity.
+type headerReader struct {
+	section io.SectionReader
+	buffer  *bufio.Reader
+}
+
+// headerReaders have wiped buffers. A message has several entities.
+var headerReaders = sync.Pool{New: func() any { return &headerReader{buffer: bufio.NewReaderSize(nil, 1<<10)} }}
 
 func parse(src io.ReaderAt, start, end int64, typ string, maxHeader int) (*Entity, error) {
-	r := headerReaders.Get().(*bufio.Reader)
-	r.Reset(io.NewSectionReader(src, start, end-start))
-	header, raw, notes, err := ReadHeader(r, maxHeader)
-	wipe(r)
+	r := headerReaders.Get().(*headerReader)
+	r.section = *io.NewSectionReader(src, start, end-start)
+	r.buffer.Reset(&r.section)
+	header, raw, notes, err := ReadHeader(r.buffer, maxHeader)
+	wipe(r.buffer)
+	r.section = io.SectionReader{}
 	headerReaders.Put(r)
 	if err != nil {
 		return nil, err
@@ -117,9 +127,9 @@ func (e *Entity) RawHeader() *io.SectionReader {
 
 // Filename returns the file name that the sender gave, decoded and otherwise as it came: it may contain anything.
 func (e *Entity) Filename() string {
-	name := e.Disposition.Params["filename"]
+	name := e.Disposition.Params.Get("filename")
 	if name == "" {
-		name = e.Type.Params["name"]
+		name = e.Type.Params.Get("name")
 	}
 	return DecodeWords(name) // RFC 2047 forbids encoded words here; many write them
 }

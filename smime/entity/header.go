@@ -19,7 +19,9 @@ type Field struct {
 }
 
 // Is reports whether the field has this name, in whatever case.
-func (f Field) Is(name string) bool { return f.Name != "" && strings.EqualFold(f.Name, name) }
+func (f Field) Is(name string) bool {
+	return f.Name != "" && len(f.Name) == len(name) && (f.Name == name || strings.EqualFold(f.Name, name))
+}
 
 // Structural reports whether the field describes the MIME structure, as RFC 9787 section 1.1.1 defines it: such a
 // field belongs to one entity, all others to the message.
@@ -34,8 +36,9 @@ func (f Field) Value() string {
 	if f.Name != "" {
 		raw = raw[bytes.IndexByte(raw, ':')+1:]
 	}
+	raw = bytes.Trim(raw, " \t\r\n")
 	if bytes.IndexByte(raw, '\n') < 0 {
-		return string(bytes.Trim(raw, " \t\r"))
+		return shared(raw, usualValues[:])
 	}
 	unfolded := make([]byte, 0, len(raw))
 	for line := range bytes.SplitSeq(raw, []byte{'\n'}) {
@@ -97,8 +100,7 @@ func (h Header) Value(name string) string {
 // octets are read: beyond that the error is ErrHeaderTooLarge. The raw octets come back as they were. Where the input
 // does not start with a field, there is no header, and r stays where it is.
 func ReadHeader(r *bufio.Reader, limit int) (h Header, raw []byte, notes []Note, err error) {
-	// Room for the header of a usual entity.
-	s := headerScanner{limit: limit, raw: make([]byte, 0, 256), fields: make(Header, 0, 8)}
+	s := headerScanner{limit: limit}
 	for {
 		line, err := s.line(r)
 		switch {
@@ -142,6 +144,7 @@ func (s *headerScanner) line(r *bufio.Reader) ([]byte, error) {
 				s.notes = add(s.notes, NoteNoHeader)
 				return nil, errBody
 			}
+			s.makeRoom(r)
 		}
 		piece, err := r.ReadSlice('\n')
 		if len(piece) > s.limit-len(s.raw) {
@@ -153,6 +156,18 @@ func (s *headerScanner) line(r *bufio.Reader) ([]byte, error) {
 		}
 		return s.raw[start:len(s.raw):len(s.raw)], err
 	}
+}
+
+// makeRoom takes memory for the header, as far as its size shows already.
+func (s *headerScanner) makeRoom(r *bufio.Reader) {
+	ahead, _ := r.Peek(r.Buffered()) // does not fail
+	for _, end := range [...]string{"\n\r\n", "\n\n"} {
+		if n := bytes.Index(ahead, []byte(end)); n >= 0 {
+			ahead = ahead[:n+len(end)]
+		}
+	}
+	ahead = ahead[:min(len(ahead), s.limit)]
+	s.raw, s.fields = make([]byte, 0, len(ahead)), make(Header, 0, bytes.Count(ahead, []byte("\n")))
 }
 
 // take adds a line to the fields; done says that it was the empty line that ends the section.
@@ -210,12 +225,17 @@ func fieldName(line []byte) string {
 			return ""
 		}
 	}
-	for _, known := range usualNames {
-		if string(name) == known {
-			return known // without making a string of it for each message
+	return shared(name, usualNames[:])
+}
+
+// shared returns text as a string: one of those that are known, without making it anew for each message.
+func shared(text []byte, known []string) string {
+	for _, k := range known {
+		if string(text) == k {
+			return k
 		}
 	}
-	return string(name)
+	return string(text)
 }
 
 // usualNames are names of fields that nearly every message has.
@@ -223,3 +243,6 @@ var usualNames = [...]string{
 	"Content-Type", "Content-Transfer-Encoding", "Content-Disposition", "Content-Description", "MIME-Version", "From", "To",
 	"Subject", "Date", "Message-ID", "Received", "Return-Path", "HP-Outer",
 }
+
+// usualValues are values of fields that many messages have.
+var usualValues = [...]string{"base64", "7bit", "8bit", "quoted-printable", "1.0", "text/plain"}

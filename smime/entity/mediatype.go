@@ -1,6 +1,8 @@
 package entity
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -9,8 +11,37 @@ import (
 
 // MediaType is the value of Content-Type, or of another field of that form such as Content-Disposition.
 type MediaType struct {
-	Type   string            // lower case: "text/plain", "attachment"
-	Params map[string]string // names in lower case, values decoded as RFC 2231 says; nil if there are none
+	Type   string // lower case: "text/plain", "attachment"
+	Params Params // nil if there are none
+}
+
+// Params are the parameters of a field, each name once. There are few of them.
+type Params []Param
+
+// Param is one parameter.
+type Param struct {
+	Name  string // in lower case
+	Value string // decoded as RFC 2231 says
+}
+
+// Get returns the value of the parameter with this name, given in lower case; "" if there is none.
+func (p Params) Get(name string) string {
+	if i := p.index(name); i >= 0 {
+		return p[i].Value
+	}
+	return ""
+}
+
+// Has reports whether there is a parameter with this name, given in lower case.
+func (p Params) Has(name string) bool { return p.index(name) >= 0 }
+
+func (p Params) index(name string) int {
+	for i := range p {
+		if p[i].Name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // Is reports whether the type is one of these, given in lower case.
@@ -35,13 +66,14 @@ func ParseMediaType(value string) MediaType {
 	if !strings.ContainsAny(value, `;(\`) {
 		return MediaType{Type: strings.ToLower(strings.TrimSpace(value))}
 	}
-	parts := splitParams(value)
-	m := MediaType{Type: strings.ToLower(strings.TrimSpace(parts[0]))}
-	if len(parts) > 1 {
-		m.Params = make(map[string]string, len(parts)-1)
+	part, rest, more := cutParam(value)
+	m := MediaType{Type: strings.ToLower(strings.TrimSpace(part))}
+	if more {
+		m.Params = make(Params, 0, min(maxParams, 1+strings.Count(rest, ";")))
 	}
 	var segments map[string]map[int]segment
-	for _, part := range parts[1:] {
+	for count := 0; more && count < maxParams; count++ {
+		part, rest, more = cutParam(rest)
 		name, value, found := strings.Cut(part, "=")
 		name = strings.ToLower(strings.TrimSpace(name))
 		if !found || name == "" {
@@ -50,8 +82,8 @@ func ParseMediaType(value string) MediaType {
 		value, quoted := unquote(value)
 		base, star, extended := strings.Cut(name, "*")
 		if !extended {
-			if _, have := m.Params[name]; !have {
-				m.Params[name] = value
+			if !m.Params.Has(name) {
+				m.Params = append(m.Params, Param{name, value})
 			}
 			continue
 		}
@@ -75,13 +107,27 @@ func ParseMediaType(value string) MediaType {
 			segments[base][index] = s
 		}
 	}
-	for base, list := range segments {
-		// The extended form is the one that its sender prefers to be read.
-		if value, ok := join(list); ok {
-			m.Params[base] = value
-		}
+	if len(segments) > 0 {
+		m.Params = m.Params.extended(segments)
 	}
 	return m
+}
+
+// extended returns the parameters with those whose values came in segments.
+func (p Params) extended(segments map[string]map[int]segment) Params {
+	for _, base := range slices.Sorted(maps.Keys(segments)) {
+		value, ok := join(segments[base])
+		if !ok {
+			continue
+		}
+		// The extended form is the one that its sender prefers to be read.
+		if i := p.index(base); i >= 0 {
+			p[i].Value = value
+		} else {
+			p = append(p, Param{base, value})
+		}
+	}
+	return p
 }
 
 // segment is one piece of an extended parameter value.
@@ -163,12 +209,25 @@ func unhex(c byte) int {
 	return -1
 }
 
-// splitParams cuts the value at its semicolons, heeding quotes, and drops comments. There is always a first piece.
-func splitParams(value string) []string {
-	if !strings.ContainsAny(value, `(\`) { // as nearly all are: the pieces stand there as they are
-		return splitPlainParams(value)
+// cutParam returns what stands in front of the first semicolon, heeding quotes, without comments, and what stands behind
+// it; more is false where there is no semicolon.
+func cutParam(value string) (piece, rest string, more bool) {
+	quoted := false
+	for i := 0; i < len(value); i++ {
+		switch c := value[i]; {
+		case c == '\\' || c == '(':
+			return cutCommentedParam(value)
+		case c == '"':
+			quoted = !quoted
+		case c == ';' && !quoted:
+			return value[:i], value[i+1:], true
+		}
 	}
-	var parts []string
+	return value, "", false
+}
+
+// cutCommentedParam is cutParam where there are comments and escapes, and so the piece does not stand there as it is.
+func cutCommentedParam(value string) (piece, rest string, more bool) {
 	var b strings.Builder
 	quoted, comments := false, 0
 	for i := 0; i < len(value); i++ {
@@ -194,35 +253,12 @@ func splitParams(value string) []string {
 		case c == '(':
 			comments++
 		case c == ';':
-			if len(parts) == maxParams {
-				return parts
-			}
-			parts = append(parts, b.String())
-			b.Reset()
+			return b.String(), value[i+1:], true
 		default:
 			b.WriteByte(c)
 		}
 	}
-	return append(parts, b.String())
-}
-
-// splitPlainParams is splitParams for a value without comments and escapes.
-func splitPlainParams(value string) []string {
-	parts := make([]string, 0, min(1+strings.Count(value, ";"), maxParams+1))
-	quoted, start := false, 0
-	for i := 0; i < len(value); i++ {
-		switch {
-		case value[i] == '"':
-			quoted = !quoted
-		case value[i] == ';' && !quoted:
-			if len(parts) == maxParams {
-				return parts
-			}
-			parts = append(parts, value[start:i])
-			start = i + 1
-		}
-	}
-	return append(parts, value[start:])
+	return b.String(), "", false
 }
 
 // unquote takes white space, quotes and backslashes off a parameter value.

@@ -5,41 +5,59 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/sealmail/sealmail/smime/entity"
 )
 
 func TestParseMediaType(t *testing.T) {
 	tests := map[string]struct {
-		in   string
-		want entity.MediaType
+		in     string
+		typ    string
+		params map[string]string
 	}{
-		"plain":         {`Text/Plain; Charset=UTF-8`, entity.MediaType{"text/plain", map[string]string{"charset": "UTF-8"}}},
-		"quoted":        {`a/b; x="1; \"2\"" ;y = z`, entity.MediaType{"a/b", map[string]string{"x": `1; "2"`, "y": "z"}}},
-		"comments":      {`a/b (c;(d)) ; x=1(y=2); z="(3)"`, entity.MediaType{"a/b", map[string]string{"x": "1", "z": "(3)"}}},
-		"first counts":  {`a/b; x=1; X=2`, entity.MediaType{"a/b", map[string]string{"x": "1"}}},
-		"malformed":     {`a/b;;=;x;y=;z="open`, entity.MediaType{"a/b", map[string]string{"y": "", "z": "open"}}},
-		"spaces within": {`attachment; filename=a b.txt`, entity.MediaType{"attachment", map[string]string{"filename": "a b.txt"}}},
+		"plain":         {`Text/Plain; Charset=UTF-8`, "text/plain", map[string]string{"charset": "UTF-8"}},
+		"quoted":        {`a/b; x="1; \"2\"" ;y = z`, "a/b", map[string]string{"x": `1; "2"`, "y": "z"}},
+		"comments":      {`a/b (c;(d)) ; x=1(y=2); z="(3)"`, "a/b", map[string]string{"x": "1", "z": "(3)"}},
+		"first counts":  {`a/b; x=1; X=2`, "a/b", map[string]string{"x": "1"}},
+		"malformed":     {`a/b;;=;x;y=;z="open`, "a/b", map[string]string{"y": "", "z": "open"}},
+		"spaces within": {`attachment; filename=a b.txt`, "attachment", map[string]string{"filename": "a b.txt"}},
 		"extended": {
 			`attachment; filename*=utf-8'en'J%C3%BCrgen%20x; filename=fallback`,
-			entity.MediaType{"attachment", map[string]string{"filename": "Jürgen x"}},
+			"attachment", map[string]string{"filename": "Jürgen x"},
 		},
 		"continued": {
-			`a/b; n*0="one "; n*1=two; n*3=lost`, entity.MediaType{"a/b", map[string]string{"n": "one two"}},
+			`a/b; n*0="one "; n*1=two; n*3=lost`, "a/b", map[string]string{"n": "one two"},
 		},
 		"continued out of order, encoded": {
-			`a/b; n*1=" b%20"; n*0*=iso-8859-1''%E4; n*2*=%DF`, entity.MediaType{"a/b", map[string]string{"n": "ä b%20ß"}},
+			`a/b; n*1=" b%20"; n*0*=iso-8859-1''%E4; n*2*=%DF`, "a/b", map[string]string{"n": "ä b%20ß"},
 		},
-		"continued without a start": {`a/b; n*1=x`, entity.MediaType{"a/b", map[string]string{}}},
-		"unknown character set":     {`a/b; n*=zz''%41%zz`, entity.MediaType{"a/b", map[string]string{"n": "A%zz"}}},
-		"without character set":     {`a/b; n*=%41`, entity.MediaType{"a/b", map[string]string{"n": "A"}}},
-		"huge index":                {`a/b; n*99999999999999999999=x; n*-1=y`, entity.MediaType{"a/b", map[string]string{}}},
-		"empty":                     {``, entity.MediaType{"", nil}},
-		"backslash at the end":      {`a/b; x="\`, entity.MediaType{"a/b", map[string]string{"x": `\`}}},
+		"continued without a start": {`a/b; n*1=x`, "a/b", map[string]string{}},
+		"unknown character set":     {`a/b; n*=zz''%41%zz`, "a/b", map[string]string{"n": "A%zz"}},
+		"without character set":     {`a/b; n*=%41`, "a/b", map[string]string{"n": "A"}},
+		"huge index":                {`a/b; n*99999999999999999999=x; n*-1=y`, "a/b", map[string]string{}},
+		"empty":                     {``, "", nil},
+		"backslash at the end":      {`a/b; x="\`, "a/b", map[string]string{"x": `\`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, entity.ParseMediaType(test.in)); diff != "" {
-				t.Error(diff)
+			m := entity.ParseMediaType(test.in)
+			params := map[string]string{}
+			for _, p := range m.Params {
+				if _, twice := params[p.Name]; twice {
+					t.Errorf("%s is there twice", p.Name)
+				}
+				params[p.Name] = p.Value
+			}
+			if diff := cmp.Diff(test.params, params, cmpopts.EquateEmpty()); m.Type != test.typ || diff != "" {
+				t.Errorf("%q: %s", m.Type, diff)
+			}
+			for name, value := range params {
+				if !m.Params.Has(name) || m.Params.Get(name) != value {
+					t.Errorf("%s is %q", name, m.Params.Get(name))
+				}
+			}
+			if m.Params.Has("absent") || m.Params.Get("absent") != "" {
+				t.Error("what is absent has a value")
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"sync"
 )
 
 // Range is a run of octets of the source.
@@ -22,11 +23,12 @@ func (e *Entity) Split(limit int) (parts []Range, notes []Note, err error) {
 // SplitTo is Split that also writes the octets of the first part to first while it passes over them, so that they need not
 // be read once more. first may be nil. An error of first comes back as it is.
 func (e *Entity) SplitTo(first io.Writer, limit int) (parts []Range, notes []Note, err error) {
-	boundary := e.Type.Params["boundary"]
+	boundary := e.Type.Params.Get("boundary")
 	if boundary == "" || len(boundary) > maxBoundary {
 		return nil, []Note{NoteNoBoundary}, nil
 	}
-	s := newSplitter(e, "--"+boundary)
+	s := newSplitter(e, append([]byte("--"), boundary...))
+	defer s.release()
 	start := int64(-1) // of the open part
 	for {
 		var to io.Writer
@@ -78,19 +80,40 @@ const maxDelimiter = 2 << 10
 // splitter finds the delimiters of a multipart body in constant memory. It looks for the boundary's octets, and not
 // at every line.
 type splitter struct {
-	src     *io.SectionReader
+	src     io.SectionReader
 	start   int64  // of the body in the source
 	mark    []byte // "--" and the boundary
 	window  []byte // of the body
-	offset  int64  // of the window in the source
-	at      int    // up to where the window was searched
-	written int    // up to where it was passed on, or need not be
-	ended   bool   // the body ends with the window
+	short   *window
+	offset  int64 // of the window in the source
+	at      int   // up to where the window was searched
+	written int   // up to where it was passed on, or need not be
+	ended   bool  // the body ends with the window
 }
 
-func newSplitter(e *Entity, mark string) *splitter {
-	window := make([]byte, 0, windowSize(e.End-e.Body))
-	return &splitter{src: e.BodySection(), start: e.Body, mark: []byte(mark), window: window, offset: e.Body}
+type window [shortWindow]byte
+
+// shortWindows are wiped windows for short bodies.
+var shortWindows = sync.Pool{New: func() any { return new(window) }}
+
+func newSplitter(e *Entity, mark []byte) *splitter {
+	s := &splitter{src: *e.BodySection(), start: e.Body, mark: mark, offset: e.Body}
+	if size := windowSize(e.End - e.Body); size > shortWindow {
+		s.window = make([]byte, 0, size)
+	} else {
+		s.short = shortWindows.Get().(*window)
+		s.window = s.short[:0]
+	}
+	return s
+}
+
+// release leaves the window to others, wiped: what was in it may have been secret.
+func (s *splitter) release() {
+	if s.short != nil {
+		clear(s.short[:])
+		shortWindows.Put(s.short)
+	}
+	s.window, s.short = nil, nil
 }
 
 // next returns the next delimiter, and writes what is between it and the last one to dst, if that is not nil; found is

@@ -25,7 +25,7 @@ func (e *Entity) Text(limit int64) (text string, truncated bool, err error) {
 		raw, truncated = raw[:limit], true
 	}
 	text = string(raw)
-	switch label := strings.ToLower(e.Type.Params["charset"]); label {
+	switch label := strings.ToLower(e.Type.Params.Get("charset")); label {
 	case "", "us-ascii", "utf-8", "utf8":
 	default:
 		if r, err := charset.Reader(label, strings.NewReader(text)); err == nil {
