@@ -91,6 +91,7 @@ func (o *opening) evidence(m *smime.Message, s smime.Signature) verdict.Evidence
 		e.Chain.Code = verdict.ChainCode(broken.Code)
 		return e
 	}
+	e.Chain.Certificates = make([]string, 0, len(path))
 	for _, cert := range path {
 		e.Chain.Certificates = append(e.Chain.Certificates, certstore.Fingerprint(cert))
 	}
