@@ -45,6 +45,26 @@ type failingWriter struct{ err error }
 
 func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 
+// emptySegments are segments of an octet string without content, 64 MiB of them. On the way it cancels a context.
+type emptySegments struct {
+	read, cancelAt int
+	cancel         context.CancelFunc
+}
+
+func (e *emptySegments) Read(p []byte) (int, error) {
+	if e.read > 64<<20 {
+		return 0, io.EOF
+	}
+	p = p[:len(p)&^1]
+	for i := range p {
+		p[i] = []byte{4, 0}[i%2]
+	}
+	if e.read += len(p); e.read >= e.cancelAt {
+		e.cancel()
+	}
+	return len(p), nil
+}
+
 func TestReadStops(t *testing.T) {
 	message := stream(t, make([]byte, 100_000), options(testP256()))
 	open := func(l cms.Limits) *cms.SignedData {
@@ -58,6 +78,16 @@ func TestReadStops(t *testing.T) {
 	cancel()
 	if _, err := open(cms.Limits{}).ReadContent(ctx, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+	// Segments without end, and nothing in them.
+	ctx, cancel = context.WithCancel(t.Context())
+	head := message[:bytes.Index(message, []byte{0x24, 0x80})+2]
+	info, err := cms.Read(io.MultiReader(bytes.NewReader(head), &emptySegments{cancelAt: 1 << 20, cancel: cancel}), cms.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := info.(*cms.SignedData).ReadContent(ctx, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled among empty segments: %v", err)
 	}
 	full := errors.New("disk full")
 	if _, err := open(cms.Limits{}).ReadContent(t.Context(), failingWriter{full}); !errors.Is(err, full) {

@@ -45,6 +45,7 @@ func (s *SignedData) Verify(content *ContentDigest, o VerifyOptions, others ...*
 	if o.ParseCertificate == nil {
 		o.ParseCertificate = RawCertificate.Parse
 	}
+	o.whole = &wholeContent{src: o.Content}
 	bag := make([]parsedCertificate, len(s.Certificates))
 	further := maxFurtherCertificates
 	results := make([]Verification, len(s.SignerInfos))

@@ -57,6 +57,7 @@ func (s *structure) octets(class ber.Class, number uint32) ([]byte, error) {
 		}
 		return whole[len(whole)-int(h.Length):], nil
 	}
+	start := s.r.Offset()
 	return s.hold(func(max int) ([]byte, error) {
 		o, err := s.r.OctetString(class, number)
 		if err != nil {
@@ -71,7 +72,7 @@ func (s *structure) octets(class ber.Class, number uint32) ([]byte, error) {
 			if err != nil {
 				return nil, err
 			}
-			if len(b) > max-len(content) {
+			if s.r.Offset()-start > int64(max) { // empty segments count as well
 				return nil, fmt.Errorf("%w: octet string", ErrTooLarge)
 			}
 			content = append(content, b...)

@@ -25,6 +25,8 @@ type VerifyOptions struct {
 
 	// ParseCertificate parses certificates of the message for [SignedData.Verify]; nil means [RawCertificate.Parse].
 	ParseCertificate func(RawCertificate) (*x509.Certificate, error)
+
+	whole *wholeContent // Content, for all signatures and certificates that are tried
 }
 
 // SizeReaderAt is octets that can be read twice, such as a *[bytes.Reader] or an *[io.SectionReader].
@@ -40,8 +42,8 @@ const maxWholeContent = 16 << 20
 type signedInput struct {
 	hash       crypto.Hash
 	digest     []byte
-	attributes []byte       // nil: the content
-	content    SizeReaderAt // may be nil
+	attributes []byte // nil: the content
+	content    *wholeContent
 }
 
 // message returns the octets themselves. If they are the content, they are those that were hashed.
@@ -49,21 +51,50 @@ func (in signedInput) message() ([]byte, error) {
 	if in.attributes != nil {
 		return in.attributes, nil
 	}
-	if in.content == nil {
+	return in.content.octets(in.hash, in.digest)
+}
+
+// wholeContent is a content that is brought into memory once, when a signature wants it.
+type wholeContent struct {
+	src    SizeReaderAt // may be nil
+	read   bool
+	all    []byte
+	err    error
+	hash   crypto.Hash // under which all was compared last, or 0
+	digest []byte
+}
+
+// octets returns the content, which is to have this digest.
+func (w *wholeContent) octets(h crypto.Hash, digest []byte) ([]byte, error) {
+	if !w.read {
+		w.all, w.err = readWhole(w.src)
+		w.read = true
+	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	if w.hash != h {
+		w.hash, w.digest = h, digestOf(h, w.all)
+	}
+	if !bytes.Equal(w.digest, digest) {
+		return nil, fmt.Errorf("%w: VerifyOptions.Content is another one", ErrMessageDigest)
+	}
+	return w.all, nil
+}
+
+func readWhole(src SizeReaderAt) ([]byte, error) {
+	if src == nil {
 		return nil, &UnsupportedError{What: "Ed25519 signature without signed attributes, over a content that cannot be read twice"}
 	}
-	size := in.content.Size()
+	size := src.Size()
 	if size < 0 || size > maxWholeContent {
 		return nil, &UnsupportedError{What: fmt.Sprintf("Ed25519 signature without signed attributes, over a content of %d octets", size)}
 	}
-	message := make([]byte, size)
-	if n, err := in.content.ReadAt(message, 0); n < len(message) {
+	all := make([]byte, size)
+	if n, err := src.ReadAt(all, 0); n < len(all) {
 		return nil, fmt.Errorf("content: %w", err)
 	}
-	if !bytes.Equal(digestOf(in.hash, message), in.digest) {
-		return nil, fmt.Errorf("%w: VerifyOptions.Content is another one", ErrMessageDigest)
-	}
-	return message, nil
+	return all, nil
 }
 
 // Verify checks the signature over content with the public key of cert (RFC 5652 sections 5.4 to 5.6):
@@ -94,7 +125,10 @@ func (si *SignerInfo) Verify(cert *x509.Certificate, content *ContentDigest, o V
 	if !ok {
 		return fmt.Errorf("%w: %s", ErrNotHashed, DigestName(h))
 	}
-	signed := signedInput{hash: h, digest: digest, content: o.Content}
+	if o.whole == nil {
+		o.whole = &wholeContent{src: o.Content}
+	}
+	signed := signedInput{hash: h, digest: digest, content: o.whole}
 	if si.signed == nil {
 		// The same octets are signed in both cases, so content that would pass for signed attributes is a forgery.
 		if content.AttributesAsContent() {

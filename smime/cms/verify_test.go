@@ -358,3 +358,34 @@ func TestVerifySmallRSA(t *testing.T) {
 	err = s.SignerInfos[0].Verify(pssOnly(testRSA(), nil).cert, digest, cms.VerifyOptions{ContentType: cms.OIDData})
 	checkOnly(t, err, cms.ErrAlgorithmMismatch)
 }
+
+// countingReaderAt counts how often it is read.
+type countingReaderAt struct {
+	*bytes.Reader
+	reads int
+}
+
+func (c *countingReaderAt) ReadAt(p []byte, off int64) (int, error) {
+	c.reads++
+	return c.Reader.ReadAt(p, off)
+}
+
+// TestEd25519ContentOnce: content that is wanted whole is read once, however many signatures want it.
+func TestEd25519ContentOnce(t *testing.T) {
+	d := ed25519Draft()
+	d.attributes = nil
+	s, digest, _, err := readSigned(d.marshal(t), cms.Limits{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		s.SignerInfos = append(s.SignerInfos, s.SignerInfos[0])
+	}
+	content := &countingReaderAt{Reader: bytes.NewReader(d.content)}
+	if _, err := s.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData, Content: content}, testEd25519().cert); err != nil {
+		t.Error(err)
+	}
+	if content.reads != 1 {
+		t.Errorf("the content was read %d times", content.reads)
+	}
+}

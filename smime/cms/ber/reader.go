@@ -330,7 +330,9 @@ func (o *OctetStream) Read(p []byte) (n int, err error) {
 			if n > 0 && len(o.r.src.buffered()) < maxHeaderSize {
 				break
 			}
-			o.err = o.next()
+			if o.err = o.next(); o.err == nil && o.left == 0 {
+				break
+			}
 			continue
 		}
 		if n > 0 && len(o.r.src.buffered()) == 0 {
@@ -349,12 +351,13 @@ func (o *OctetStream) Read(p []byte) (n int, err error) {
 }
 
 // Next returns some more octets of the content without copying them, or an error and none, which is io.EOF at the end. They
-// are valid until the next call, here or of the Reader.
+// are valid until the next call, here or of the Reader. There may be none without an error, behind many empty segments: so
+// the caller can look whether it is to go on.
 func (o *OctetStream) Next() ([]byte, error) {
-	for o.left == 0 && o.err == nil {
+	if o.left == 0 && o.err == nil {
 		o.err = o.next()
 	}
-	if o.err != nil {
+	if o.err != nil || o.left == 0 {
 		return nil, o.err
 	}
 	src := &o.r.src
@@ -371,11 +374,19 @@ func (o *OctetStream) Next() ([]byte, error) {
 	return b, nil
 }
 
-// next moves to the next segment, through any segments that hold segments, or returns io.EOF behind the last one.
+// maxEmptySegments is how many segments in a row are passed over at once where they hold nothing.
+const maxEmptySegments = 1 << 10
+
+// next moves to the next segment, through any segments that hold segments, or returns io.EOF behind the last one. Behind
+// many empty ones it stays where it is.
 func (o *OctetStream) next() error {
 	r := o.r
 	r.octets = nil
-	for len(r.open) > o.base {
+	for passed := 0; len(r.open) > o.base; passed++ {
+		if passed == maxEmptySegments {
+			r.octets = o
+			return nil
+		}
 		h, n, err := r.peek()
 		switch {
 		case errors.Is(err, io.EOF):

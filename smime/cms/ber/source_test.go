@@ -212,3 +212,49 @@ func TestReaderMemory(t *testing.T) {
 		}
 	}
 }
+
+// TestEmptySegments: a caller is asked now and then whether it wants to go on, and what is behind the empty segments comes.
+func TestEmptySegments(t *testing.T) {
+	const empty = 100_000
+	message := ber.AppendHeader(nil, ber.Header{Constructed: true, Number: ber.TagOctetString, Length: ber.Indefinite})
+	message = append(message, bytes.Repeat([]byte{ber.TagOctetString, 0}, empty)...)
+	message = append(message, ber.TagOctetString, 1, 'x', 0, 0, ber.TagOctetString, 0)
+	for name, read := range map[string]func(*ber.OctetStream) ([]byte, error){
+		"Next": func(o *ber.OctetStream) ([]byte, error) { return o.Next() },
+		"Read": func(o *ber.OctetStream) ([]byte, error) {
+			p := make([]byte, 10)
+			n, err := o.Read(p)
+			return p[:n], err
+		},
+	} {
+		r := ber.NewReader(bytes.NewReader(message), ber.Limits{})
+		o, err := r.OctetString(ber.Universal, ber.TagOctetString)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var content []byte
+		pauses := 0
+		for {
+			b, err := read(o)
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if len(b) == 0 {
+				if _, err := r.Peek(); err == nil {
+					t.Fatalf("%s: the string is not at its end, and the reader goes on", name)
+				}
+				pauses++
+			}
+			content = append(content, b...)
+		}
+		if string(content) != "x" || pauses < 10 {
+			t.Errorf("%s: %q after %d pauses", name, content, pauses)
+		}
+		if err := r.Skip(); err != nil {
+			t.Errorf("%s: what follows: %v", name, err)
+		}
+	}
+}
