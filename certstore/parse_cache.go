@@ -18,9 +18,29 @@ const (
 // and each message brings their certificates along. The zero value is empty and ready for use, by several goroutines too.
 // The certificates that it returns are shared and must not be changed.
 type ParseCache struct {
-	mu     sync.Mutex
-	parsed map[string]*x509.Certificate // by DER
-	size   int
+	mu           sync.Mutex
+	parsed       map[string]*x509.Certificate // by DER
+	size         int
+	fingerprints map[*x509.Certificate]string
+}
+
+// Fingerprint is [Fingerprint], and remembers that of a certificate, be it from this cache or from elsewhere, by its
+// address.
+func (c *ParseCache) Fingerprint(cert *x509.Certificate) string {
+	c.mu.Lock()
+	known, ok := c.fingerprints[cert]
+	c.mu.Unlock()
+	if ok {
+		return known
+	}
+	fingerprint := Fingerprint(cert)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fingerprints == nil || len(c.fingerprints) == maxParsed {
+		c.fingerprints = map[*x509.Certificate]string{}
+	}
+	c.fingerprints[cert] = fingerprint
+	return fingerprint
 }
 
 // Parse is [cms.RawCertificate.Parse]. What is kept does not hold on to the memory of raw. Failures are not remembered.

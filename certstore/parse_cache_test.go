@@ -71,3 +71,18 @@ func TestParseCacheIsBounded(t *testing.T) {
 		t.Error("what comes again is not kept any more")
 	}
 }
+
+// TestParseCacheFingerprint: what is remembered is what is computed, also when the cache has begun anew.
+func TestParseCacheFingerprint(t *testing.T) {
+	var cache certstore.ParseCache
+	for i := range 2000 {
+		cert := &x509.Certificate{Raw: []byte{byte(i), byte(i >> 8)}}
+		want := certstore.Fingerprint(cert)
+		if got := cache.Fingerprint(cert); got != want {
+			t.Fatalf("%s, and not %s", got, want)
+		}
+		if got := cache.Fingerprint(cert); got != want {
+			t.Fatalf("then %s, and not %s", got, want)
+		}
+	}
+}

@@ -64,7 +64,8 @@ func (v Validator) Path(leaf *x509.Certificate, bag []*x509.Certificate, use Use
 	if v.Cache == nil {
 		return v.search(leaf, bag, use, at)
 	}
-	key, ok := newPathKey(leaf, bag, use)
+	var room [4 << 10]byte
+	key, ok := appendPathKey(room[:0], leaf, bag, use)
 	if !ok {
 		return v.search(leaf, bag, use, at)
 	}

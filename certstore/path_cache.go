@@ -2,7 +2,6 @@ package certstore
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/binary"
 	"slices"
@@ -12,8 +11,8 @@ import (
 
 // Bounds on what a PathCache keeps. Honest paths stay far below the second; what is larger is searched each time.
 const (
-	maxCachedPaths   = 256
-	maxCachedIssuers = 16 << 10 // octets of the certificates above a leaf
+	maxCachedPaths = 256
+	maxCachedSize  = 16 << 10 // octets of the certificates that a search begins from, and of those above a leaf
 )
 
 // PathCache remembers the paths that a [Validator] has found: finding one costs several times what verifying a
@@ -33,14 +32,8 @@ type PathCache struct {
 	// Whom the paths stand on. A validator that trusts others, or knows other issuers, finds the cache empty.
 	anchors, intermediates []*x509.Certificate
 
-	paths map[pathKey]*cachedPath
+	paths map[string]*cachedPath // by what a search begins from, beside trust and time: see appendPathKey
 	uses  uint64
-}
-
-// pathKey is what a search begins from, beside trust and time.
-type pathKey struct {
-	use    Use
-	digest [sha256.Size]byte // of the leaf and the bag, in order
 }
 
 type cachedPath struct {
@@ -49,41 +42,37 @@ type cachedPath struct {
 	lastUse  uint64
 }
 
-// newPathKey returns the key of a search. ok is false where a certificate cannot be told from another, because it was
-// not parsed.
-func newPathKey(leaf *x509.Certificate, bag []*x509.Certificate, use Use) (key pathKey, ok bool) {
-	if len(leaf.Raw) == 0 {
-		return pathKey{}, false
+// appendPathKey appends the use, the leaf and the bag: they are compared as they are, which takes less time than to hash
+// them. ok is false where a certificate cannot be told from another, because it was not parsed, and where all is too large.
+func appendPathKey(key []byte, leaf *x509.Certificate, bag []*x509.Certificate, use Use) (_ []byte, ok bool) {
+	key = append(append(key, use...), 0)
+	add := func(c *x509.Certificate) bool {
+		if len(c.Raw) == 0 || len(c.Raw) > maxCachedSize-len(key) {
+			return false
+		}
+		key = binary.AppendUvarint(key, uint64(len(c.Raw)))
+		key = append(key, c.Raw...)
+		return true
 	}
-	h := sha256.New()
-	var size [8]byte
-	add := func(der []byte) {
-		h.Write(binary.BigEndian.AppendUint64(size[:0], uint64(len(der))))
-		h.Write(der)
+	if !add(leaf) {
+		return nil, false
 	}
-	add(leaf.Raw)
 	for _, c := range bag {
-		if c == nil {
-			continue // as in a search
+		if c != nil && !add(c) { // a search leaves nil out
+			return nil, false
 		}
-		if len(c.Raw) == 0 {
-			return pathKey{}, false
-		}
-		add(c.Raw)
 	}
-	key.use = use
-	h.Sum(key.digest[:0])
 	return key, true
 }
 
 // get returns the certificates above the leaf, where a path is known that a search at this time would find.
-func (c *PathCache) get(v Validator, key pathKey, at time.Time) (issuers []*x509.Certificate, ok bool) {
+func (c *PathCache) get(v Validator, key []byte, at time.Time) (issuers []*x509.Certificate, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.trusts(v) {
 		return nil, false
 	}
-	path := c.paths[key]
+	path := c.paths[string(key)]
 	if path == nil || at.Before(path.from) || at.After(path.to) {
 		return nil, false
 	}
@@ -93,7 +82,7 @@ func (c *PathCache) get(v Validator, key pathKey, at time.Time) (issuers []*x509
 }
 
 // put remembers a path that was found at this time.
-func (c *PathCache) put(v Validator, key pathKey, bag []*x509.Certificate, at time.Time, chain []*x509.Certificate) {
+func (c *PathCache) put(v Validator, key []byte, bag []*x509.Certificate, at time.Time, chain []*x509.Certificate) {
 	issuers, ok := keepIssuers(v, chain[1:])
 	if !ok {
 		return
@@ -103,14 +92,14 @@ func (c *PathCache) put(v Validator, key pathKey, bag []*x509.Certificate, at ti
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.trusts(v) {
-		c.anchors, c.intermediates, c.paths = slices.Clone(v.Anchors), slices.Clone(v.Intermediates), map[pathKey]*cachedPath{}
+		c.anchors, c.intermediates, c.paths = slices.Clone(v.Anchors), slices.Clone(v.Intermediates), map[string]*cachedPath{}
 	}
-	if len(c.paths) >= maxCachedPaths && c.paths[key] == nil {
+	if len(c.paths) >= maxCachedPaths && c.paths[string(key)] == nil {
 		c.forgetOldest()
 	}
 	c.uses++
 	path.lastUse = c.uses
-	c.paths[key] = path
+	c.paths[string(key)] = path
 }
 
 // trusts reports whether the paths stand on what v trusts and knows.
@@ -122,7 +111,7 @@ func (c *PathCache) trusts(v Validator) bool {
 }
 
 func (c *PathCache) forgetOldest() {
-	var oldest pathKey
+	var oldest string
 	first := true
 	for key, path := range c.paths {
 		if first || path.lastUse < c.paths[oldest].lastUse {
@@ -137,7 +126,7 @@ func (c *PathCache) forgetOldest() {
 func keepIssuers(v Validator, issuers []*x509.Certificate) (kept []*x509.Certificate, ok bool) {
 	size := 0
 	for _, c := range issuers {
-		if size += len(c.Raw); size > maxCachedIssuers {
+		if size += len(c.Raw); size > maxCachedSize {
 			return nil, false
 		}
 		if !slices.Contains(v.Anchors, c) && !slices.Contains(v.Intermediates, c) {

@@ -27,6 +27,7 @@ import (
 // opening is what sealmail needs to open and judge messages, made once.
 type opening struct {
 	options   smime.OpenOptions
+	parsed    *certstore.ParseCache
 	validator certstore.Validator
 	policy    verdict.Policy
 }
@@ -40,8 +41,10 @@ func (h house) opening() (*opening, error) {
 	if err != nil {
 		return nil, err
 	}
+	parsed := new(certstore.ParseCache)
 	return &opening{
-		options:   smime.OpenOptions{Decrypters: []smime.Decrypter{pair.Decrypter()}, ParseCertificate: new(certstore.ParseCache).Parse},
+		options:   smime.OpenOptions{Decrypters: []smime.Decrypter{pair.Decrypter()}, ParseCertificate: parsed.Parse},
+		parsed:    parsed,
 		validator: certstore.Validator{Anchors: []*x509.Certificate{root}, Cache: new(certstore.PathCache)},
 		policy:    verdict.Policy{Now: time.Now(), Own: []string{address(reader)}},
 	}, nil
@@ -93,7 +96,7 @@ func (o *opening) evidence(m *smime.Message, s smime.Signature) verdict.Evidence
 	}
 	e.Chain.Certificates = make([]string, 0, len(path))
 	for _, cert := range path {
-		e.Chain.Certificates = append(e.Chain.Certificates, certstore.Fingerprint(cert))
+		e.Chain.Certificates = append(e.Chain.Certificates, o.parsed.Fingerprint(cert))
 	}
 	return e
 }

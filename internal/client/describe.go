@@ -169,7 +169,7 @@ func (r *judged) signature(v verdict.SignatureVerdict) SignatureReport {
 	}
 	s, e := r.layers[v.Layer].Signed.Signatures[v.Signature], r.evidence[v.Layer][v.Signature]
 	if s.Signer != nil {
-		report.Signer = signerReport(s.Signer, r.paths[certstore.Fingerprint(s.Signer)], r.origins)
+		report.Signer = signerReport(s.Signer, r.paths[s.Signer], r.origins)
 	}
 	report.SigningTime = SigningTimeReport{Claimed: timeOrNull(s.SigningTime)}
 	if v.Time.Status == verdict.Passed {

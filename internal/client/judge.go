@@ -82,7 +82,7 @@ type judged struct {
 	verdict  verdict.Verdict
 	evidence [][]verdict.Evidence // by layer as in layers, and signature
 	layers   []smime.Layer        // those of the message, then the enclosed ones, as in verdict.Subject
-	paths    map[string][]*x509.Certificate
+	paths    map[*x509.Certificate][]*x509.Certificate
 	searched int // how many certificates a path was looked for
 	tokens   int // timestamps of all signatures
 	looked   int // how many of them were looked at
@@ -120,7 +120,7 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 			return nil, errors.Join(err, m.Close())
 		}
 	}
-	r := &judged{message: m, paths: map[string][]*x509.Certificate{}, origins: j.origins}
+	r := &judged{message: m, paths: map[*x509.Certificate][]*x509.Certificate{}, origins: j.origins}
 	r.layers = slices.Clone(m.Layers)
 	for _, e := range m.Enclosed {
 		r.layers = append(r.layers, e.Layer)
@@ -201,10 +201,10 @@ func (j *judge) chainEvidence(r *judged, s smime.Signature, at time.Time) verdic
 	case err != nil:
 		return verdict.ChainEvidence{Code: verdict.ChainInvalid, Reason: err.Error()}
 	}
-	r.paths[certstore.Fingerprint(s.Signer)] = path
+	r.paths[s.Signer] = path
 	e := verdict.ChainEvidence{Anchor: certstore.Describe(path[len(path)-1]).Name}
 	for _, cert := range path {
-		e.Certificates = append(e.Certificates, certstore.Fingerprint(cert))
+		e.Certificates = append(e.Certificates, j.parsed.Fingerprint(cert))
 	}
 	return e
 }
