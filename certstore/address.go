@@ -204,6 +204,9 @@ func isASCII(s string) bool {
 
 // lowerASCII lowers A to Z and nothing else: strings.ToLower would fold the Kelvin sign into k.
 func lowerASCII(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= 'A' && r <= 'Z' }) {
+		return s // as most addresses are
+	}
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {
 			return r + 'a' - 'A'

@@ -172,7 +172,7 @@ func (j *judge) combine(sv SignatureVerdict) Status {
 // remark warns of what does not decide.
 func (j *judge) remark(sv SignatureVerdict, s Signature, e Evidence) {
 	if sv.Integrity.Status == Passed && sv.Integrity.Code != "" {
-		j.warn(sv.Integrity.Code, "%s", sv.Integrity.Reason)
+		j.warnings = append(j.warnings, Warning{sv.Integrity.Code, sv.Integrity.Reason})
 	}
 	if sv.Time.Status == Failed || sv.Time.Status == Indeterminate && e.Time.Token {
 		j.warn("time-"+orUnknown(sv.Time.Code), "the time stamp proves nothing: %s", orUnknown(sv.Time.Reason))
@@ -186,7 +186,7 @@ func (j *judge) remark(sv SignatureVerdict, s Signature, e Evidence) {
 	case sv.Revocation.Code == "revoked-later":
 		j.warn("revoked-later", "the certificate was revoked after the message was signed")
 	case sv.Revocation.Status == Indeterminate && j.policy.Revocation != RevocationHard:
-		j.warn("revocation-unknown", "%s", sv.Revocation.Reason)
+		j.warnings = append(j.warnings, Warning{"revocation-unknown", sv.Revocation.Reason})
 	}
 }
 
