@@ -12,9 +12,6 @@ import (
 	"github.com/sealmail/sealmail/smime/cms/ber"
 )
 
-// OIDCompressedData is the content type of [CompressedData] (RFC 3274 section 1.1).
-var OIDCompressedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 9}
-
 // oidZlibCompress is id-alg-zlibCompress of RFC 3274 section 2.
 var oidZlibCompress = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 8}
 

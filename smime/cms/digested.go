@@ -12,9 +12,6 @@ import (
 	"github.com/sealmail/sealmail/smime/cms/ber"
 )
 
-// OIDDigestedData is the content type of [DigestedData] (RFC 5652 section 7).
-var OIDDigestedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 5}
-
 // DigestedData is a content beside its digest (RFC 5652 section 7). The digest shows damage by accident, and nothing
 // else: whoever alters the content can compute another. After [Read] its head is known; [DigestedData.ReadContent] reads
 // the rest. Messages are not written in this form.

@@ -2,9 +2,6 @@ package cms
 
 import "encoding/asn1"
 
-// OIDEncryptedData is a content type (RFC 5652 section 8).
-var OIDEncryptedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 6}
-
 // Object identifiers of EnvelopedData, AuthEnvelopedData, EncryptedData and their algorithms.
 var (
 	// Content encryption: RFC 3565 section 4.1 (CBC), RFC 5084 section 3.2 (GCM).

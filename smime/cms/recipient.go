@@ -60,9 +60,14 @@ type recipient struct {
 	key       contentKey
 }
 
-func (r *recipient) Recipient() CertificateIdentifier   { return r.rid }
+// Recipient names the recipient's certificate; it is the zero value where there is none.
+func (r *recipient) Recipient() CertificateIdentifier { return r.rid }
+
+// KeyEncryption returns the algorithm that encrypts the content-encryption key.
 func (r *recipient) KeyEncryption() AlgorithmIdentifier { return r.algorithm }
-func (r *recipient) CEKSize() int                       { return r.key.size }
+
+// CEKSize returns the octets of the content-encryption key; 0 where the content's cipher is not implemented.
+func (r *recipient) CEKSize() int { return r.key.size }
 
 func (r *recipient) setMessage(key contentKey, _ []RawCertificate) { r.key = key }
 
