@@ -35,6 +35,29 @@ func TestReleasedBuffersAreWiped(t *testing.T) {
 	}
 }
 
+// TestReleasedWindowsAreWiped is the same for the window on a multipart body.
+func TestReleasedWindowsAreWiped(t *testing.T) {
+	body := "--b\r\n\r\n" + strings.Repeat("secret", 2000) + "\r\n--b--\r\n"
+	e, err := Parse(strings.NewReader("Content-Type: multipart/mixed; boundary=b\r\n\r\n"+body), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newSplitter(e, []byte("--b"))
+	short := s.short
+	for range 2 {
+		if _, found, err := s.next(nil); err != nil || !found {
+			t.Fatalf("%t, %v", found, err)
+		}
+	}
+	if !bytes.Contains(short[:], []byte("secret")) {
+		t.Fatal("the window shows nothing")
+	}
+	s.release()
+	if s.window != nil || len(bytes.Trim(short[:], "\x00")) > 0 {
+		t.Errorf("%q is left", short[:])
+	}
+}
+
 // contents returns the whole buffer of a reader that has no source.
 func contents(t *testing.T, r *bufio.Reader) []byte {
 	t.Helper()
