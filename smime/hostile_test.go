@@ -2,10 +2,13 @@ package smime_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/big"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -178,6 +181,34 @@ func TestSignerWithoutCertificate(t *testing.T) {
 	m = open(t, []byte(p7m(der, "signed-data")), smime.OpenOptions{Certificates: append(m.Layers[0].Signed.Signatures[0].Bag, bob().cert, alice().cert)})
 	if s := m.Layers[0].Signed.Signatures[0]; s.Err != nil || !s.Signer.Equal(alice().cert) {
 		t.Errorf("%v", s.Err)
+	}
+}
+
+// TestManyCertificates: of a bag that is larger than any that is meant, a part is parsed.
+func TestManyCertificates(t *testing.T) {
+	large := *alice().cert
+	large.URIs = []*url.URL{{Scheme: "urn", Opaque: strings.Repeat("x", 100<<10)}}
+	var junk []*x509.Certificate
+	for i := range 20 {
+		large.SerialNumber = big.NewInt(int64(1000 + i))
+		junk = append(junk, certificate(&large, alice().cert, alice().key, alice().key))
+	}
+	parsed := 0
+	o := smime.OpenOptions{ParseCertificate: func(c cms.RawCertificate) (*x509.Certificate, error) {
+		parsed += len(c)
+		return c.Parse()
+	}}
+	for _, count := range []int{1, 20} {
+		parsed = 0
+		bag := cms.SignedDataOptions{Certificates: slices.Clone(junk[:count])}
+		m := open(t, []byte(p7m(signedData(t, text, bag, alice()), "signed-data")), o)
+		s := m.Layers[0].Signed.Signatures[0]
+		if parsed > 512<<10 || len(s.Bag) != min(count+1, 6) || len(m.Layers[0].Signed.Certificates) != count+1 {
+			t.Errorf("%d: %d octets, %d certificates were parsed", count, parsed, len(s.Bag))
+		}
+		if s.Err != nil || !s.Signer.Equal(alice().cert) {
+			t.Errorf("%d: %v", count, s.Err)
+		}
 	}
 }
 

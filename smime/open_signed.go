@@ -220,6 +220,12 @@ func (op *opener) rehash(sd *cms.SignedData, digest *cms.ContentDigest, content 
 	return digest, copyContext(op.ctx, digest, content)
 }
 
+// maxParsedCertificates bounds the octets of certificates in a message that are parsed, which takes up to a hundred times
+// their memory. An ordinary message has four thousand.
+const maxParsedCertificates = 512 << 10
+
+var errTooManyCertificates = fmt.Errorf("the message has more than %d octets of certificates", maxParsedCertificates)
+
 // verify fills in the signatures. Without a digest there is a layer.Err, which all of them get.
 func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *Signed) {
 	layer.Certificates, layer.CRLs, layer.OCSPResponses = sd.Certificates, sd.CRLs, sd.OCSPResponses
@@ -228,9 +234,12 @@ func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *S
 		err  error
 	}, len(sd.Certificates))
 	bag := make([]*x509.Certificate, 0, len(sd.Certificates))
+	room := maxParsedCertificates
 	for i, raw := range sd.Certificates {
 		p := &parsed[i]
-		if p.cert, p.err = op.o.ParseCertificate(raw); p.err == nil {
+		if room -= len(raw); room < 0 {
+			p.err = errTooManyCertificates
+		} else if p.cert, p.err = op.o.ParseCertificate(raw); p.err == nil {
 			bag = append(bag, p.cert)
 		}
 	}

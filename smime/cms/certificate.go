@@ -146,12 +146,20 @@ func readSerial(in *cryptobyte.String) (*big.Int, bool) {
 // some that are merely unusual.
 type RawCertificate []byte
 
-// maxParseReason bounds the octets of an error of Parse.
-const maxParseReason = 200
+const (
+	// maxCertificate bounds the octets of a certificate that is parsed. crypto/x509 may take a hundred times as many, and the
+	// signatures of SLH-DSA, the largest that there are, have 49,856.
+	maxCertificate = 128 << 10
+	// maxParseReason bounds the octets of an error of Parse.
+	maxParseReason = 200
+)
 
-// Parse parses the certificate. Its error is that of crypto/x509, of which a long one is cut: it repeats what the
-// certificate holds, several times as long.
+// Parse parses the certificate, of at most 128 KiB. Its error is that of crypto/x509, of which a long one is cut: it repeats
+// what the certificate holds, several times as long.
 func (c RawCertificate) Parse() (*x509.Certificate, error) {
+	if len(c) > maxCertificate {
+		return nil, fmt.Errorf("certificate of %d octets is too large", len(c))
+	}
 	cert, err := x509.ParseCertificate(c)
 	if err == nil {
 		return cert, nil

@@ -11,12 +11,12 @@ import (
 
 // Limits bounds what reading a message may cost. A field that is not positive means its default.
 //
-// Reading a message to its end, decrypting and decompressing it, allocates at most 1 MiB and forty times Structure in total,
-// whether that is in use at once or not, and apart from what the caller keeps of the content. At the defaults this is 161 MiB
-// for the worst message; an ordinary one takes some 16 KiB, and a long content passes through buffers of at most 0.6 MiB.
-// Unwrapping the key of one recipient allocates at most 256 KiB and four times Structure. [SignedData.Verify] allocates at
-// most 1 MiB and 128 times Structure, nearly all of it where package [crypto/x509] parses the certificates that signers name;
-// [VerifyOptions] says when it needs the content besides. Errors do not repeat what a message holds.
+// Reading a message to its end, decrypting and decompressing it, allocates at most 1 MiB and twelve times Structure in total,
+// whether that is in use at once or not, and apart from what the caller keeps of the content. At the defaults this is 49 MiB
+// for the worst message; an ordinary one takes some 8 KiB, and a long content passes through buffers of at most 0.6 MiB.
+// Unwrapping the key of one recipient allocates at most 256 KiB and twice Structure. [SignedData.Verify] allocates at most
+// 64 MiB, nearly all of it where package [crypto/x509] parses hostile certificates that signers name; [VerifyOptions] says
+// when it needs the content besides. Errors do not repeat what a message holds.
 //
 // Time grows with the length of the message, and with the operations with keys: one for each certificate that is tried on a
 // signature, and one for each recipient that is unwrapped. What a password's key derivation may cost is bounded for all

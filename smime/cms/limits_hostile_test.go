@@ -17,13 +17,13 @@ import (
 
 // memoryFor returns what reading a message may take from the heap, all in all and not only at once, as the comment of
 // Limits says. What small content needs is a part of the MiB.
-func memoryFor(l Limits) uint64 { return 256<<10 + 40*uint64(l.withDefaults().Structure) }
+func memoryFor(l Limits) uint64 { return 256<<10 + 12*uint64(l.withDefaults().Structure) }
 
 // verifyMemoryFor is the same for verifying, where certificates are parsed.
-func verifyMemoryFor(l Limits) uint64 { return 1<<20 + 128*uint64(l.withDefaults().Structure) }
+func verifyMemoryFor(Limits) uint64 { return 64 << 20 }
 
 // unwrapMemoryFor is the same for unwrapping the key of one recipient.
-func unwrapMemoryFor(l Limits) uint64 { return 256<<10 + 4*uint64(l.withDefaults().Structure) }
+func unwrapMemoryFor(l Limits) uint64 { return 256<<10 + 2*uint64(l.withDefaults().Structure) }
 
 // oneProcessor keeps a test to one processor: to ask how much memory was taken stops all of them, which may take long where
 // others use them.

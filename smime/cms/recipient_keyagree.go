@@ -156,6 +156,10 @@ func (s *structure) originator() (o Originator, err error) {
 	return o, malformed(s.r.Leave())
 }
 
+// maxUKM bounds the octets of user keying material: each recipient's key is derived from all of it. RFC 8418 section 2.2
+// wants as many as a hash has.
+const maxUKM = 4 << 10
+
 func (s *structure) userKeyingMaterial() ([]byte, error) {
 	if err := malformed(s.r.Enter(ber.ContextSpecific, 1)); err != nil {
 		return nil, err
@@ -164,8 +168,8 @@ func (s *structure) userKeyingMaterial() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if ukm == nil {
-		ukm = []byte{} // there, though empty
+	if len(ukm) > maxUKM {
+		return nil, fmt.Errorf("%w: user keying material of %d octets", ErrTooLarge, len(ukm))
 	}
 	return ukm, malformed(s.r.Leave())
 }

@@ -261,7 +261,7 @@ func (s *SignedData) readRevocationInfo() error {
 
 // ocspResponse returns the OCSPResponse in an OtherRevocationInfoFormat; nil if there is something else in it.
 func (s *SignedData) ocspResponse(raw []byte) []byte {
-	der, err := ber.ToDER(raw, s.limits.ber())
+	der, err := s.structure.r.Reencode(raw)
 	if err != nil {
 		return nil
 	}

@@ -20,14 +20,15 @@ type Verification struct {
 
 // Bounds on the certificates that are tried, for each may cost an operation with a key.
 const (
-	maxSignerCertificates  = 8  // for one signature
-	maxFurtherCertificates = 32 // for all signatures of a message, beyond the first for each
+	maxSignerCertificates  = 8         // for one signature
+	maxFurtherCertificates = 32        // for all signatures of a message, beyond the first for each
+	maxParsedCertificates  = 512 << 10 // octets of those in the message that are parsed
 )
 
 // Verify verifies every signature over content, with the certificates that the message carries and others that are at
 // hand, and returns one result for each, in the order of SignerInfos. Where several certificates bear the key identifier
-// that a signer names, eight of them are tried, and beyond the first of each signature 32 in all. The message must have
-// been read to its end, by ReadContent or ReadDetached.
+// that a signer names, eight of them are tried, and beyond the first of each signature 32 in all; of those in the message at
+// most 512 KiB are parsed. The message must have been read to its end, by ReadContent or ReadDetached.
 //
 // The error is nil only if there are signatures and all of them verify: else it is [ErrNoSigners], [ErrContentType] if
 // the message is not of the type that is expected, or the error of the first signature that does not verify. Whether
@@ -46,12 +47,12 @@ func (s *SignedData) Verify(content *ContentDigest, o VerifyOptions, others ...*
 		o.ParseCertificate = RawCertificate.Parse
 	}
 	o.whole = &wholeContent{src: o.Content}
-	bag := make([]parsedCertificate, len(s.Certificates))
+	bag := certificateBag{parsed: make([]parsedCertificate, len(s.Certificates)), parse: o.ParseCertificate, room: maxParsedCertificates}
 	further := maxFurtherCertificates
 	results := make([]Verification, len(s.SignerInfos))
 	var failed error
 	for i, si := range s.SignerInfos {
-		results[i] = s.verifyOne(si, content, o, bag, others, &further)
+		results[i] = s.verifyOne(si, content, o, &bag, others, &further)
 		if err := results[i].Err; err != nil && failed == nil {
 			failed = fmt.Errorf("signature %d of %d: %w", i+1, len(results), err)
 		}
@@ -59,14 +60,38 @@ func (s *SignedData) Verify(content *ContentDigest, o VerifyOptions, others ...*
 	return results, failed
 }
 
-// parsedCertificate is a certificate of the message that some signer names, parsed once for all of them.
+// certificateBag holds the certificates of the message that some signer names, parsed once for all of them.
+type certificateBag struct {
+	parsed []parsedCertificate // in the order of the message
+	parse  func(RawCertificate) (*x509.Certificate, error)
+	room   int // octets that may be parsed yet
+}
+
 type parsedCertificate struct {
 	cert *x509.Certificate
 	err  error
 }
 
+// certificate returns the certificate at this place of the message.
+func (b *certificateBag) certificate(i int, raw RawCertificate) (*x509.Certificate, error) {
+	p := &b.parsed[i]
+	if p.cert != nil || p.err != nil {
+		return p.cert, p.err
+	}
+	var err error
+	if b.room -= len(raw); b.room < 0 {
+		err = fmt.Errorf("the certificates have more than %d octets", maxParsedCertificates)
+	} else {
+		p.cert, err = b.parse(raw)
+	}
+	if err != nil {
+		p.err = &UnsupportedError{What: "signer's certificate: " + err.Error()}
+	}
+	return p.cert, p.err
+}
+
 func (s *SignedData) verifyOne(
-	si *SignerInfo, content *ContentDigest, o VerifyOptions, bag []parsedCertificate, others []*x509.Certificate, further *int,
+	si *SignerInfo, content *ContentDigest, o VerifyOptions, bag *certificateBag, others []*x509.Certificate, further *int,
 ) Verification {
 	result := Verification{SignerInfo: si, Err: ErrNoCertificate}
 	var candidates []*x509.Certificate
@@ -74,17 +99,12 @@ func (s *SignedData) verifyOne(
 		if len(candidates) == maxSignerCertificates || !si.SID.MatchesRaw(raw) {
 			continue
 		}
-		if bag[i].cert == nil && bag[i].err == nil {
-			var err error
-			if bag[i].cert, err = o.ParseCertificate(raw); err != nil {
-				bag[i].err = &UnsupportedError{What: "signer's certificate: " + err.Error()}
-			}
-		}
-		if err := bag[i].err; err != nil {
+		cert, err := bag.certificate(i, raw)
+		if err != nil {
 			result.Err = err
 			continue
 		}
-		candidates = append(candidates, bag[i].cert)
+		candidates = append(candidates, cert)
 	}
 	for _, cert := range others {
 		if len(candidates) < maxSignerCertificates && si.SID.Matches(cert) {

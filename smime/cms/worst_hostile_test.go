@@ -25,29 +25,50 @@ func TestHostileReencoded(t *testing.T) {
 		structure = 512 << 10
 		limits.Structure = structure
 	}
-	nulls := bytes.Repeat(derNull, structure/64-500) // nearly as many elements as may be re-encoded in one value
+	nulls := bytes.Repeat(derNull, structure/64-500) // nearly as many elements as may be re-encoded
 	typed := func(tag byte) []byte { return far(tag, []byte{6, 1, 42}, far(0x30, nulls)) }
 	signer := pieceAt(t, single, 1, 0, 4, 0)
 	si := single[signer.start:signer.end]
-	few := bytes.Repeat(derNull, structure/280)
-	attributes := far(0xa0, far(0x30, []byte{6, 1, 42}, far(0x31, far(0x30, few), []byte{4, 0})))
+	attributes := func(values int) []byte {
+		few := bytes.Repeat(derNull, structure/64/values-100)
+		return far(0xa0, far(0x30, []byte{6, 1, 42}, far(0x31, far(0x30, few), []byte{4, 0})))
+	}
 	var most uint64
-	for name, message := range map[string][]byte{
-		"digest algorithms": pieceAt(t, signed, 1, 0, 1).replace(signed, far(0x31, bytes.Repeat(typed(0x30), 31)), true),
-		"OCSP responses":    pieceAt(t, signed, 1, 0, 4).replace(signed, far(0xa1, bytes.Repeat(typed(0xa1), 31)), true),
-		"recipients":        pieceAt(t, enveloped, 1, 0, 2).replace(enveloped, far(0x31, bytes.Repeat(typed(0xa4), 31)), true),
-		"signed attributes": pieceAt(t, single, 1, 0, 4).replace(single, far(0x31, bytes.Repeat(pieceAt(t, si, 3).replace(si, attributes, true), 60)), true),
+	for name, tt := range map[string]struct {
+		message func(values int) []byte
+		beyond  error // where there are more elements than that
+	}{
+		"digest algorithms": {func(n int) []byte {
+			return pieceAt(t, signed, 1, 0, 1).replace(signed, far(0x31, bytes.Repeat(typed(0x30), n)), true)
+		}, ErrTooLarge},
+		"OCSP responses": {func(n int) []byte {
+			return pieceAt(t, signed, 1, 0, 4).replace(signed, far(0xa1, bytes.Repeat(typed(0xa1), n)), true)
+		}, nil}, // those that cannot be read are left out
+		"recipients": {func(n int) []byte {
+			return pieceAt(t, enveloped, 1, 0, 2).replace(enveloped, far(0x31, bytes.Repeat(typed(0xa4), n)), true)
+		}, ErrTooLarge},
+		"signed attributes": {func(n int) []byte {
+			signers := bytes.Repeat(pieceAt(t, si, 3).replace(si, attributes(max(2, min(n, 8))), true), n)
+			return pieceAt(t, single, 1, 0, 4).replace(single, far(0x31, signers), true)
+		}, ErrTooLarge},
 	} {
-		var all everything
-		var err error
-		took := taken(func() { all, err = readEverythingTo(t.Context(), io.Discard, bytes.NewReader(message), limits) })
-		if err := errors.Join(err, all.err); err != nil {
-			t.Errorf("%s: %v", name, err)
+		for _, values := range []int{1, 31} {
+			message := tt.message(values)
+			var all everything
+			var err error
+			took := taken(func() { all, err = readEverythingTo(t.Context(), io.Discard, bytes.NewReader(message), limits) })
+			want := tt.beyond
+			if values == 1 {
+				want = nil
+			}
+			if err := errors.Join(err, all.err); !errors.Is(err, want) {
+				t.Errorf("%s, %d: %v", name, values, err)
+			}
+			if took > memoryFor(limits) {
+				t.Errorf("%s, %d: %d octets of memory for %d", name, values, took, len(message))
+			}
+			most = max(most, took)
 		}
-		if took > memoryFor(limits) {
-			t.Errorf("%s: %d octets of memory for %d", name, took, len(message))
-		}
-		most = max(most, took)
 	}
 	t.Logf("at most %d octets of memory, %d times Structure", most, most/uint64(structure))
 }
@@ -55,8 +76,8 @@ func TestHostileReencoded(t *testing.T) {
 // TestHostileCertificates verifies with certificates that crypto/x509 makes the most of.
 func TestHostileCertificates(t *testing.T) {
 	oneProcessor(t)
-	limits := Limits{Structure: 512 << 10}
-	const size = 500 << 10
+	var limits Limits
+	const size = 125 << 10
 	id, err := sampleSigner()
 	if err != nil {
 		t.Fatal(err)
@@ -89,8 +110,12 @@ func TestHostileCertificates(t *testing.T) {
 		"names in one set":      subject.replace(cert, element(0x30, element(0x31, bytes.Repeat(attribute, size/len(attribute)))), false),
 		"names in many sets":    subject.replace(cert, element(0x30, bytes.Repeat(element(0x31, attribute), size/(2+len(attribute)))), false),
 		"the same, many times":  bytes.Repeat(cert, 250),
+		"too large":             extensions.replace(cert, extension(17, bytes.Repeat([]byte{0x86, 0}, maxCertificate/2)), false),
 		"a name that is no DER": subject.replace(cert, element(0x30, make([]byte, size)), false),
 	} {
+		if name != "the same, many times" {
+			hostile = bytes.Repeat(hostile, 6)
+		}
 		message := where.replace(signed, hostile, false)
 		var all everything
 		var err error
@@ -104,7 +129,7 @@ func TestHostileCertificates(t *testing.T) {
 		switch name {
 		case "the same, many times":
 			want = nil
-		case "a name that is no DER":
+		case "a name that is no DER", "too large":
 			want = errUnsupported
 		}
 		if kindOfVerification(err) != want {
@@ -115,7 +140,7 @@ func TestHostileCertificates(t *testing.T) {
 		}
 		most = max(most, took)
 	}
-	t.Logf("at most %d octets of memory to verify, %d times Structure", most, most/uint64(limits.Structure))
+	t.Logf("at most %d octets of memory to verify", most)
 }
 
 // kindOfVerification is kindOfError for what verifying says here.
@@ -130,7 +155,7 @@ func kindOfVerification(err error) error {
 // what the key is derived from.
 func TestHostileKeyingMaterial(t *testing.T) {
 	oneProcessor(t)
-	limits := Limits{Structure: 1 << 20}
+	limits := Limits{Structure: 64 << 10}
 	id := envIdentityNamed(t, "p256")
 	message := encryptMessage(t, []byte(sampleText), EnvelopedDataOptions{Cipher: AES128CBC, Recipients: []Recipient{id.recipient(t, IssuerAndSerialNumber)}})
 	info := readMessage(t, message)
@@ -138,7 +163,7 @@ func TestHostileKeyingMaterial(t *testing.T) {
 	key := id.agreementKey(t)
 	for _, scheme := range keyAgreements {
 		hostile := *ri
-		hostile.algorithm.Algorithm, hostile.UKM = scheme.oid, make([]byte, limits.Structure)
+		hostile.algorithm.Algorithm, hostile.UKM = scheme.oid, make([]byte, maxUKM)
 		var err error
 		took := taken(func() { _, err = hostile.Unwrap(key) })
 		if err != ErrDecrypt {

@@ -11,25 +11,31 @@ import (
 // them with [SortSetOf] where the ASN.1 says SET OF. Input that is in this form already is returned as it is.
 // Octets behind the element are an error.
 func ToDER(raw []byte, limits Limits) ([]byte, error) {
+	der, _, err := toDER(raw, limits)
+	return der, err
+}
+
+// toDER is ToDER, and returns how many elements were re-encoded.
+func toDER(raw []byte, limits Limits) (der []byte, count int, err error) {
 	limits = limits.withDefaults()
 	if h, n, err := parseHeader(raw); err == nil && n > 0 && !h.Constructed && h.Number != TagBoolean && !h.isEndOfContents() &&
 		h.Length == int64(len(raw)-n) && n == headerSize(h) {
-		return raw, nil // by itself, and as short as can be
+		return raw, 0, nil // by itself, and as short as can be
 	}
 	// Most input is DER already, and what is not may be hostile: look before memory is taken.
 	count, canonical, err := parseTree(raw, limits, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if canonical {
-		return raw, nil
+		return raw, 0, nil
 	}
 	if count > limits.Elements {
-		return nil, fmt.Errorf("%w: %d elements to be re-encoded, limit is %d", ErrTooLarge, count, limits.Elements)
+		return nil, 0, fmt.Errorf("%w: %d elements to be re-encoded, limit is %d", ErrTooLarge, count, limits.Elements)
 	}
 	nodes := make([]node, 0, count)
 	if _, _, err := parseTree(raw, limits, func(n node) { nodes = append(nodes, n) }); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	// Lengths are known from the inside out: a node comes after its parent, so walk backwards.
 	for i := len(nodes) - 1; i >= 0; i-- {
@@ -54,7 +60,7 @@ func ToDER(raw []byte, limits Limits) ([]byte, error) {
 			out = append(out, n.content...)
 		}
 	}
-	return out, nil
+	return out, count, nil
 }
 
 type node struct {

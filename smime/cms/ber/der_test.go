@@ -100,6 +100,29 @@ func TestToDERElements(t *testing.T) {
 	}
 }
 
+// TestReaderElements: the values that one Reader re-encodes share the bound.
+func TestReaderElements(t *testing.T) {
+	value := []byte{0x30, 0x80, 5, 0, 0, 0} // two elements
+	var message []byte
+	for range 4 {
+		message = append(append(message, value...), 5, 0) // the other is in DER, and costs nothing
+	}
+	r := ber.NewReader(bytes.NewReader(message), ber.Limits{Elements: 6})
+	for i := range 7 {
+		want := []byte{0x30, 2, 5, 0}
+		if i%2 == 1 {
+			want = want[2:]
+		}
+		got, err := r.DER(0)
+		switch {
+		case i < 6 && (err != nil || !bytes.Equal(got, want)):
+			t.Errorf("value %d: %x, %v", i, got, err)
+		case i == 6 && !errors.Is(err, ber.ErrTooLarge):
+			t.Errorf("value %d: %x, %v", i, got, err)
+		}
+	}
+}
+
 func TestSortSetOf(t *testing.T) {
 	for name, tt := range map[string]struct{ in, want string }{
 		"empty":          {"", ""},

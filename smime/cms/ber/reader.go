@@ -11,7 +11,7 @@ import (
 type Limits struct {
 	Depth    int // open elements, default 64
 	Element  int // octets that Element and DER may bring into memory at once, default 1 MiB
-	Elements int // elements in a value that has to be re-encoded as DER, default 65536
+	Elements int // elements in values that have to be re-encoded as DER, all in all, default 65536
 }
 
 func (l Limits) withDefaults() Limits {
@@ -238,13 +238,21 @@ func (r *Reader) short(size int) []byte {
 	return room
 }
 
-// DER returns the next element re-encoded as DER; see [ToDER]. The limit is that of Element.
+// DER returns the next element re-encoded as DER; see [ToDER]. The limit is that of Element, and Limits.Elements bounds what
+// one Reader re-encodes.
 func (r *Reader) DER(max int) ([]byte, error) {
 	raw, err := r.Element(max)
 	if err != nil {
 		return nil, err
 	}
-	return ToDER(raw, r.limits)
+	return r.Reencode(raw)
+}
+
+// Reencode is [ToDER] for an element that Element returned, within the limits of the Reader.
+func (r *Reader) Reencode(raw []byte) ([]byte, error) {
+	der, count, err := toDER(raw, r.limits)
+	r.limits.Elements = max(1, r.limits.Elements-count) // 0 means the default
+	return der, err
 }
 
 // Skip passes over the next element, whatever its size.
