@@ -192,7 +192,7 @@ func (b *base64Reader) wholeLine(line []byte) bool {
 	text := bytes.TrimRight(line, "=")
 	at, size := len(b.buf), len(text)*3/4
 	b.buf = slices.Grow(b.buf, len(line)/4*3)[:at+len(line)/4*3]
-	n, err := base64.StdEncoding.Decode(b.buf[at:], line)
+	n, err := fastbase64.StdEncoding.Decode(b.buf[at:], line)
 	if err != nil || n != size { // carriage returns inside the line are passed over
 		b.buf = b.buf[:at]
 		return false

@@ -63,9 +63,6 @@ const maxParams = 256
 // ParseMediaType reads a field value with parameters (RFC 2045 section 5.1, RFC 2231). It reads what it can: comments
 // are dropped, of a parameter that is there twice the first counts, and one that is malformed is left out.
 func ParseMediaType(value string) MediaType {
-	if !strings.ContainsAny(value, `;(\`) {
-		return MediaType{Type: strings.ToLower(strings.TrimSpace(value))}
-	}
 	part, rest, more := cutParam(value)
 	m := MediaType{Type: strings.ToLower(strings.TrimSpace(part))}
 	if more {
