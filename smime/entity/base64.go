@@ -126,7 +126,11 @@ func (b *base64Reader) usualLines() bool {
 	b.block = slices.Grow(b.block[:0], len(ahead))
 	used := 0
 	for used+stride <= len(ahead) && string(ahead[used+text:used+stride]) == string(end) {
-		b.block = append(b.block, ahead[used:used+text]...)
+		if text == base64LineText { // as nearly all are: a copy of known length costs less
+			b.block = append(b.block, (*[base64LineText]byte)(ahead[used:])[:]...)
+		} else {
+			b.block = append(b.block, ahead[used:used+text]...)
+		}
 		used += stride
 	}
 	at, size := len(b.buf), len(b.block)/4*3

@@ -40,11 +40,14 @@ func (f Field) Value() string {
 	if bytes.IndexByte(raw, '\n') < 0 {
 		return shared(raw, usualValues[:])
 	}
-	unfolded := make([]byte, 0, len(raw))
-	for line := range bytes.SplitSeq(raw, []byte{'\n'}) {
-		unfolded = append(unfolded, bytes.TrimSuffix(line, []byte{'\r'})...)
+	var unfolded strings.Builder
+	unfolded.Grow(len(raw))
+	for more := true; more; {
+		var line []byte
+		line, raw, more = bytes.Cut(raw, []byte{'\n'})
+		unfolded.Write(bytes.TrimSuffix(line, []byte{'\r'}))
 	}
-	return string(bytes.Trim(unfolded, " \t\r"))
+	return strings.Trim(unfolded.String(), " \t\r")
 }
 
 // Text returns the value with its encoded words (RFC 2047) decoded, as valid UTF-8. It may contain any character: what

@@ -190,6 +190,9 @@ func (r *Reader) Element(max int) ([]byte, error) {
 	if max <= 0 {
 		max = r.limits.Element
 	}
+	if raw, err := r.bufferedElement(max); raw != nil || err != nil {
+		return raw, err
+	}
 	var raw []byte
 	err := r.walk(func(n int64) error {
 		if n > int64(max-len(raw)) {
@@ -199,11 +202,7 @@ func (r *Reader) Element(max int) ([]byte, error) {
 			// A length is a claim: memory grows with what arrives.
 			step := int(min(n, int64(len(raw)+elementStep)))
 			start := len(raw)
-			if raw == nil && step <= shortElement {
-				raw = r.short(step)
-			} else {
-				raw = slices.Grow(raw, step)[:start+step]
-			}
+			raw = slices.Grow(raw, step)[:start+step]
 			got, err := r.src.readFull(raw[start:])
 			r.offset += int64(got)
 			if err != nil {
@@ -216,6 +215,28 @@ func (r *Reader) Element(max int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return raw, nil
+}
+
+// bufferedElement is Element where the whole of it is in the buffer, as it mostly is; nil where it is not, or is too long.
+func (r *Reader) bufferedElement(max int) ([]byte, error) {
+	h, n, err := r.peek()
+	if err != nil {
+		return nil, noEOF(err)
+	}
+	ahead := r.src.buffered()
+	if h.Length == Indefinite || h.Length > int64(min(len(ahead), max)-n) {
+		return nil, nil
+	}
+	size := n + int(h.Length)
+	var raw []byte
+	if size <= shortElement {
+		raw = r.short(size)
+	} else {
+		raw = make([]byte, size)
+	}
+	copy(raw, ahead)
+	r.discard(size)
 	return raw, nil
 }
 
