@@ -135,11 +135,16 @@ const maxSerialSize = 256
 // readSerial reads a CertificateSerialNumber.
 func readSerial(in *cryptobyte.String) (*big.Int, bool) {
 	var content cryptobyte.String
-	look, serial := *in, new(big.Int)
-	if !look.ReadASN1(&content, cbasn1.INTEGER) || len(content) > maxSerialSize || !in.ReadASN1Integer(serial) {
+	look := *in
+	var serial struct { // in one piece of memory
+		number big.Int
+		words  [4]big.Word
+	}
+	serial.number.SetBits(serial.words[:0])
+	if !look.ReadASN1(&content, cbasn1.INTEGER) || len(content) > maxSerialSize || !in.ReadASN1Integer(&serial.number) {
 		return nil, false
 	}
-	return serial, true
+	return &serial.number, true
 }
 
 // RawCertificate is a certificate as it came in a message. It is parsed only when needed, because crypto/x509 refuses

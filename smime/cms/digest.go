@@ -17,8 +17,13 @@ type ContentDigest struct {
 	hashes []crypto.Hash
 	states []hash.Hash
 	size   int64
-	head   []byte // the first octets, in room
-	room   [headSize]byte
+	head   []byte // the first octets
+
+	room struct { // for one algorithm, as there mostly is
+		hashes [1]crypto.Hash
+		states [1]hash.Hash
+		head   [headSize]byte
+	}
 }
 
 // headSize is enough for the headers of a SET, a SEQUENCE and an OBJECT IDENTIFIER.
@@ -28,7 +33,7 @@ const headSize = 24
 // that is not implemented is an *[UnsupportedError].
 func NewContentDigest(hashes ...crypto.Hash) (*ContentDigest, error) {
 	d := new(ContentDigest)
-	d.head = d.room[:0]
+	d.hashes, d.states, d.head = d.room.hashes[:0], d.room.states[:0], d.room.head[:0]
 	for _, h := range hashes {
 		if DigestName(h) == "" {
 			return nil, &UnsupportedError{What: "digest algorithm " + h.String()}

@@ -42,15 +42,15 @@ func newBase64Buffers(window int) *base64Buffers {
 	return &base64Buffers{src: bufio.NewReaderSize(nil, window), buf: make([]byte, 0, window), block: make([]byte, 0, window)}
 }
 
-func newBase64Reader(d *Decoder, src io.Reader, size int64) *base64Reader {
-	b := &base64Reader{d: d}
+// start lets the reader decode a source of about this size.
+func (b *base64Reader) start(d *Decoder, src io.Reader, size int64) {
+	b.d = d
 	if size > longBody {
 		b.base64Buffers = newBase64Buffers(windowSize(size))
 	} else {
 		b.base64Buffers = shortBase64Buffers.Get().(*base64Buffers)
 	}
 	b.src.Reset(src)
-	return b
 }
 
 // release leaves the buffers to others, wiped, at the end of the source.

@@ -10,10 +10,11 @@ import (
 // Decoder reads a body with its transfer encoding undone, in constant memory. It never fails because of what the body
 // contains: Notes says afterwards which liberties were taken.
 type Decoder struct {
-	r     io.Reader
-	body  io.SectionReader // of an entity
-	notes []Note
-	left  int64
+	r      io.Reader
+	body   io.SectionReader // of an entity
+	base64 base64Reader     // for that encoding
+	notes  []Note
+	left   int64
 }
 
 // Read implements io.Reader. Its errors are those of the source.
@@ -53,7 +54,8 @@ func NewDecoder(src io.Reader, encoding string) *Decoder {
 func (d *Decoder) decode(src io.Reader, encoding string, size int64) {
 	switch encoding {
 	case "base64":
-		d.r = newBase64Reader(d, src, size)
+		d.base64.start(d, src, size)
+		d.r = &d.base64
 	case "quoted-printable":
 		d.r = &quotedReader{d: d, src: bufio.NewReaderSize(src, max(windowSize(size), 2*maxSpace))}
 	case "", "7bit", "8bit", "binary":

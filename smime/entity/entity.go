@@ -40,6 +40,7 @@ type Entity struct {
 	Notes       []Note
 
 	source io.ReaderAt
+	fields [8]Field // behind Header, where that is short
 }
 
 // Parse reads the header of the entity that src is.
@@ -66,14 +67,15 @@ func parse(src io.ReaderAt, start, end int64, typ string, maxHeader int) (*Entit
 	r := headerReaders.Get().(*headerReader)
 	r.section = *io.NewSectionReader(src, start, end-start)
 	r.buffer.Reset(&r.section)
-	header, raw, notes, err := ReadHeader(r.buffer, maxHeader)
+	e := &Entity{Start: start, End: end, source: src}
+	header, raw, notes, err := readHeader(r.buffer, maxHeader, e.fields[:0])
 	wipe(r.buffer)
 	r.section = io.SectionReader{}
 	headerReaders.Put(r)
 	if err != nil {
 		return nil, err
 	}
-	e := &Entity{Header: header, Notes: notes, Start: start, Body: start + int64(len(raw)), End: end, source: src}
+	e.Header, e.Notes, e.Body = header, notes, start+int64(len(raw))
 	e.Type = e.contentType(typ)
 	e.Disposition = ParseMediaType(header.Value("Content-Disposition"))
 	// A comment may follow the token (RFC 2045 section 6.1).

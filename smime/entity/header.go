@@ -103,7 +103,12 @@ func (h Header) Value(name string) string {
 // octets are read: beyond that the error is ErrHeaderTooLarge. The raw octets come back as they were. Where the input
 // does not start with a field, there is no header, and r stays where it is.
 func ReadHeader(r *bufio.Reader, limit int) (h Header, raw []byte, notes []Note, err error) {
-	s := headerScanner{limit: limit}
+	return readHeader(r, limit, nil)
+}
+
+// readHeader is ReadHeader that puts the fields into room, as far as that is enough.
+func readHeader(r *bufio.Reader, limit int, room Header) (h Header, raw []byte, notes []Note, err error) {
+	s := headerScanner{limit: limit, fields: room}
 	for {
 		line, err := s.line(r)
 		switch {
@@ -170,7 +175,7 @@ func (s *headerScanner) makeRoom(r *bufio.Reader) {
 		}
 	}
 	ahead = ahead[:min(len(ahead), s.limit)]
-	s.raw, s.fields = make([]byte, 0, len(ahead)), make(Header, 0, bytes.Count(ahead, []byte("\n")))
+	s.raw = make([]byte, 0, len(ahead))
 }
 
 // take adds a line to the fields; done says that it was the empty line that ends the section.

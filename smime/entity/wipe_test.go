@@ -18,7 +18,8 @@ func TestReleasedBuffersAreWiped(t *testing.T) {
 		"one line":    base64.StdEncoding.EncodeToString([]byte(secret)),
 		"not base64":  "*" + secret,
 	} {
-		b := newBase64Reader(new(Decoder), strings.NewReader(body), int64(len(body)))
+		b := new(base64Reader)
+		b.start(new(Decoder), strings.NewReader(body), int64(len(body)))
 		buffers := b.base64Buffers
 		text, err := io.ReadAll(b)
 		if err != nil || name != "not base64" && string(text) != secret {
