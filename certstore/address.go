@@ -91,7 +91,7 @@ func NormalizeAddress(address string) (normalized string, ok bool) {
 func normalizeDomain(domain string) (string, bool) {
 	if !isASCII(domain) || strings.Contains(lowerASCII(domain), "xn--") {
 		ascii, err := idna.Lookup.ToASCII(domain)
-		if err != nil {
+		if err != nil || !validDomain(ascii) { // as A-labels are longer
 			return "", false
 		}
 		domain = ascii
