@@ -1,9 +1,12 @@
 package cms
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 )
 
 // Verification is what came of verifying one signature.
@@ -27,8 +30,9 @@ const (
 
 // Verify verifies every signature over content, with the certificates that the message carries and others that are at
 // hand, and returns one result for each, in the order of SignerInfos. Where several certificates bear the key identifier
-// that a signer names, eight of them are tried, and beyond the first of each signature 32 in all; of those in the message at
-// most 512 KiB are parsed. The message must have been read to its end, by ReadContent or ReadDetached.
+// that a signer names, eight of them are tried, those first that are valid at the time that the signer claims, and beyond
+// the first of each signature 32 in all; of those in the message at most 512 KiB are parsed. The message must have been read
+// to its end, by ReadContent or ReadDetached.
 //
 // The error is nil only if there are signatures and all of them verify: else it is [ErrNoSigners], [ErrContentType] if
 // the message is not of the type that is expected, or the error of the first signature that does not verify. Whether
@@ -111,6 +115,10 @@ func (s *SignedData) verifyOne(
 			candidates = append(candidates, cert)
 		}
 	}
+	if at, ok := si.SigningTime(); ok && len(candidates) > 1 {
+		// A certificate and its renewal may verify both: then it is the one that was valid when the signer says to have signed.
+		slices.SortStableFunc(candidates, func(a, b *x509.Certificate) int { return cmp.Compare(outOfDate(a, at), outOfDate(b, at)) })
+	}
 	for i, cert := range candidates {
 		if i > 0 {
 			if *further == 0 {
@@ -127,6 +135,14 @@ func (s *SignedData) verifyOne(
 		}
 	}
 	return result
+}
+
+// outOfDate is 1 for a certificate that is not valid at this time, and else 0.
+func outOfDate(c *x509.Certificate, at time.Time) int {
+	if at.Before(c.NotBefore) || at.After(c.NotAfter) {
+		return 1
+	}
+	return 0
 }
 
 // verifyWeak is Verify that also tells what would be wrong if weak algorithms were not allowed.

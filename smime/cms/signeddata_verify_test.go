@@ -7,9 +7,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"math/big"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/smime/cms"
 	"golang.org/x/crypto/cryptobyte"
@@ -322,6 +324,27 @@ func TestSameKeyIdentifier(t *testing.T) {
 	results, err := s.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData})
 	if err != nil || !results[0].Certificate.Equal(renewed) {
 		t.Errorf("without the attribute: %v", err)
+	}
+	// Where several would do, it is the one that was valid when the signer says to have signed.
+	template := *renewed
+	template.SerialNumber, template.NotAfter = big.NewInt(201), testTime.AddDate(0, 0, -1)
+	lapsed := mustCertificate(&template, testCA().cert, signer.key, testCA().key)
+	for name, tt := range map[string]struct {
+		claimed time.Time
+		want    *x509.Certificate
+	}{"no time claimed": {want: lapsed}, "time claimed": {testTime, renewed}, "earlier time": {testTime.AddDate(0, 0, -2), lapsed}} {
+		d.resetAttributes()
+		if !tt.claimed.IsZero() {
+			d.add(cms.OIDAttributeSigningTime, marshal(func(b *cryptobyte.Builder) { b.AddASN1UTCTime(tt.claimed) }))
+		}
+		d.extra = slices.Concat(lapsed.Raw, renewed.Raw)
+		if s, digest, _, err = readSigned(d.marshal(t), cms.Limits{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		results, err := s.Verify(digest, cms.VerifyOptions{ContentType: cms.OIDData})
+		if err != nil || !results[0].Certificate.Equal(tt.want) {
+			t.Errorf("%s: certificate %v, %v", name, results[0].Certificate.SerialNumber, err)
+		}
 	}
 }
 
