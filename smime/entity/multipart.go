@@ -73,7 +73,7 @@ type delimiter struct {
 	final      bool  // the last one
 }
 
-// maxDelimiter bounds the length of a boundary line with the white space behind it. Mail has no lines longer than 998
+// maxDelimiter bounds the length of a boundary line with the white space behind it and its end. Mail has no lines longer than 998
 // characters (RFC 5322 section 2.1.1).
 const maxDelimiter = 2 << 10
 
@@ -170,7 +170,7 @@ func (s *splitter) delimits() (end int, final, decided bool) {
 		at += 2
 	}
 	for ; at < len(s.window); at++ {
-		if at-s.at > maxDelimiter {
+		if at-s.at >= maxDelimiter {
 			return 0, false, true
 		}
 		switch s.window[at] {

@@ -20,7 +20,7 @@ func splitByLine(e *Entity, boundary string) (parts []Range, first string, final
 		line, err := r.ReadString('\n')
 		rest, is := strings.CutPrefix(line, "--"+boundary)
 		rest, closes := strings.CutPrefix(rest, "--")
-		if is && strings.Trim(rest, " \t\r\n") == "" {
+		if is && strings.Trim(rest, " \t\r\n") == "" && len(line) <= maxDelimiter {
 			if start >= 0 {
 				parts = append(parts, Range{start, max(start, at-before)})
 			}
@@ -134,5 +134,7 @@ func BenchmarkSplit(b *testing.B) {
 func FuzzSplit(f *testing.F) {
 	f.Add("--b\r\nfirst\r\n--b\r\nsecond\r\n--b--\r\n")
 	f.Add("\n--b \t\r\n--b--")
+	f.Add("--b" + strings.Repeat("\r", maxDelimiter-3))
+	f.Add("--b" + strings.Repeat("\r", maxDelimiter-3) + "\n--b--")
 	f.Fuzz(func(t *testing.T, body string) { checkSplit(t, body) })
 }
