@@ -212,6 +212,27 @@ func TestManyCertificates(t *testing.T) {
 	}
 }
 
+// TestSignerBehindManyCertificates: what is not parsed of a bag does not keep the signer from being known.
+func TestSignerBehindManyCertificates(t *testing.T) {
+	template := *alice().cert
+	template.URIs = []*url.URL{{Scheme: "urn", Opaque: strings.Repeat("x", 100<<10)}}
+	var bag []*x509.Certificate // in the order of DER: they differ in the serial number, and perhaps in the length of the signature
+	for i := range 10 {
+		template.SerialNumber = big.NewInt(int64(1000 + i))
+		bag = append(bag, certificate(&template, alice().cert, alice().key, alice().key))
+	}
+	slices.SortFunc(bag, func(a, b *x509.Certificate) int { return bytes.Compare(a.Raw, b.Raw) })
+	last := identity{bag[9], alice().key}
+	m := open(t, []byte(p7m(signedData(t, text, cms.SignedDataOptions{Certificates: bag[:9]}, last), "signed-data")), smime.OpenOptions{})
+	s := m.Layers[0].Signed.Signatures[0]
+	if len(s.Bag) != 5 || slices.ContainsFunc(s.Bag, last.cert.Equal) {
+		t.Errorf("%d certificates were parsed, among them the last", len(s.Bag))
+	}
+	if s.Err != nil || !s.Signer.Equal(last.cert) {
+		t.Error(s.Err)
+	}
+}
+
 // TestEnclosed is about signed and encrypted parts inside a message: they are what they are, and nothing more.
 func TestEnclosed(t *testing.T) {
 	secret := "Content-Type: text/plain\r\n\r\nthe stolen secret\r\n"

@@ -237,9 +237,12 @@ func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *S
 	room := maxParsedCertificates
 	for i, raw := range sd.Certificates {
 		p := &parsed[i]
-		if room -= len(raw); room < 0 {
+		if len(raw) > room {
 			p.err = errTooManyCertificates
-		} else if p.cert, p.err = op.o.ParseCertificate(raw); p.err == nil {
+			continue
+		}
+		room -= len(raw)
+		if p.cert, p.err = op.o.ParseCertificate(raw); p.err == nil {
 			bag = append(bag, p.cert)
 		}
 	}
@@ -250,7 +253,11 @@ func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *S
 			if i < 0 {
 				return c.Parse()
 			}
-			return parsed[i].cert, parsed[i].err
+			p := &parsed[i]
+			if errors.Is(p.err, errTooManyCertificates) { // Verify asks for what signers name, and has a bound of its own
+				p.cert, p.err = op.o.ParseCertificate(c)
+			}
+			return p.cert, p.err
 		},
 	}
 	if layer.Content != nil {

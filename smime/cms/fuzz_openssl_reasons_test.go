@@ -122,18 +122,8 @@ var opensslReading = []disagreement{
 	},
 	// What it refuses.
 	nestedStrings,
-	{
-		name: "it parses certificates and lists, which are kept raw here", ours: true,
-		explains: theyRefuseFor("CMS_CertificateChoices", "CMS_RevocationInfoChoice"),
-		example: func(t testing.TB) []byte {
-			return ownSigned(t, func(o *ownSignature) { o.certificates = append(o.certificates, element(0x30)...) }).marshal(t)
-		},
-	},
-	{
-		name: "it looks at the universal types in parameters and in values of attributes, which are kept as they are here", ours: true,
-		explains: theyRefuseFor("in parameter of X509_ALGOR", "in set of X509_ATTRIBUTE"),
-		example:  func(t testing.TB) []byte { return ownSigned(t, oddParameters).marshal(t) },
-	},
+	parsedCertificates,
+	typedValues,
 	{
 		name: "it reads the attributes that tell keys of one identifier apart, which are passed over here", ours: true,
 		explains: theyRefuseFor("CMS_OtherKeyAttribute"),
@@ -182,6 +172,34 @@ func oddParameters(o *ownSignature) {
 	o.others = element(0x30, element(0x06, []byte{0x2a, 3}), element(0x03, []byte{9, 0}))
 }
 
+// attributesAsContent is what both OpenSSL and pkcs7 are taken in by (RFC 5652 section 5.4 has the same octets signed for two
+// things).
+var attributesAsContent = disagreement{
+	name:     "it takes signed attributes that are presented as content for a message",
+	explains: refusedFor(ErrAttributesAsContent),
+	example: func(t testing.TB) []byte {
+		s := ownSigned(t, func(*ownSignature) {})
+		return ownSigned(t, func(o *ownSignature) {
+			o.content, o.attributes, o.signature = s.attributesDER(t), nil, s.signature
+		}).marshal(t)
+	},
+}
+
+// parsedCertificates and typedValues are two things that OpenSSL looks into whatever it is to do.
+var parsedCertificates = disagreement{
+	name: "it parses certificates and lists, which are kept raw here", ours: true,
+	explains: theyRefuseFor("CMS_CertificateChoices", "CMS_RevocationInfoChoice"),
+	example: func(t testing.TB) []byte {
+		return ownSigned(t, func(o *ownSignature) { o.certificates = append(o.certificates, element(0x30)...) }).marshal(t)
+	},
+}
+
+var typedValues = disagreement{
+	name: "it looks at the universal types in parameters and in values of attributes, which are kept as they are here", ours: true,
+	explains: theyRefuseFor("in parameter of X509_ALGOR", "in set of X509_ATTRIBUTE"),
+	example:  func(t testing.TB) []byte { return ownSigned(t, oddParameters).marshal(t) },
+}
+
 // opensslVerifying are all reasons why they may disagree about signatures.
 var opensslVerifying = []disagreement{
 	// What it accepts.
@@ -190,16 +208,7 @@ var opensslVerifying = []disagreement{
 		explains: refusedFor(ErrTrailing),
 		example:  func(t testing.TB) []byte { return append(sampleMessages(t)["signed"], 'x') },
 	},
-	{
-		name:     "it takes signed attributes that are presented as content for a message",
-		explains: refusedFor(ErrAttributesAsContent),
-		example: func(t testing.TB) []byte {
-			s := ownSigned(t, func(*ownSignature) {})
-			return ownSigned(t, func(o *ownSignature) {
-				o.content, o.attributes, o.signature = s.attributesDER(t), nil, s.signature
-			}).marshal(t)
-		},
-	},
+	attributesAsContent,
 	{
 		name:     "it does not compare what the attributes of RFC 5035 and RFC 6211 say, unless it is asked to",
 		explains: refusedFor(ErrSigningCertificate, ErrAlgorithmProtection),
@@ -276,16 +285,6 @@ var opensslVerifying = []disagreement{
 		explains: theyRefuseFor("invalid digest"),
 		example:  func(t testing.TB) []byte { return signedSamples(t)["signed, Ed25519"] },
 	},
-	{
-		name: "it parses certificates and lists, which are kept raw here", ours: true,
-		explains: theyRefuseFor("CMS_CertificateChoices", "CMS_RevocationInfoChoice"),
-		example: func(t testing.TB) []byte {
-			return ownSigned(t, func(o *ownSignature) { o.certificates = append(o.certificates, element(0x30)...) }).marshal(t)
-		},
-	},
-	{
-		name: "it looks at the universal types in parameters and in values of attributes, which are kept as they are here", ours: true,
-		explains: theyRefuseFor("in parameter of X509_ALGOR", "in set of X509_ATTRIBUTE"),
-		example:  func(t testing.TB) []byte { return ownSigned(t, oddParameters).marshal(t) },
-	},
+	parsedCertificates,
+	typedValues,
 }

@@ -59,16 +59,7 @@ func listen(t testing.TB, message []byte) voices {
 // pkcs7Disagreements are all reasons why this package and go.mozilla.org/pkcs7 may disagree.
 var pkcs7Disagreements = []disagreement{
 	// What it accepts.
-	{
-		name:     "it takes signed attributes that are presented as content for a message",
-		explains: refusedFor(ErrAttributesAsContent),
-		example: func(t testing.TB) []byte {
-			s := ownSigned(t, func(*ownSignature) {})
-			return ownSigned(t, func(o *ownSignature) {
-				o.content, o.attributes, o.signature = s.attributesDER(t), nil, s.signature
-			}).marshal(t)
-		},
-	},
+	attributesAsContent,
 	{
 		name:     "it does not look at the content-type attribute (RFC 5652 section 5.3)",
 		explains: refusedFor(ErrMissingAttribute, ErrContentType),

@@ -83,9 +83,10 @@ func (b *certificateBag) certificate(i int, raw RawCertificate) (*x509.Certifica
 		return p.cert, p.err
 	}
 	var err error
-	if b.room -= len(raw); b.room < 0 {
+	if len(raw) > b.room {
 		err = fmt.Errorf("the certificates have more than %d octets", maxParsedCertificates)
 	} else {
+		b.room -= len(raw)
 		p.cert, err = b.parse(raw)
 	}
 	if err != nil {
