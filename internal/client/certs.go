@@ -1,84 +1,16 @@
 package client
 
 import (
-	"bytes"
-	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"go.mozilla.org/pkcs7"
-
 	"github.com/sealmail/sealmail/certstore"
 )
-
-// CertImport takes what a file holds into the store; password is asked for where the file needs one.
-func (c *Client) CertImport(ctx context.Context, in string, password func() ([]byte, error)) ([]CertificateLine, error) {
-	data, err := c.o.readSmall(in)
-	if err != nil {
-		return nil, err
-	}
-	var pairs []certstore.KeyPair
-	var alone []*x509.Certificate
-	if looksLikePKCS12(data) {
-		secret, err := password()
-		if err != nil {
-			return nil, err
-		}
-		if pairs, err = decodePKCS12(in, data, secret); err != nil {
-			return nil, err
-		}
-	} else {
-		bundle, err := parseBundle(data)
-		if err != nil {
-			return nil, failed(in, err, "the file must hold certificates or keys in PEM or DER, or be PKCS#12 or PKCS#7")
-		}
-		pairs, alone = bundle.KeyPairs()
-		if len(bundle.Keys) > len(pairs) {
-			return nil, failed(in, errors.New("there is a private key without its certificate"), "put the certificate into the same file")
-		}
-	}
-	store, now := c.certificates(), c.o.Now()
-	var lines []CertificateLine
-	for _, pair := range pairs {
-		if _, err := store.AddIdentity(ctx, pair, "", "imported from "+filepath.Base(in), now); err != nil {
-			return nil, storeError(err)
-		}
-		lines = append(lines, certificateLine("identity", "", pair.Chain[0]))
-	}
-	correspondents := slices.DeleteFunc(slices.Clone(alone), func(cert *x509.Certificate) bool { return cert.IsCA })
-	if len(pairs)+len(correspondents) == 0 {
-		return nil, usage(in, errors.New("it holds nothing but certificates of authorities"), "to trust one: `sealmail cert trust FILE --for mail`")
-	}
-	for _, cert := range correspondents {
-		correspondent := certstore.Correspondent{Chain: append([]*x509.Certificate{cert}, issuersOf(cert, alone)...), Source: "imported from " + filepath.Base(in), FirstSeen: now}
-		if _, err := store.AddCorrespondent(correspondent); err != nil {
-			return nil, storeError(err)
-		}
-		lines = append(lines, certificateLine("correspondent", "", cert))
-	}
-	if c.vault != nil && !c.vault.Protected() && len(pairs) > 0 {
-		c.o.Say("warning: the vault is unprotected: who reads the disk reads the key")
-	}
-	return lines, nil
-}
-
-// issuersOf are the certificates among others that may stand above cert.
-func issuersOf(cert *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
-	var issuers []*x509.Certificate
-	for _, other := range certstore.IssuersIn(others, cert) {
-		if other.IsCA {
-			issuers = append(issuers, other)
-		}
-	}
-	return issuers
-}
 
 // storeError is the error of the library below. Where one of ours lies under it, such as that of a locked vault, that one
 // says all, and the steps that it came through say nothing more.
@@ -278,54 +210,6 @@ func trustPath(s storedCertificate, v certstore.Validator, at time.Time) (path [
 		}
 	}
 	return nil, err
-}
-
-// CertExportParams say what to export.
-type CertExportParams struct {
-	Which    string
-	WithKey  bool
-	Password []byte
-}
-
-// CertExport writes a certificate with the issuers that are known of it, without whom others could not judge it: PEM, or
-// .p7c, or PKCS#12 with the key.
-func (c *Client) CertExport(ctx context.Context, p CertExportParams, out Output) error {
-	found, err := c.find(p.Which)
-	if err != nil {
-		return err
-	}
-	s := found[0]
-	var data []byte
-	switch {
-	case p.WithKey && !strings.HasSuffix(out.Name, ".p12") && !strings.HasSuffix(out.Name, ".pfx"):
-		return usage("cert export", errors.New("a private key leaves only in a PKCS#12 file"), "name the output something.p12")
-	case p.WithKey && s.identity == nil:
-		return failed("", fmt.Errorf("%s has no private key here", p.Which), "only your own identities have one")
-	case p.WithKey:
-		key, err := s.identity.PrivateKey()
-		if err != nil {
-			return storeError(err)
-		}
-		if data, err = certstore.EncodePKCS12(certstore.KeyPair{Key: key, Chain: s.chain}, string(p.Password)); err != nil {
-			return failed("", err, "")
-		}
-	case strings.HasSuffix(out.Name, ".p12"), strings.HasSuffix(out.Name, ".pfx"):
-		return usage("cert export", errors.New("a PKCS#12 file is for a private key"), "say --key, or name a .pem or .p7c")
-	case strings.HasSuffix(out.Name, ".p7c"):
-		var raw bytes.Buffer
-		for _, cert := range s.chain {
-			raw.Write(cert.Raw)
-		}
-		if data, err = pkcs7.DegenerateCertificate(raw.Bytes()); err != nil {
-			return failed("", err, "")
-		}
-	default:
-		data = certstore.EncodeCertificates(s.chain...)
-	}
-	return c.write(out, func(w io.Writer) error {
-		_, err := w.Write(data)
-		return err
-	})
 }
 
 // CertAnchors reads the certificates of a file that are to become anchors.
