@@ -86,7 +86,6 @@ func (v *Vault) update(ctx context.Context, change func(f *file, root []byte) er
 		return err
 	}
 	defer unlock()
-	v.clearUp()
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.root == nil {
@@ -102,7 +101,13 @@ func (v *Vault) update(ctx context.Context, change func(f *file, root []byte) er
 	if err := change(&changed, v.root); err != nil {
 		return err
 	}
-	return v.write(&changed)
+	if err := v.write(&changed); err != nil {
+		return err
+	}
+	if err := v.clearLeftovers(); err != nil {
+		v.warn(err.Error()) // the entry is written; the next writer tries again
+	}
+	return nil
 }
 
 func (f *file) put(root []byte, id, kind string, secret []byte) error {
@@ -115,8 +120,8 @@ func (f *file) put(root []byte, id, kind string, secret []byte) error {
 	key := random(keySize)
 	defer clear(key)
 	e := record{ID: id, Kind: kind}
-	var err error
-	if e.Key, err = seal(root, key, associated("key", id, kind)); err != nil {
+	err := e.wrap(root, key)
+	if err != nil {
 		return err
 	}
 	if e.Secret, err = seal(key, secret, associated("secret", id, kind)); err != nil {
@@ -139,9 +144,9 @@ func (f *file) get(root []byte, id string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: entry %s", ErrNotExist, id)
 	}
 	e := f.Entries[i]
-	key, err := open(root, e.Key, associated("key", e.ID, e.Kind))
+	key, err := e.unwrap(root)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the key of entry %s does not open", ErrDamaged, id)
+		return nil, err
 	}
 	defer clear(key)
 	secret, err := open(key, e.Secret, associated("secret", e.ID, e.Kind))
@@ -149,4 +154,19 @@ func (f *file) get(root []byte, id string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: entry %s does not open", ErrDamaged, id)
 	}
 	return secret, nil
+}
+
+// unwrap returns the entry's own key.
+func (e *record) unwrap(root []byte) ([]byte, error) {
+	key, err := open(root, e.Key, associated("key", e.ID, e.Kind))
+	if err != nil {
+		return nil, fmt.Errorf("%w: the key of entry %s does not open", ErrDamaged, e.ID)
+	}
+	return key, nil
+}
+
+// wrap puts the entry's own key under a root.
+func (e *record) wrap(root, key []byte) (err error) {
+	e.Key, err = seal(root, key, associated("key", e.ID, e.Kind))
+	return err
 }

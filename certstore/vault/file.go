@@ -8,12 +8,13 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"runtime"
+
+	"github.com/sealmail/sealmail/internal/safeio"
 )
 
 const (
 	formatName    = "sealmail-vault"
-	formatVersion = 1
+	formatVersion = 2 // what is written; files of version 1 are read, and stay so until they get another root
 
 	maxFile    = 64 << 20 // octets
 	maxEntries = 1 << 18
@@ -56,22 +57,30 @@ func parseFile(data []byte) (*file, error) {
 	if err := json.Unmarshal(data, &head); err != nil || head.Format != formatName {
 		return nil, fmt.Errorf("%w: not a vault file", ErrDamaged)
 	}
-	if head.Version != formatVersion {
+	if head.Version < 1 || head.Version > formatVersion {
 		return nil, fmt.Errorf("%w: version %d", ErrVersion, head.Version)
 	}
 	f := new(file)
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(f); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	if err := decodeStrictly(data, f); err != nil {
+		return nil, err
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%w: octets behind its end", ErrDamaged)
-	}
-	if err := f.Root.validate(); err != nil {
+	if err := f.Root.validate(f.Version); err != nil {
 		return nil, err
 	}
 	return f, f.validateEntries()
+}
+
+// decodeStrictly reads JSON in which nothing is unknown and behind which nothing follows.
+func decodeStrictly(data []byte, v any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(v); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: octets behind its end", ErrDamaged)
+	}
+	return nil
 }
 
 func (f *file) validateEntries() error {
@@ -139,12 +148,8 @@ func readPrivate(path string, limit int64) (p private, err error) {
 	if !p.info.Mode().IsRegular() {
 		return p, fmt.Errorf("%s: %w: not a regular file", path, fs.ErrInvalid)
 	}
-	// Windows has no such bits; access is the folder's business there.
-	if mode := p.info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
-		if err := f.Chmod(mode &^ 0o077); err != nil {
-			return p, fmt.Errorf("%s is open to other users (mode %04o) and cannot be closed to them: %w", path, mode, err)
-		}
-		p.warning = fmt.Sprintf("%s was open to other users (mode %04o); it is not any more", path, mode)
+	if p.warning, err = safeio.CloseToOthers(f, 0o077); err != nil {
+		return p, err
 	}
 	p.data, err = io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(p.data)) > limit {

@@ -8,7 +8,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	"golang.org/x/crypto/scrypt"
 )
@@ -18,8 +21,6 @@ const (
 	saltSize     = 16
 	sealOverhead = 12 + 16 // nonce and tag
 	rootIDSize   = 16
-
-	deviceFile = "file" // the only kind of device secret there is as yet
 )
 
 // Scrypt is the cost of deriving a key from the passphrase (RFC 7914). The zero value means the default.
@@ -52,6 +53,7 @@ func (s Scrypt) validate() error {
 // root is the wrapped root key and how to get at it.
 type root struct {
 	ID      string        `json:"id"` // names this root key; changes with it
+	Made    *time.Time    `json:"made,omitempty"`
 	Scrypt  *scryptRecord `json:"scrypt,omitempty"`
 	Device  *deviceRecord `json:"device,omitempty"`
 	Wrapped []byte        `json:"wrapped"`
@@ -64,14 +66,48 @@ type scryptRecord struct {
 	Salt []byte `json:"salt"`
 }
 
-// deviceRecord says where the secret outside the vault file is.
-type deviceRecord struct {
-	Kind string `json:"kind"`
-	Name string `json:"name"` // for "file": a name in the vault's folder
+// newRoot wraps a root key under what p says and under a new device secret, which is for the caller to store.
+func newRoot(key []byte, p Protection) (r root, device []byte, err error) {
+	if p.Unprotected && len(p.Passphrase) > 0 {
+		return root{}, nil, errors.New("a vault is protected by a passphrase or unprotected, not both")
+	}
+	if !p.Unprotected && len(p.Passphrase) == 0 {
+		return root{}, nil, ErrEmpty
+	}
+	r.ID = hex.EncodeToString(random(rootIDSize))
+	if !p.Made.IsZero() {
+		made := p.Made.UTC().Truncate(time.Second)
+		r.Made = &made
+	}
+	if r.Device, err = p.Device.record(); err != nil {
+		return root{}, nil, err
+	}
+	if !p.Unprotected {
+		cost := p.Scrypt
+		if cost == (Scrypt{}) {
+			cost = defaultScrypt()
+		}
+		if err := cost.validate(); err != nil {
+			return root{}, nil, err
+		}
+		r.Scrypt = &scryptRecord{N: cost.N, R: cost.R, P: cost.P, Salt: random(saltSize)}
+	}
+	device = random(keySize)
+	wrapping, err := r.wrappingKey(p.Passphrase, device)
+	if err != nil {
+		return root{}, nil, err
+	}
+	defer clear(wrapping)
+	r.Wrapped, err = seal(wrapping, key, r.associated())
+	return r, device, err
 }
 
-func (r *root) validate() error {
-	if id, err := hex.DecodeString(r.ID); err != nil || len(id) != rootIDSize {
+// ofVersion1 reports whether the root is one of the two kinds that files of version 1 have: under a passphrase alone, or
+// under a key file alone.
+func (r *root) ofVersion1() bool { return r.Device == nil || r.Device.Kind == deviceFile }
+
+func (r *root) validate(version int) error {
+	if !validRootID(r.ID) {
 		return fmt.Errorf("%w: root without identifier", ErrDamaged)
 	}
 	if len(r.Wrapped) != keySize+sealOverhead {
@@ -89,15 +125,19 @@ func (r *root) validate() error {
 		}
 	}
 	if d := r.Device; d != nil {
-		if d.Kind != deviceFile {
-			return fmt.Errorf("%w: device secret of kind %q", ErrVersion, d.Kind)
-		}
-		// The name comes from a file that somebody may have swapped: it must not lead elsewhere.
-		if d.Name != keyFileName {
-			return fmt.Errorf("%w: device secret has an unexpected name", ErrDamaged)
+		if err := d.validate(); err != nil {
+			return err
 		}
 	}
+	if r.ofVersion1() != (version == 1) || version == 1 && r.Made != nil {
+		return fmt.Errorf("%w: root is not of version %d", ErrDamaged, version)
+	}
 	return nil
+}
+
+func validRootID(id string) bool {
+	octets, err := hex.DecodeString(id)
+	return err == nil && len(octets) == rootIDSize && strings.ToLower(id) == id // it becomes the name of a file
 }
 
 // wrappingKey derives the key that wraps the root. Each input is preceded by its length, so that no two pairs of
@@ -133,7 +173,18 @@ func associated(role string, parts ...string) []byte {
 	return out
 }
 
-func rootAssociated(id string) []byte { return associated("root", id) }
+// associated binds the wrapped root to its identifier and, from version 2 on, to where the device secret is and to when it
+// was made: the rest of the record makes the wrapping key itself.
+func (r *root) associated() []byte {
+	if r.ofVersion1() {
+		return associated("root", r.ID)
+	}
+	made := ""
+	if r.Made != nil {
+		made = r.Made.UTC().Format(time.RFC3339)
+	}
+	return associated("root of version 2", r.ID, string(r.Device.Kind), r.Device.Folder, made)
+}
 
 func newAEAD(key []byte) (cipher.AEAD, error) {
 	block, err := aes.NewCipher(key)

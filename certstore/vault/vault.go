@@ -27,19 +27,35 @@ var (
 	ErrVersion    = errors.New("vault is of a kind that is not known; a newer program made it")
 	// ErrRootChanged says that another process gave the vault another root since it was unlocked here.
 	ErrRootChanged = errors.New("vault was rewritten under another root; it must be unlocked again")
+	// ErrDevice says that the secret outside the vault file is missing or cannot be reached.
+	ErrDevice = errors.New("the vault's device secret cannot be had")
+	// ErrLeftover says that the vault has its new root, and that a device secret of an earlier one is still there. Every
+	// later write tries again to remove it.
+	ErrLeftover = errors.New("an old device secret of the vault could not be removed")
 )
-
-// keyFileName is where the device secret of an unprotected vault is, in the vault's folder.
-const keyFileName = "vault.key"
 
 // lockPoll is how often a writer that waits for another looks again.
 const lockPoll = 10 * time.Millisecond
 
-// Protection is what is to unlock a new vault: a passphrase, or nothing but access to the folder.
+// Protection is what is to unlock a vault: a passphrase, or nothing but access to its folder, and always a device secret
+// that is made for it.
 type Protection struct {
 	Passphrase  []byte
-	Unprotected bool   // must be stated; excludes a passphrase
-	Scrypt      Scrypt // zero: the default cost
+	Unprotected bool      // must be stated; excludes a passphrase
+	Scrypt      Scrypt    // zero: the default cost
+	Device      Device    // where the device secret is to be kept; zero: beside the vault
+	Made        time.Time // when that was so decided; zero: not written down
+}
+
+// Setting is what a vault finds around it. The zero value is the real disk, without a keyring.
+type Setting struct {
+	Disk    safeio.Disk
+	Keyring SecretPlace // nil: there is none
+	// Folder is where a device secret that is kept in a folder is looked for as well: the file names the folder by its path
+	// when it was written, and a disk may be found elsewhere now.
+	Folder string
+	// Deriving, if set, is called before a key is derived from a passphrase, which takes long and much memory on purpose.
+	Deriving func()
 }
 
 // Entry is what can be known of an entry while the vault is locked.
@@ -50,8 +66,8 @@ type Entry struct {
 
 // Vault is an open vault file, locked or unlocked. It may be used by several goroutines.
 type Vault struct {
-	disk safeio.Disk
-	path string
+	setting Setting
+	path    string
 
 	mu       sync.Mutex
 	file     *file
@@ -60,76 +76,55 @@ type Vault struct {
 	warnings []string
 }
 
-// Create makes a new vault file at path, in a folder that exists, and returns it unlocked. Where there is a vault
-// already, the error is [ErrExist]. A key file that an unfinished Create left behind is replaced.
+// Create is [Setting.Create] on a disk, with nothing else around it.
 func Create(ctx context.Context, disk safeio.Disk, path string, p Protection) (*Vault, error) {
-	v := &Vault{disk: disk, path: path}
+	return Setting{Disk: disk}.Create(ctx, path, p)
+}
+
+// Open is [Setting.Open] on a disk, with nothing else around it.
+func Open(disk safeio.Disk, path string) (*Vault, error) { return Setting{Disk: disk}.Open(path) }
+
+// Create makes a new vault file at path, in a folder that exists, and returns it unlocked. Where there is a vault
+// already, the error is [ErrExist]. What an unfinished Create left behind is removed.
+func (s Setting) Create(ctx context.Context, path string, p Protection) (*Vault, error) {
+	v := &Vault{setting: s, path: path}
 	unlock, err := v.lockFile(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	v.clearUp()
 	if _, err := os.Lstat(path); err == nil {
 		return nil, fmt.Errorf("%w: %s", ErrExist, path)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	var device []byte
-	v.root = random(keySize)
-	v.file = &file{Format: formatName, Version: formatVersion, Entries: []record{}}
-	v.file.Root, device, err = newRoot(v.root, p)
-	if err != nil {
+	f := &file{Format: formatName, Entries: []record{}}
+	if err := v.install(f, random(keySize), p); err != nil && !errors.Is(err, ErrLeftover) {
 		return nil, err
+	} else if err != nil {
+		v.warn(err.Error())
 	}
-	if device != nil {
-		// Before the vault itself: after a kill between the two there is no vault, rather than one that nothing opens.
-		if err := disk.WriteFile(v.keyFile(), device, 0o600); err != nil {
-			return nil, fmt.Errorf("write key of vault: %w", err)
-		}
-	}
-	return v, v.write(v.file)
-}
-
-// newRoot wraps a root key. The device secret, where there is one, is for the caller to store.
-func newRoot(key []byte, p Protection) (r root, device []byte, err error) {
-	r.ID = fmt.Sprintf("%x", random(rootIDSize))
-	switch {
-	case p.Unprotected && len(p.Passphrase) > 0:
-		return root{}, nil, errors.New("a vault is protected by a passphrase or unprotected, not both")
-	case p.Unprotected:
-		device = random(keySize)
-		r.Device = &deviceRecord{Kind: deviceFile, Name: keyFileName}
-	case len(p.Passphrase) == 0:
-		return root{}, nil, ErrEmpty
-	default:
-		cost := p.Scrypt
-		if cost == (Scrypt{}) {
-			cost = defaultScrypt()
-		}
-		if err := cost.validate(); err != nil {
-			return root{}, nil, err
-		}
-		r.Scrypt = &scryptRecord{N: cost.N, R: cost.R, P: cost.P, Salt: random(saltSize)}
-	}
-	wrapping, err := r.wrappingKey(p.Passphrase, device)
-	if err != nil {
-		return root{}, nil, err
-	}
-	defer clear(wrapping)
-	r.Wrapped, err = seal(wrapping, key, rootAssociated(r.ID))
-	return r, device, err
+	return v, nil
 }
 
 // Open reads the vault file at path. An unprotected vault is unlocked by that; another one is locked until
 // [Vault.Unlock]. The error wraps [ErrNotExist] where there is no file.
-func Open(disk safeio.Disk, path string) (*Vault, error) {
-	v := &Vault{disk: disk, path: path}
-	if err := v.read(); err != nil {
+func (s Setting) Open(path string) (*Vault, error) {
+	v, err := s.Load(path)
+	if err != nil {
 		return nil, err
 	}
 	if !v.Protected() {
 		return v, v.Unlock(nil)
+	}
+	return v, nil
+}
+
+// Load reads the vault file at path and leaves the vault locked, whatever it takes to unlock it.
+func (s Setting) Load(path string) (*Vault, error) {
+	v := &Vault{setting: s, path: path}
+	if err := v.read(); err != nil {
+		return nil, err
 	}
 	return v, nil
 }
@@ -156,8 +151,8 @@ func (v *Vault) Warnings() []string {
 	return slices.Clone(v.warnings)
 }
 
-// Unlock makes the secrets available until [Vault.Lock]. The error is [ErrPassphrase] where the passphrase is wrong.
-// It takes as long as the vault's cost says.
+// Unlock makes the secrets available until [Vault.Lock]. The error is [ErrPassphrase] where the passphrase is wrong, and
+// wraps [ErrDevice] where the device secret cannot be had. It takes as long as the vault's cost says.
 func (v *Vault) Unlock(passphrase []byte) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -168,32 +163,53 @@ func (v *Vault) Unlock(passphrase []byte) error {
 	if err := v.refresh(); err != nil {
 		return err
 	}
-	r := &v.file.Root
-	if r.Scrypt != nil && len(passphrase) == 0 {
+	if v.file.Root.Scrypt != nil && len(passphrase) == 0 {
 		return ErrPassphrase // no vault has an empty one, so that this need not be tried, which is slow on purpose
 	}
-	var device []byte
-	var err error
-	if r.Device != nil {
-		if device, err = v.readKeyFile(); err != nil {
-			return err
-		}
-		defer clear(device)
+	device, err := v.deviceSecret()
+	if err != nil {
+		return err
+	}
+	defer clear(device)
+	r := &v.file.Root
+	if v.setting.Deriving != nil && r.Scrypt != nil {
+		v.setting.Deriving()
 	}
 	wrapping, err := r.wrappingKey(passphrase, device)
 	if err != nil {
 		return err
 	}
 	defer clear(wrapping)
-	key, err := open(wrapping, r.Wrapped, rootAssociated(r.ID))
+	key, err := open(wrapping, r.Wrapped, r.associated())
 	if err != nil {
 		if r.Scrypt != nil {
 			return ErrPassphrase
 		}
-		return fmt.Errorf("%w: its key file does not belong to it", ErrDamaged)
+		return fmt.Errorf("%w: its device secret does not belong to it", ErrDamaged)
 	}
 	v.root = key
 	return nil
+}
+
+// deviceSecret returns the secret outside the file, or nil where there is none.
+func (v *Vault) deviceSecret() ([]byte, error) {
+	for {
+		r := &v.file.Root
+		if r.Device == nil {
+			return nil, nil
+		}
+		device, err := v.getSecret(secret{Root: r.ID, Device: r.Device})
+		if err == nil {
+			return device, nil
+		}
+		// Another process may have replaced root and device secret since the file was read.
+		if readErr := v.read(); readErr != nil {
+			return nil, readErr
+		}
+		if v.file.Root.ID == r.ID {
+			return nil, err
+		}
+	}
 }
 
 // Lock forgets the root key.
@@ -202,22 +218,6 @@ func (v *Vault) Lock() {
 	defer v.mu.Unlock()
 	clear(v.root)
 	v.root = nil
-}
-
-func (v *Vault) keyFile() string { return filepath.Join(filepath.Dir(v.path), keyFileName) }
-
-func (v *Vault) readKeyFile() ([]byte, error) {
-	p, err := readPrivate(v.keyFile(), keySize)
-	v.warn(p.warning)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: its key file %s is missing", ErrDamaged, v.keyFile())
-	case err != nil:
-		return nil, fmt.Errorf("read key of vault: %w", err)
-	case len(p.data) != keySize:
-		return nil, fmt.Errorf("%w: its key file has a wrong size", ErrDamaged)
-	}
-	return p.data, nil
 }
 
 func (v *Vault) warn(warning string) {
@@ -256,26 +256,24 @@ func (v *Vault) read() error {
 	return nil
 }
 
-// clearUp removes what killed writers left behind. That something cannot be removed is no reason not to write.
-func (v *Vault) clearUp() { _ = safeio.RemoveStale(filepath.Dir(v.path)) }
-
 // write replaces the file. It is not taken over into memory here: the next refresh does that.
 func (v *Vault) write(f *file) error {
 	data, err := f.encode()
 	if err != nil {
 		return err
 	}
-	if err := v.disk.WriteFile(v.path, data, 0o600); err != nil {
+	if err := v.setting.Disk.WriteFile(v.path, data, 0o600); err != nil {
 		return fmt.Errorf("write vault: %w", err)
 	}
 	return nil
 }
 
-// lockFile keeps other writers out, in this process and in others.
+// lockFile keeps other writers out, in this process and in others, and removes the temporary files that killed ones left.
 func (v *Vault) lockFile(ctx context.Context) (unlock func(), err error) {
 	lock := flock.New(v.path+".lock", flock.SetPermissions(0o600))
 	if _, err := lock.TryLockContext(ctx, lockPoll); err != nil {
 		return nil, fmt.Errorf("lock vault: %w", err)
 	}
+	_ = safeio.RemoveStale(filepath.Dir(v.path)) // not being able to is no reason not to write
 	return func() { _ = lock.Unlock() }, nil
 }

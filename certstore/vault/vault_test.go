@@ -106,7 +106,7 @@ func TestUnprotected(t *testing.T) {
 	}
 	wantSecret(t, v, "key:a", "secret a")
 
-	keyFile := filepath.Join(filepath.Dir(path), "vault.key")
+	keyFile := deviceFile(t, filepath.Dir(path))
 	if err := os.WriteFile(keyFile, bytes.Repeat([]byte{1}, 32), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -116,9 +116,28 @@ func TestUnprotected(t *testing.T) {
 	if err := os.Remove(keyFile); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vault.Open(safeio.Disk{}, path); !errors.Is(err, vault.ErrDamaged) {
+	if _, err := vault.Open(safeio.Disk{}, path); !errors.Is(err, vault.ErrDevice) {
 		t.Fatalf("no key file: %v", err)
 	}
+}
+
+// deviceFile returns the one file in the folder that holds a device secret.
+func deviceFile(t *testing.T, dir string) string {
+	t.Helper()
+	files := deviceFiles(t, dir)
+	if len(files) != 1 {
+		t.Fatalf("device secrets: %v", files)
+	}
+	return files[0]
+}
+
+func deviceFiles(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "sealmail-vault-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 func TestCreateRefuses(t *testing.T) {
@@ -132,6 +151,10 @@ func TestCreateRefuses(t *testing.T) {
 		"both":        {Passphrase: []byte("x"), Unprotected: true},
 		"cost":        {Passphrase: []byte("x"), Scrypt: vault.Scrypt{N: 1 << 24, R: 8, P: 1}},
 		"cost not 2ⁿ": {Passphrase: []byte("x"), Scrypt: vault.Scrypt{N: 3000, R: 8, P: 1}},
+		"no keyring":  {Unprotected: true, Device: vault.Device{Kind: vault.DeviceKeyring}},
+		"old place":   {Unprotected: true, Device: vault.Device{Kind: "file"}},
+		"no place":    {Unprotected: true, Device: vault.Device{Kind: "tpm"}},
+		"no folder":   {Unprotected: true, Device: vault.Device{Kind: vault.DeviceFolder, Folder: "here"}},
 	} {
 		if _, err := vault.Create(t.Context(), safeio.Disk{}, fresh, p); err == nil {
 			t.Errorf("%s: made a vault", name)
@@ -255,7 +278,7 @@ func TestWaitingForTheLockEnds(t *testing.T) {
 func TestPermissionsAreMended(t *testing.T) {
 	v, path := create(t, "")
 	put(t, v, "key:a", "secret")
-	for _, name := range []string{path, filepath.Join(filepath.Dir(path), "vault.key")} {
+	for _, name := range []string{path, deviceFile(t, filepath.Dir(path))} {
 		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
 			t.Fatalf("%s: mode %v, %v", name, info.Mode(), err)
 		}
@@ -306,23 +329,4 @@ func TestFaults(t *testing.T) {
 			wantSecret(t, reopenUnlocked(t, path), "key:a", want)
 		})
 	}
-}
-
-// TestCreateInterrupted fails between the key file and the vault: trying again works.
-func TestCreateInterrupted(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "vault.json")
-	errFault := errors.New("killed")
-	disk := safeio.Disk{Before: func(op, p string) error {
-		if op == safeio.OpRename && filepath.Base(p) == "vault.json" {
-			return errFault
-		}
-		return nil
-	}}
-	if _, err := vault.Create(t.Context(), disk, path, protection("")); !errors.Is(err, errFault) {
-		t.Fatal(err)
-	}
-	if _, err := vault.Create(t.Context(), safeio.Disk{}, path, protection("")); err != nil {
-		t.Fatal(err)
-	}
-	put(t, reopen(t, path), "key:a", "x")
 }

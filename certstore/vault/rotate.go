@@ -1,0 +1,124 @@
+package vault
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Rotate gives an unlocked vault a new root key, under a new passphrase or the same, and a new device secret, and wraps
+// the key of each entry anew. With that the old file and the old device secret open nothing that is written from now on,
+// and, once the old device secret is removed, an old copy of the file opens nothing at all. After a kill at any instant
+// the vault is the old one or the new one.
+//
+// The error wraps [ErrLeftover] where all was done but for the removal of the old device secret. After any other error
+// the vault on disk is the old one, with the exception that [safeio.Disk.WriteFile] names. Other processes that hold
+// the old root get [ErrRootChanged].
+func (v *Vault) Rotate(ctx context.Context, p Protection) error {
+	if v.Locked() {
+		return ErrLocked
+	}
+	unlock, err := v.lockFile(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.root == nil {
+		return ErrLocked
+	}
+	if err := v.read(); err != nil {
+		return err
+	}
+	changed := *v.file
+	changed.Entries = slices.Clone(v.file.Entries)
+	key := random(keySize)
+	for i := range changed.Entries {
+		e := &changed.Entries[i]
+		own, err := e.unwrap(v.root)
+		if err != nil {
+			return err
+		}
+		err = e.wrap(key, own)
+		clear(own)
+		if err != nil {
+			return err
+		}
+	}
+	return v.install(&changed, key, p)
+}
+
+// RootKey returns the root of an unlocked vault with its identifier, for [Vault.UnlockByRoot] in another process. Who has
+// it can do without passphrase and device secret, until the vault gets another root.
+func (v *Vault) RootKey() (id string, key []byte, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.root == nil {
+		return "", nil, ErrLocked
+	}
+	return v.file.Root.ID, bytes.Clone(v.root), nil
+}
+
+// UnlockByRoot is Unlock with what [Vault.RootKey] returned: nothing is derived. The error is [ErrRootChanged] where the
+// vault has another root by now.
+func (v *Vault) UnlockByRoot(id string, key []byte) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.root != nil {
+		return nil
+	}
+	if err := v.refresh(); err != nil {
+		return err
+	}
+	if id != v.file.Root.ID {
+		return ErrRootChanged
+	}
+	if len(key) != keySize {
+		return fmt.Errorf("%w: a root key has %d octets", ErrDamaged, keySize)
+	}
+	if len(v.file.Entries) > 0 {
+		own, err := v.file.Entries[0].unwrap(key)
+		if err != nil {
+			return err
+		}
+		clear(own)
+	}
+	v.root = bytes.Clone(key)
+	return nil
+}
+
+// Info is what a vault says of its protection, locked or not. It is as true as the file: only unlocking proves it.
+type Info struct {
+	RootID    string
+	Protected bool      // a passphrase is needed
+	Scrypt    Scrypt    // its cost; zero where there is no passphrase
+	Device    Device    // where the device secret is; of no kind where there is none
+	Made      time.Time // when root and device secret were last replaced; zero: unknown
+}
+
+// Info reads the file again, if it changed, and returns what it says.
+func (v *Vault) Info() (Info, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.refresh(); err != nil {
+		return Info{}, err
+	}
+	r := v.file.Root
+	info := Info{RootID: r.ID, Protected: r.Scrypt != nil}
+	if s := r.Scrypt; s != nil {
+		info.Scrypt = Scrypt{N: s.N, R: s.R, P: s.P}
+	}
+	if d := r.Device; d != nil {
+		info.Device = Device{Kind: d.Kind, Folder: d.Folder}
+		if d.Kind == deviceFile {
+			info.Device.Kind = DeviceBeside
+		}
+	}
+	if r.Made != nil {
+		info.Made = *r.Made
+	}
+	return info, nil
+}
