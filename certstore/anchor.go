@@ -4,9 +4,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
+
+	"github.com/sealmail/sealmail/internal/safeio"
 )
 
 // Origin says whose decision an anchor is.
@@ -23,15 +25,18 @@ type Anchor struct {
 	Certificate *x509.Certificate
 	Origin      Origin
 	Added       time.Time
+	Accounts    []string // by name, the only ones that trust it; none: all do
 }
 
 type anchorMeta struct {
-	Version int       `json:"version"`
-	Origin  Origin    `json:"origin"`
-	Added   time.Time `json:"added"`
+	Version  int       `json:"version"`
+	Origin   Origin    `json:"origin"`
+	Added    time.Time `json:"added"`
+	Accounts []string  `json:"accounts,omitempty"`
 }
 
-// Trust makes a certificate an anchor for these purposes.
+// Trust makes a certificate an anchor for these purposes. One that some accounts trust already is then trusted by these
+// and the new ones; one that all trust stays so.
 func (s *Store) Trust(anchor Anchor, purposes ...Purpose) error {
 	if len(purposes) == 0 {
 		return errors.New("no purpose to trust the certificate for")
@@ -39,35 +44,41 @@ func (s *Store) Trust(anchor Anchor, purposes ...Purpose) error {
 	if anchor.Origin == "" {
 		anchor.Origin = Private
 	}
+	var files []safeio.NewFile
 	for _, purpose := range purposes {
-		pemPath, metaPath, err := s.anchorPaths(purpose, Fingerprint(anchor.Certificate))
+		path, err := s.anchorPath(purpose, Fingerprint(anchor.Certificate))
 		if err != nil {
 			return err
 		}
-		meta := anchorMeta{Version: metaVersion, Origin: anchor.Origin, Added: anchor.Added.UTC()}
-		if err := s.writePair(pemPath, metaPath, []*x509.Certificate{anchor.Certificate}, meta); err != nil {
+		meta := anchorMeta{Version: metaVersion, Origin: anchor.Origin, Added: anchor.Added.UTC(), Accounts: anchor.Accounts}
+		if known, err := s.readAnchor(purpose, Fingerprint(anchor.Certificate)); err == nil && len(meta.Accounts) > 0 {
+			meta.Accounts = known.Accounts
+			if len(known.Accounts) > 0 {
+				meta.Accounts = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Accounts, anchor.Accounts))))
+			}
+		}
+		file, err := record(path, meta, []*x509.Certificate{anchor.Certificate})
+		if err != nil {
 			return err
 		}
+		files = append(files, file)
 	}
-	return nil
+	return s.write(files...)
 }
 
 // Distrust takes an anchor away from these purposes. The error is [ErrNotFound] where it was one for none of them.
 func (s *Store) Distrust(fingerprint string, purposes ...Purpose) error {
 	found := false
 	for _, purpose := range purposes {
-		pemPath, metaPath, err := s.anchorPaths(purpose, fingerprint)
+		path, err := s.anchorPath(purpose, fingerprint)
 		if err != nil {
 			return err
 		}
-		// The certificate first: its presence is what counts.
-		for _, path := range []string{pemPath, metaPath} {
-			err := s.disk.Remove(path)
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("certificate store: %w", err)
-			}
-			found = found || err == nil && path == pemPath
+		there, err := s.remove(path)
+		if err != nil {
+			return err
 		}
+		found = found || there
 	}
 	if !found {
 		return ErrNotFound
@@ -75,16 +86,17 @@ func (s *Store) Distrust(fingerprint string, purposes ...Purpose) error {
 	return nil
 }
 
-// Anchors returns the anchors for a purpose. An anchor that cannot be read is reported and not trusted. If the anchors
+// Anchors returns the anchors for a purpose that an account trusts; for the empty name, those that all accounts trust. An
+// anchor that cannot be read is reported and not trusted. If the anchors
 // cannot be listed at all, that is an error: nothing else is trusted in their place.
-func (s *Store) Anchors(purpose Purpose) ([]Anchor, []Problem, error) {
+func (s *Store) Anchors(purpose Purpose, account string) ([]Anchor, []Problem, error) {
 	if _, err := ParsePurpose(string(purpose)); err != nil {
 		return nil, nil, err
 	}
 	// A missing folder means no anchors, but only if it is this folder that is missing and not one above it that
 	// became unreadable: list tells these apart by the error.
 	dir := filepath.Join(s.dir, anchorsDir, string(purpose))
-	fingerprints, problems, err := s.list(dir, false)
+	fingerprints, problems, err := s.list(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("trust anchors: %w", err)
 	}
@@ -95,42 +107,40 @@ func (s *Store) Anchors(purpose Purpose) ([]Anchor, []Problem, error) {
 			problems = append(problems, Problem{filepath.Join(dir, fingerprint+".pem"), err})
 			continue
 		}
-		anchors = append(anchors, anchor)
+		if len(anchor.Accounts) == 0 || slices.Contains(anchor.Accounts, account) {
+			anchors = append(anchors, anchor)
+		}
 	}
 	return anchors, problems, nil
 }
 
 func (s *Store) readAnchor(purpose Purpose, fingerprint string) (Anchor, error) {
-	pemPath, metaPath, err := s.anchorPaths(purpose, fingerprint)
-	if err != nil {
-		return Anchor{}, err
-	}
-	chain, err := readChain(pemPath, fingerprint)
+	path, err := s.anchorPath(purpose, fingerprint)
 	if err != nil {
 		return Anchor{}, err
 	}
 	meta := anchorMeta{Origin: Private} // a .pem that somebody put there by hand
-	if _, err := readMeta(metaPath, &meta); err != nil {
+	chain, err := readRecord(path, fingerprint, &meta)
+	if err != nil {
 		return Anchor{}, err
 	}
-	return Anchor{Certificate: chain[0], Origin: meta.Origin, Added: meta.Added}, nil
+	return Anchor{Certificate: chain[0], Origin: meta.Origin, Added: meta.Added, Accounts: meta.Accounts}, nil
 }
 
-func (s *Store) anchorPaths(purpose Purpose, fingerprint string) (pemPath, metaPath string, err error) {
+func (s *Store) anchorPath(purpose Purpose, fingerprint string) (string, error) {
 	if _, err := ParsePurpose(string(purpose)); err != nil {
-		return "", "", err
+		return "", err
 	}
 	if !validFingerprint(fingerprint) {
-		return "", "", fmt.Errorf("%w: %q is not a fingerprint", ErrNotFound, fingerprint)
+		return "", fmt.Errorf("%w: %q is not a fingerprint", ErrNotFound, fingerprint)
 	}
-	base := filepath.Join(s.dir, anchorsDir, string(purpose), fingerprint)
-	return base + ".pem", base + ".json", nil
+	return filepath.Join(s.dir, anchorsDir, string(purpose), fingerprint+".pem"), nil
 }
 
-// Validator returns a validator that trusts the store's anchors for this purpose, and knows the issuers of one's own
-// certificates: colleagues' are often by the same ones.
-func (s *Store) Validator(purpose Purpose) (Validator, []Problem, error) {
-	anchors, problems, err := s.Anchors(purpose)
+// Validator returns a validator that trusts the anchors of an account for this purpose (see [Store.Anchors]), and knows
+// the issuers of one's own certificates: colleagues' are often by the same ones.
+func (s *Store) Validator(purpose Purpose, account string) (Validator, []Problem, error) {
+	anchors, problems, err := s.Anchors(purpose, account)
 	if err != nil {
 		return Validator{}, nil, err
 	}

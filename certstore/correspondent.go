@@ -1,23 +1,33 @@
 package certstore
 
 import (
+	"context"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/sealmail/sealmail/internal/safeio"
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
 // Correspondent is a certificate of somebody else's, and what is known about its owner.
 type Correspondent struct {
-	Chain        []*x509.Certificate // leaf first; issuers that came with it
-	Source       string              // where it was seen first, for people
-	FirstSeen    time.Time
-	Capabilities cms.Capabilities // what its owner's programs announced; nil: nothing is known
-	// CapabilitiesAt is when they were announced.
-	CapabilitiesAt time.Time
+	Chain     []*x509.Certificate // leaf first; its issuers as far as they are known
+	Source    string              // where it was seen first, for people
+	Message   string              // Message-ID of the mail in which it was seen first, if it was in one
+	FirstSeen time.Time
+
+	Capabilities   cms.Capabilities // what its owner's programs announced; nil: nothing is known
+	CapabilitiesAt time.Time        // when that was
+	PreferredAt    time.Time        // when its owner last named it as the one to encrypt to (RFC 8551 section 2.5.3); zero: never
+	UsedAt         time.Time        // when mail was first encrypted to it; zero: never
 }
 
 // Certificate returns the leaf.
@@ -35,97 +45,239 @@ func (c Correspondent) KnownCapabilities() (capabilities cms.Capabilities, known
 type correspondentMeta struct {
 	Version        int       `json:"version"`
 	Source         string    `json:"source,omitempty"`
+	Message        string    `json:"message,omitempty"`
 	FirstSeen      time.Time `json:"first_seen"`
 	Capabilities   []byte    `json:"capabilities,omitempty"` // DER
 	CapabilitiesAt time.Time `json:"capabilities_at,omitzero"`
+	PreferredAt    time.Time `json:"preferred_at,omitzero"`
+	UsedAt         time.Time `json:"used_at,omitzero"`
 }
 
-// AddCorrespondent stores a certificate, and reports whether it was new. Of one that is there already, the first
-// sighting is kept, the newer of the capabilities, and the issuers of both.
-func (s *Store) AddCorrespondent(c Correspondent) (added bool, err error) {
-	if len(c.Chain) == 0 {
-		return false, ErrNoCertificate
-	}
-	fingerprint := Fingerprint(c.Certificate())
-	known, err := s.readCorrespondent(fingerprint)
-	added = err != nil // nothing there, or nothing that could be kept
-	if !added {
-		merged := merge(known, c)
-		if equalCorrespondent(merged, known) {
-			return false, nil
+// AddCorrespondent is AddCorrespondents for one, and reports whether it was new.
+func (s *Store) AddCorrespondent(ctx context.Context, c Correspondent) (added bool, err error) {
+	n, err := s.AddCorrespondents(ctx, []Correspondent{c})
+	return n > 0, err
+}
+
+// addStep is how many certificates are added between two looks at the context.
+const addStep = 1024
+
+// AddCorrespondents stores certificates, and returns how many of them were new. Of one that is there already, the first
+// sighting is kept, and the newer of what its owner announced. Nothing is ever taken away by it. After an error some may
+// be stored, each whole.
+func (s *Store) AddCorrespondents(ctx context.Context, list []Correspondent) (added int, err error) {
+	for step := range slices.Chunk(list, addStep) {
+		if err := ctx.Err(); err != nil {
+			return added, err
 		}
-		c = merged
+		n, err := s.addCorrespondents(step)
+		added += n
+		if err != nil {
+			return added, err
+		}
 	}
-	meta := correspondentMeta{Version: metaVersion, Source: c.Source, FirstSeen: c.FirstSeen.UTC()}
+	return added, nil
+}
+
+func (s *Store) addCorrespondents(list []Correspondent) (added int, err error) {
+	var files []safeio.NewFile
+	var issuers []*x509.Certificate
+	for _, c := range list {
+		if len(c.Chain) == 0 {
+			return 0, ErrNoCertificate
+		}
+		issuers = append(issuers, c.Chain[1:]...)
+		known, err := s.readCorrespondent(Fingerprint(c.Certificate()))
+		switch {
+		case err != nil: // nothing there, or nothing that could be kept
+			added++
+		case !known.learn(c):
+			continue
+		default:
+			c = known
+		}
+		more, err := s.correspondentFiles(c)
+		if err != nil {
+			return 0, err
+		}
+		files = append(files, more...)
+	}
+	defer s.issuers.Clear()
+	return added, s.write(append(s.issuerFiles(issuers), files...)...)
+}
+
+// learn takes over what is new in a later sighting of the same certificate, and reports whether there was anything.
+func (c *Correspondent) learn(seen Correspondent) (changed bool) {
+	if seen.Capabilities != nil && (c.Capabilities == nil || seen.CapabilitiesAt.After(c.CapabilitiesAt)) {
+		c.Capabilities, c.CapabilitiesAt, changed = seen.Capabilities, seen.CapabilitiesAt, true
+	}
+	if seen.PreferredAt.After(c.PreferredAt) {
+		c.PreferredAt, changed = seen.PreferredAt, true
+	}
+	if c.UsedAt.IsZero() && !seen.UsedAt.IsZero() {
+		c.UsedAt, changed = seen.UsedAt, true
+	}
+	return changed
+}
+
+// correspondentFiles are the certificate, and the marks by which it is found.
+func (s *Store) correspondentFiles(c Correspondent) ([]safeio.NewFile, error) {
+	meta := correspondentMeta{Version: metaVersion, Source: c.Source, Message: c.Message, FirstSeen: c.FirstSeen.UTC(),
+		PreferredAt: c.PreferredAt.UTC(), UsedAt: c.UsedAt.UTC()}
 	if c.Capabilities != nil {
+		var err error
 		meta.CapabilitiesAt = c.CapabilitiesAt.UTC()
 		if meta.Capabilities, err = c.Capabilities.Marshal(); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
-	pemPath, metaPath := s.correspondentPaths(fingerprint)
-	return added, s.writePair(pemPath, metaPath, c.Chain, meta)
+	fingerprint := Fingerprint(c.Certificate())
+	var files []safeio.NewFile
+	for _, mark := range s.marks(c.Certificate(), fingerprint) {
+		files = append(files, safeio.NewFile{Path: mark, Perm: 0o600})
+	}
+	file, err := record(s.correspondentPath(fingerprint), meta, c.Chain[:1])
+	return append(files, file), err
 }
 
-// merge adds what is new in seen to what is known of the same certificate.
-func merge(known, seen Correspondent) Correspondent {
-	if seen.Capabilities != nil && (known.Capabilities == nil || seen.CapabilitiesAt.After(known.CapabilitiesAt)) {
-		known.Capabilities, known.CapabilitiesAt = seen.Capabilities, seen.CapabilitiesAt
-	}
-	known.Chain = slices.Clone(known.Chain)
-	for _, issuer := range seen.Chain[1:] {
-		if !slices.ContainsFunc(known.Chain, issuer.Equal) && len(known.Chain) <= maxChain {
-			known.Chain = append(known.Chain, issuer)
+// marks are the files by which a certificate is found for each address in it, those that it merely mentions included.
+func (s *Store) marks(c *x509.Certificate, fingerprint string) []string {
+	var paths []string
+	for _, address := range slices.Concat(Addresses(c), subjectTexts(c)) {
+		hash, ok := addressHash(address)
+		if !ok {
+			continue
+		}
+		if path := s.shard(addressesDir, hash+"-"+fingerprint); !slices.Contains(paths, path) {
+			paths = append(paths, path)
 		}
 	}
-	return known
+	return paths
 }
 
-func equalCorrespondent(a, b Correspondent) bool {
-	return len(a.Chain) == len(b.Chain) && a.CapabilitiesAt.Equal(b.CapabilitiesAt) && (a.Capabilities == nil) == (b.Capabilities == nil)
+// addressHash names an address in the file system, where not each of its characters could stand.
+func addressHash(address string) (hash string, ok bool) {
+	normalized, ok := NormalizeAddress(address)
+	sum := sha256.Sum256([]byte(normalized))
+	return hex.EncodeToString(sum[:16]), ok
+}
+
+// ForgetCorrespondent removes a correspondent's certificate. The error is [ErrNotFound] where it is not there.
+func (s *Store) ForgetCorrespondent(fingerprint string) error {
+	if !validFingerprint(fingerprint) {
+		return fmt.Errorf("%w: %q is not a fingerprint", ErrNotFound, fingerprint)
+	}
+	known, readErr := s.readCorrespondent(fingerprint)
+	// The certificate first: its presence is what counts, and a mark that leads to nothing does no harm.
+	there, err := s.remove(s.correspondentPath(fingerprint))
+	if err != nil {
+		return err
+	}
+	if !there {
+		return ErrNotFound
+	}
+	if readErr != nil {
+		return nil // which addresses it named is not known any more
+	}
+	for _, mark := range s.marks(known.Certificate(), fingerprint) {
+		if _, err := s.remove(mark); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Correspondent returns the correspondent's certificate with this fingerprint. The error is [ErrNotFound] where it is not
+// there.
+func (s *Store) Correspondent(fingerprint string) (Correspondent, error) {
+	if !validFingerprint(fingerprint) {
+		return Correspondent{}, fmt.Errorf("%w: %q is not a fingerprint", ErrNotFound, fingerprint)
+	}
+	c, err := s.readCorrespondent(fingerprint)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, ErrNotFound
+	}
+	return c, err
+}
+
+// CorrespondentsFor returns the certificates of others that name an address, be it only in their subject, those whose
+// validity began last first.
+func (s *Store) CorrespondentsFor(address string) ([]Correspondent, []Problem, error) {
+	hash, ok := addressHash(address)
+	if !ok {
+		return nil, nil, nil
+	}
+	entries, err := readDir(filepath.Dir(s.shard(addressesDir, hash)))
+	if err != nil {
+		return nil, nil, err
+	}
+	var fingerprints []string
+	for _, e := range entries {
+		if fingerprint, ok := strings.CutPrefix(e.Name(), hash+"-"); ok && validFingerprint(fingerprint) {
+			fingerprints = append(fingerprints, fingerprint)
+		}
+	}
+	list, problems := s.readCorrespondents(fingerprints)
+	return list, problems, nil
 }
 
 // Correspondents returns all certificates of others, those whose validity began last first.
 func (s *Store) Correspondents() ([]Correspondent, []Problem, error) {
-	dir := filepath.Join(s.dir, correspondentsDir)
-	fingerprints, problems, err := s.list(dir, false)
+	shards, err := readDir(filepath.Join(s.dir, correspondentsDir))
 	if err != nil {
 		return nil, nil, err
 	}
-	var correspondents []Correspondent
-	for _, fingerprint := range fingerprints {
-		c, err := s.readCorrespondent(fingerprint)
-		if err != nil {
-			problems = append(problems, Problem{filepath.Join(dir, fingerprint+".pem"), err})
+	var fingerprints []string
+	var problems []Problem
+	for _, shard := range shards {
+		dir := filepath.Join(s.dir, correspondentsDir, shard.Name())
+		if !shard.IsDir() {
+			problems = append(problems, Problem{dir, errors.New("not a file of the certificate store")})
 			continue
 		}
-		correspondents = append(correspondents, c)
+		more, odd, err := s.list(dir)
+		if err != nil {
+			return nil, nil, err
+		}
+		fingerprints, problems = append(fingerprints, more...), append(problems, odd...)
 	}
-	slices.SortStableFunc(correspondents, func(a, b Correspondent) int { return newestFirst(a.Certificate(), b.Certificate()) })
-	return correspondents, problems, nil
+	list, more := s.readCorrespondents(fingerprints)
+	return list, append(problems, more...), nil
+}
+
+// readCorrespondents reads those that are there. A mark may lead to one that was forgotten, or that is not written yet.
+func (s *Store) readCorrespondents(fingerprints []string) (list []Correspondent, problems []Problem) {
+	for _, fingerprint := range fingerprints {
+		c, err := s.readCorrespondent(fingerprint)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			problems = append(problems, Problem{s.correspondentPath(fingerprint), err})
+		default:
+			list = append(list, c)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Correspondent) int { return newestFirst(a.Certificate(), b.Certificate()) })
+	return list, problems
 }
 
 func (s *Store) readCorrespondent(fingerprint string) (Correspondent, error) {
-	pemPath, metaPath := s.correspondentPaths(fingerprint)
-	chain, err := readChain(pemPath, fingerprint)
+	var meta correspondentMeta
+	chain, err := readRecord(s.correspondentPath(fingerprint), fingerprint, &meta)
 	if err != nil {
 		return Correspondent{}, err
 	}
-	var meta correspondentMeta
-	if _, err := readMeta(metaPath, &meta); err != nil {
-		return Correspondent{}, err
-	}
-	c := Correspondent{Chain: chain, Source: meta.Source, FirstSeen: meta.FirstSeen}
+	c := Correspondent{Chain: append(chain[:1:1], s.IssuersOf(chain[0])...), Source: meta.Source, Message: meta.Message,
+		FirstSeen: meta.FirstSeen, PreferredAt: meta.PreferredAt, UsedAt: meta.UsedAt}
 	if len(meta.Capabilities) > 0 {
 		c.CapabilitiesAt = meta.CapabilitiesAt
 		if c.Capabilities, err = cms.ParseCapabilities(meta.Capabilities); err != nil {
-			return Correspondent{}, fmt.Errorf("%s: %w", metaPath, err)
+			return Correspondent{}, err
 		}
 	}
 	return c, nil
 }
 
-func (s *Store) correspondentPaths(fingerprint string) (pemPath, metaPath string) {
-	base := filepath.Join(s.dir, correspondentsDir, fingerprint)
-	return base + ".pem", base + ".json"
+func (s *Store) correspondentPath(fingerprint string) string {
+	return s.shard(correspondentsDir, fingerprint+".pem")
 }

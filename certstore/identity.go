@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"time"
@@ -95,49 +94,37 @@ func (s *Store) AddIdentity(ctx context.Context, pair KeyPair, label, source str
 		return nil, err
 	}
 	identity := &Identity{Chain: slices.Clone(pair.Chain), Label: label, Source: source, Added: added.UTC(), keys: s.keys}
-	dir := filepath.Join(s.dir, identitiesDir, Fingerprint(leaf))
 	meta := identityMeta{Version: metaVersion, Label: label, Source: source, Added: identity.Added}
-	if err := s.writePair(filepath.Join(dir, chainFile), filepath.Join(dir, metaFile), pair.Chain, meta); err != nil {
+	file, err := record(s.identityPath(Fingerprint(leaf)), meta, pair.Chain)
+	if err != nil {
 		return nil, err
 	}
-	return identity, nil
+	return identity, s.write(file)
 }
 
 // Identities returns all identities, those whose validity began last first. They can be listed while the vault is
 // locked.
 func (s *Store) Identities() ([]*Identity, []Problem, error) {
-	root := filepath.Join(s.dir, identitiesDir)
-	fingerprints, problems, err := s.list(root, true)
+	fingerprints, problems, err := s.list(filepath.Join(s.dir, identitiesDir))
 	if err != nil {
 		return nil, nil, err
 	}
 	var identities []*Identity
 	for _, fingerprint := range fingerprints {
-		dir := filepath.Join(root, fingerprint)
-		identity, err := s.readIdentity(dir, fingerprint)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // AddIdentity was killed before it wrote the certificate; the next one goes on from there
-		}
+		var meta identityMeta
+		chain, err := readRecord(s.identityPath(fingerprint), fingerprint, &meta)
 		if err != nil {
-			problems = append(problems, Problem{dir, err})
+			problems = append(problems, Problem{s.identityPath(fingerprint), err})
 			continue
 		}
-		identities = append(identities, identity)
+		identities = append(identities, &Identity{Chain: chain, Label: meta.Label, Source: meta.Source, Added: meta.Added, keys: s.keys})
 	}
 	slices.SortStableFunc(identities, func(a, b *Identity) int { return newestFirst(a.Certificate(), b.Certificate()) })
 	return identities, problems, nil
 }
 
-func (s *Store) readIdentity(dir, fingerprint string) (*Identity, error) {
-	chain, err := readChain(filepath.Join(dir, chainFile), fingerprint)
-	if err != nil {
-		return nil, err
-	}
-	var meta identityMeta
-	if _, err := readMeta(filepath.Join(dir, metaFile), &meta); err != nil {
-		return nil, err
-	}
-	return &Identity{Chain: chain, Label: meta.Label, Source: meta.Source, Added: meta.Added, keys: s.keys}, nil
+func (s *Store) identityPath(fingerprint string) string {
+	return filepath.Join(s.dir, identitiesDir, fingerprint+".pem")
 }
 
 // newestFirst orders certificates by the beginning of their validity, and those of the same moment by fingerprint, so

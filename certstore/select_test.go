@@ -12,6 +12,9 @@ import (
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
+// by chooses with a validator, without a word on revocation.
+func by(v certstore.Validator) certstore.Selector { return certstore.Selector{Validator: v, At: now()} }
+
 // codes lists what came of each candidate, by the common name of its certificate.
 func codes(s certstore.Selection) []string {
 	var out []string
@@ -30,7 +33,7 @@ func TestRecipient(t *testing.T) {
 	root := issue(t, nil, "root", newKey(t), asCA(nil))
 	stranger := issue(t, nil, "stranger", newKey(t), asCA(nil))
 	h.trust(t, root, certstore.Mail)
-	v, _, err := h.store.Validator(certstore.Mail)
+	v, _, err := h.store.Validator(certstore.Mail, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +62,7 @@ func TestRecipient(t *testing.T) {
 	} {
 		h.addCorrespondent(t, nil, n)
 	}
-	selection, err := h.store.Recipient("Bob@Example.org", now(), v)
+	selection, err := h.store.Recipient(t.Context(), "Bob@Example.org", by(v))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +85,7 @@ func TestRecipient(t *testing.T) {
 		}
 	}
 	for _, address := range []string{"nobody@example.org", "not an address", ""} {
-		selection, err := h.store.Recipient(address, now(), v)
+		selection, err := h.store.Recipient(t.Context(), address, by(v))
 		if err != nil || selection.Chosen != nil || len(selection.Candidates) != 0 {
 			t.Errorf("%q: %q, %v", address, codes(selection), err)
 		}
@@ -102,7 +105,7 @@ func TestOwnIdentities(t *testing.T) {
 	}
 	h.addCorrespondent(t, nil, good) // one's own, seen in a mail: not a second candidate
 
-	selection, err := h.store.Recipient("alice@example.org", now(), certstore.Validator{})
+	selection, err := h.store.Recipient(t.Context(), "alice@example.org", by(certstore.Validator{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +117,7 @@ func TestOwnIdentities(t *testing.T) {
 	if c := selection.Chosen; c == nil || c.Identity == nil || !c.Known || !strings.Contains(c.Reason, "not trusted") {
 		t.Errorf("chosen: %+v", c)
 	}
-	selection, err = h.store.SigningIdentity("alice@example.org", now(), certstore.Validator{})
+	selection, err = h.store.SigningIdentity(t.Context(), "alice@example.org", by(certstore.Validator{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,12 +142,12 @@ func TestChooseCipher(t *testing.T) {
 	h.trust(t, root, certstore.Mail)
 	h.addCorrespondent(t, nil, plain)
 	h.addCorrespondent(t, nil, withExtension)
-	v, _, err := h.store.Validator(certstore.Mail)
+	v, _, err := h.store.Validator(certstore.Mail, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	candidate := func(address string) certstore.Candidate {
-		selection, err := h.store.Recipient(address, now(), v)
+		selection, err := h.store.Recipient(t.Context(), address, by(v))
 		if err != nil || selection.Chosen == nil {
 			t.Fatal(err)
 		}
@@ -174,9 +177,9 @@ func TestSelectionReportsProblems(t *testing.T) {
 	h := newHome(t, safeio.Disk{})
 	bob := issue(t, nil, "bob", newKey(t), forMail("bob@example.org", nil))
 	h.addCorrespondent(t, nil, bob)
-	path := h.path("correspondents", certstore.Fingerprint(bob.cert)+".pem")
+	path := h.correspondentPath(bob)
 	write(t, path, []byte("damaged"))
-	selection, err := h.store.Recipient("bob@example.org", now(), certstore.Validator{})
+	selection, err := h.store.Recipient(t.Context(), "bob@example.org", by(certstore.Validator{}))
 	if err != nil || selection.Chosen != nil || len(selection.Problems) != 1 || selection.Problems[0].Path != path {
 		t.Fatalf("%+v, %v", selection, err)
 	}

@@ -21,12 +21,12 @@ import (
 // Names inside a store's folder.
 const (
 	identitiesDir     = "identities"
-	correspondentsDir = "correspondents"
 	anchorsDir        = "anchors"
-	chainFile         = "chain.pem"
-	metaFile          = "meta.json"
+	correspondentsDir = "correspondents"
+	addressesDir      = "addresses"
+	issuersDir        = "issuers"
 
-	metaVersion  = 1
+	metaVersion  = 2
 	maxStoreFile = 1 << 20 // octets
 )
 
@@ -47,19 +47,26 @@ type Keys interface {
 // Store is a folder with identities, the certificates of correspondents, and trust anchors, each in a file named after
 // its fingerprint:
 //
-//	identities/FINGERPRINT/chain.pem, meta.json
-//	correspondents/FINGERPRINT.pem, FINGERPRINT.json
-//	anchors/PURPOSE/FINGERPRINT.pem, FINGERPRINT.json
+//	identities/FINGERPRINT.pem             with the certificates above it
+//	anchors/PURPOSE/FINGERPRINT.pem
+//	correspondents/FI/FINGERPRINT.pem      in folders by the first two digits
+//	addresses/HA/HASH-FINGERPRINT          marks: which correspondents' certificates name the address with this hash
+//	issuers/HA/HASH-FINGERPRINT.pem        authorities, by the hash of their names
+//
+// A file begins with a line of JSON, what is known beside the certificates, and goes on in PEM. So what belongs together
+// is replaced together, and other programs read the certificates where they lie.
 //
 // Private keys are not there but in Keys. A folder that is missing is empty; one that cannot be read is an error, and
 // never taken for empty. A single file that is odd is reported as a [Problem] and costs nobody else anything. Files are
-// replaced whole, so that several processes may use a store at once.
+// replaced whole, so that several processes may use a store at once. What a choice for one address costs does not depend
+// on how many correspondents there are.
 type Store struct {
 	dir  string
 	disk safeio.Disk
 	keys Keys
 
-	cleared sync.Map // folders that clearUp has been through
+	made    sync.Map // folders that are there, and that clearUp has been through
+	issuers sync.Map // what IssuersOf found, by the name of the issuer
 }
 
 // New returns the store in this folder, which is made when something is first put there. keys may be nil for a store
@@ -79,29 +86,36 @@ func (p Problem) Error() string { return p.Path + ": " + p.Err.Error() }
 // Unwrap returns what is wrong with the file.
 func (p Problem) Unwrap() error { return p.Err }
 
-// list returns the names of a folder's members that stand for a certificate, their fingerprints, and its odd members.
-// Files end in .pem, folders do not.
-func (s *Store) list(dir string, folders bool) (fingerprints []string, problems []Problem, err error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
-	}
+// list returns the fingerprints after which the files of a folder are named, and its odd members.
+func (s *Store) list(dir string) (fingerprints []string, problems []Problem, err error) {
+	entries, err := readDir(dir)
 	if err != nil {
-		return nil, nil, fmt.Errorf("certificate store: %w", err)
+		return nil, nil, err
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasPrefix(name, ".") || !folders && filepath.Ext(name) == ".json" {
-			continue // temporary files, and what stands beside a .pem
-		}
 		fingerprint, isPEM := strings.CutSuffix(name, ".pem")
-		if !validFingerprint(fingerprint) || isPEM == folders {
+		switch {
+		case strings.HasPrefix(name, "."): // a temporary file
+		case !isPEM || !validFingerprint(fingerprint):
 			problems = append(problems, Problem{filepath.Join(dir, name), errors.New("not a file of the certificate store")})
-			continue
+		default:
+			fingerprints = append(fingerprints, fingerprint)
 		}
-		fingerprints = append(fingerprints, fingerprint)
 	}
 	return fingerprints, problems, nil
+}
+
+// readDir lists a folder of the store; one that is not there is empty.
+func readDir(dir string) ([]fs.DirEntry, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("certificate store: %w", err)
+	}
+	return entries, nil
 }
 
 func validFingerprint(s string) bool {
@@ -109,11 +123,21 @@ func validFingerprint(s string) bool {
 	return err == nil && len(raw) == 32 && s == strings.ToLower(s)
 }
 
-// readChain reads a PEM file whose first certificate has this fingerprint.
-func readChain(path, fingerprint string) ([]*x509.Certificate, error) {
+// shard is the folder below dir for a name that begins with hex digits: no folder holds more than a small part.
+func (s *Store) shard(dir, name string) string { return filepath.Join(s.dir, dir, name[:2], name) }
+
+// readRecord reads a file whose first certificate has this fingerprint, and what stands before it into meta, which is left
+// as it is where nothing does.
+func readRecord(path, fingerprint string, meta any) ([]*x509.Certificate, error) {
 	data, err := readLimited(path)
 	if err != nil {
 		return nil, err
+	}
+	if line, rest, ok := bytes.Cut(data, []byte("\n")); ok && bytes.HasPrefix(line, []byte("{")) {
+		if err := readMeta(line, meta); err != nil {
+			return nil, err
+		}
+		data = rest
 	}
 	chain, err := ParseCertificates(data)
 	if err != nil {
@@ -138,59 +162,69 @@ func readLimited(path string) ([]byte, error) {
 	return data, err
 }
 
-// readMeta reads what is known of a certificate beside the certificate itself into meta, and says whether there is
-// such a file. Unknown fields are passed over: they are a newer program's, which knows how to do without them.
-func readMeta(path string, meta any) (present bool, err error) {
-	data, err := readLimited(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
+// readMeta reads the line of JSON. Unknown fields are passed over: they are a newer program's, which knows how to do
+// without them.
+func readMeta(line []byte, meta any) error {
 	var version struct {
 		Version int `json:"version"`
 	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return false, fmt.Errorf("%s: %w: %w", path, ErrMalformed, err)
+	if err := json.Unmarshal(line, &version); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if version.Version != metaVersion {
-		return false, fmt.Errorf("%s: %w: version %d is not known", path, ErrMalformed, version.Version)
+		return fmt.Errorf("%w: version %d is not known", ErrMalformed, version.Version)
 	}
-	if err := json.Unmarshal(data, meta); err != nil {
-		return false, fmt.Errorf("%s: %w: %w", path, ErrMalformed, err)
+	if err := json.Unmarshal(line, meta); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	return true, nil
+	return nil
 }
 
-// writePair writes what stands beside a certificate and then the certificate, whose presence is what counts: after a
-// kill between the two there is nothing.
-func (s *Store) writePair(pemPath, metaPath string, chain []*x509.Certificate, meta any) error {
-	data, err := json.MarshalIndent(meta, "", "  ")
+// record is the file that readRecord reads.
+func record(path string, meta any, chain []*x509.Certificate) (safeio.NewFile, error) {
+	line, err := json.Marshal(meta)
 	if err != nil {
-		return err
+		return safeio.NewFile{}, err
 	}
-	if err := s.disk.MkdirAll(filepath.Dir(pemPath), 0o700); err != nil {
-		return fmt.Errorf("certificate store: %w", err)
+	return safeio.NewFile{Path: path, Data: append(append(line, '\n'), EncodeCertificates(chain...)...), Perm: 0o600}, nil
+}
+
+// write writes files, and the folders that they are in.
+func (s *Store) write(files ...safeio.NewFile) error {
+	for _, f := range files {
+		if err := s.makeDir(filepath.Dir(f.Path)); err != nil {
+			return fmt.Errorf("certificate store: %w", err)
+		}
 	}
-	s.clearUp(filepath.Dir(pemPath))
-	if err := s.disk.WriteFile(metaPath, append(data, '\n'), 0o600); err != nil {
-		return fmt.Errorf("certificate store: %w", err)
-	}
-	certificates := EncodeCertificates(chain...)
-	if old, err := readLimited(pemPath); err == nil && bytes.Equal(old, certificates) {
-		return nil // as when only capabilities are new
-	}
-	if err := s.disk.WriteFile(pemPath, certificates, 0o600); err != nil {
+	if err := s.disk.WriteFiles(files); err != nil {
 		return fmt.Errorf("certificate store: %w", err)
 	}
 	return nil
 }
 
-// clearUp removes what killed writers left in a folder. Once is enough, and keeps an import of many certificates from
-// listing the folder for each. That something cannot be removed is no reason not to write.
-func (s *Store) clearUp(dir string) {
-	if _, done := s.cleared.LoadOrStore(dir, true); !done {
-		_ = safeio.RemoveStale(dir)
+// makeDir makes a folder where it is missing, and removes what killed writers left in it. Once is enough, and keeps an
+// import of many certificates from listing the folder for each. That something cannot be removed is no reason not to
+// write.
+func (s *Store) makeDir(dir string) error {
+	if _, done := s.made.Load(dir); done {
+		return nil
 	}
+	if err := s.disk.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	_ = safeio.RemoveStale(dir)
+	s.made.Store(dir, true)
+	return nil
+}
+
+// remove removes a file, and reports whether it was there.
+func (s *Store) remove(path string) (bool, error) {
+	err := s.disk.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("certificate store: %w", err)
+	}
+	return true, nil
 }

@@ -42,6 +42,12 @@ func (h *home) path(elem ...string) string {
 	return filepath.Join(append([]string{h.dir, "certificates"}, elem...)...)
 }
 
+// correspondentPath is where the store keeps a correspondent's certificate.
+func (h *home) correspondentPath(n *node) string {
+	fingerprint := certstore.Fingerprint(n.cert)
+	return h.path("correspondents", fingerprint[:2], fingerprint+".pem")
+}
+
 func (h *home) addIdentity(t testing.TB, nodes ...*node) *certstore.Identity {
 	t.Helper()
 	identity, err := h.store.AddIdentity(context.Background(), pair(nodes...), "", "test", now())
@@ -54,7 +60,7 @@ func (h *home) addIdentity(t testing.TB, nodes ...*node) *certstore.Identity {
 func (h *home) addCorrespondent(t testing.TB, capabilities cms.Capabilities, nodes ...*node) {
 	t.Helper()
 	c := certstore.Correspondent{Chain: certs(nodes...), Source: "test", FirstSeen: now(), Capabilities: capabilities, CapabilitiesAt: now()}
-	if _, err := h.store.AddCorrespondent(c); err != nil {
+	if _, err := h.store.AddCorrespondent(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -138,18 +144,18 @@ func TestCorrespondents(t *testing.T) {
 	root := issue(t, nil, "root", newKey(t), asCA(nil))
 	bob := issue(t, root, "bob", newKey(t), forMail("bob@example.org", nil))
 	first := certstore.Correspondent{Chain: certs(bob), Source: "first mail", FirstSeen: now()}
-	if added, err := h.store.AddCorrespondent(first); err != nil || !added {
+	if added, err := h.store.AddCorrespondent(t.Context(), first); err != nil || !added {
 		t.Fatal(added, err)
 	}
 	second := certstore.Correspondent{Chain: certs(bob, root), Source: "second mail", FirstSeen: now().AddDate(0, 1, 0),
 		Capabilities: cms.OwnCapabilities(), CapabilitiesAt: now().AddDate(0, 1, 0)}
-	if added, err := h.store.AddCorrespondent(second); err != nil || added {
+	if added, err := h.store.AddCorrespondent(t.Context(), second); err != nil || added {
 		t.Fatal(added, err)
 	}
 	// An older announcement does not replace a newer one.
 	third := first
 	third.Capabilities, third.CapabilitiesAt = cms.Capabilities{}, now()
-	if _, err := h.store.AddCorrespondent(third); err != nil {
+	if _, err := h.store.AddCorrespondent(t.Context(), third); err != nil {
 		t.Fatal(err)
 	}
 	all, problems, err := h.store.Correspondents()
@@ -167,7 +173,7 @@ func TestCorrespondents(t *testing.T) {
 
 func TestAnchors(t *testing.T) {
 	h := newHome(t, safeio.Disk{})
-	if anchors, _, err := h.store.Anchors(certstore.Mail); err != nil || len(anchors) != 0 {
+	if anchors, _, err := h.store.Anchors(certstore.Mail, ""); err != nil || len(anchors) != 0 {
 		t.Fatalf("a fresh store trusts %d (%v)", len(anchors), err)
 	}
 	a, b := issue(t, nil, "a", newKey(t), asCA(nil)), issue(t, nil, "b", newKey(t), asCA(nil))
@@ -177,7 +183,7 @@ func TestAnchors(t *testing.T) {
 	}
 	wantAnchors := func(purpose certstore.Purpose, want ...*node) {
 		t.Helper()
-		anchors, problems, err := h.store.Anchors(purpose)
+		anchors, problems, err := h.store.Anchors(purpose, "")
 		if err != nil || len(problems) != 0 || len(anchors) != len(want) {
 			t.Fatalf("%s: %d anchors, %v, %v", purpose, len(anchors), problems, err)
 		}
@@ -190,7 +196,7 @@ func TestAnchors(t *testing.T) {
 	wantAnchors(certstore.Mail, a)
 	wantAnchors(certstore.TimeStamping, a)
 	wantAnchors(certstore.Server, b)
-	if anchors, _, _ := h.store.Anchors(certstore.Server); anchors[0].Origin != certstore.Local {
+	if anchors, _, _ := h.store.Anchors(certstore.Server, ""); anchors[0].Origin != certstore.Local {
 		t.Errorf("origin %q", anchors[0].Origin)
 	}
 	if err := h.store.Distrust(certstore.Fingerprint(a.cert), certstore.Mail); err != nil {
@@ -209,7 +215,7 @@ func TestAnchors(t *testing.T) {
 	if err := h.store.Trust(certstore.Anchor{Certificate: a.cert}, "everything"); err == nil {
 		t.Error("trusted for an unknown purpose")
 	}
-	if _, _, err := h.store.Anchors("../mail"); err == nil {
+	if _, _, err := h.store.Anchors("../mail", ""); err == nil {
 		t.Error("listed an unknown purpose")
 	}
 }
@@ -223,7 +229,7 @@ func TestUnreadableAnchors(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, h.path("anchors", "tsa"), nil)
-		if _, _, err := h.store.Anchors(certstore.TimeStamping); err == nil {
+		if _, _, err := h.store.Anchors(certstore.TimeStamping, ""); err == nil {
 			t.Error("no error")
 		}
 	})
@@ -236,7 +242,7 @@ func TestUnreadableAnchors(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer os.Chmod(dir, 0o700)
-		if _, _, err := h.store.Validator(certstore.Mail); err == nil {
+		if _, _, err := h.store.Validator(certstore.Mail, ""); err == nil {
 			t.Error("no error")
 		}
 	})
@@ -251,50 +257,52 @@ func TestOddFiles(t *testing.T) {
 	h.trust(t, root, certstore.Mail)
 	h.addIdentity(t, alice)
 	h.addCorrespondent(t, nil, bob)
-	other := strings.Repeat("0", 64)
-	for _, path := range []string{"correspondents", "anchors/mail"} {
-		write(t, h.path(path, other+".pem"), certstore.EncodeCertificates(bob.cert)) // not its name
-		write(t, h.path(path, strings.Repeat("1", 64)+".pem"), []byte("odd"))
-		write(t, h.path(path, "notes.txt"), nil)
-		write(t, h.path(path, ".sealmail-1.tmp"), nil) // what a kill leaves behind is nothing to speak of
-	}
-	for _, name := range []string{other, "x"} {
-		if err := os.Mkdir(h.path("identities", name), 0o700); err != nil {
-			t.Fatal(err)
-		}
+	for _, path := range []string{h.path("identities"), filepath.Dir(h.correspondentPath(bob)), h.path("anchors", "mail")} {
+		write(t, filepath.Join(path, strings.Repeat("0", 64)+".pem"), certstore.EncodeCertificates(bob.cert)) // not its name
+		write(t, filepath.Join(path, strings.Repeat("1", 64)+".pem"), []byte("odd"))
+		write(t, filepath.Join(path, "notes.txt"), nil)
+		write(t, filepath.Join(path, ".sealmail-1.tmp"), nil) // what a kill leaves behind is nothing to speak of
 	}
 	identities, problems, err := h.store.Identities()
-	if err != nil || len(identities) != 1 || len(problems) != 1 { // a folder without certificate is one that a kill left
+	if err != nil || len(identities) != 1 || len(problems) != 3 {
 		t.Errorf("identities: %d, %v, %v", len(identities), problems, err)
 	}
-	correspondents, problems, err := h.store.Correspondents()
-	if err != nil || len(correspondents) != 1 || len(problems) != 3 {
-		t.Errorf("correspondents: %d, %v, %v", len(correspondents), problems, err)
-	}
-	anchors, problems, err := h.store.Anchors(certstore.Mail)
+	anchors, problems, err := h.store.Anchors(certstore.Mail, "")
 	if err != nil || len(anchors) != 1 || len(problems) != 3 {
 		t.Errorf("anchors: %d, %v, %v", len(anchors), problems, err)
+	}
+	// A wrong name leads to no shard: these are found by whoever lists them all.
+	correspondents, problems, err := h.store.Correspondents()
+	if err != nil || len(correspondents) != 1 || len(problems) != 1 {
+		t.Errorf("correspondents: %d, %v, %v", len(correspondents), problems, err)
 	}
 	for _, p := range problems {
 		if p.Path == "" || p.Err == nil || strings.Contains(p.Error(), "\n") {
 			t.Errorf("problem %q", p.Error())
 		}
 	}
-	write(t, h.path("correspondents", certstore.Fingerprint(bob.cert)+".json"), []byte(`{"version": 9}`))
-	if correspondents, problems, err = h.store.Correspondents(); err != nil || len(correspondents) != 0 || len(problems) != 4 {
-		t.Errorf("metadata of a newer kind: %d, %v, %v", len(correspondents), problems, err)
+	newer := append([]byte("{\"version\": 9}\n"), certstore.EncodeCertificates(bob.cert)...)
+	write(t, h.correspondentPath(bob), newer)
+	if list, problems, err := h.store.CorrespondentsFor("bob@example.org"); err != nil || len(list) != 0 || len(problems) != 1 {
+		t.Errorf("a file of a newer kind: %d, %v, %v", len(list), problems, err)
+	}
+	// Without a word about it, as somebody might put it there by hand.
+	write(t, h.correspondentPath(bob), certstore.EncodeCertificates(bob.cert))
+	if list, problems, err := h.store.CorrespondentsFor("bob@example.org"); err != nil || len(list) != 1 || len(problems) != 0 {
+		t.Errorf("a certificate alone: %d, %v, %v", len(list), problems, err)
 	}
 }
 
 // TestStoreFaults makes every single step of adding fail, one after the other. There is then either nothing or all of
 // it, and trying again works.
 func TestStoreFaults(t *testing.T) {
-	alice := issue(t, nil, "alice", newKey(t), forMail("alice@example.org", nil))
+	root := issue(t, nil, "root", newKey(t), asCA(nil))
+	alice := issue(t, root, "alice", newKey(t), forMail("alice@example.org", nil))
 	add := func(h *home) error {
 		if _, err := h.store.AddIdentity(context.Background(), pair(alice), "", "", now()); err != nil {
 			return err
 		}
-		if _, err := h.store.AddCorrespondent(certstore.Correspondent{Chain: certs(alice)}); err != nil {
+		if _, err := h.store.AddCorrespondent(context.Background(), certstore.Correspondent{Chain: certs(alice, root)}); err != nil {
 			return err
 		}
 		return h.store.Trust(certstore.Anchor{Certificate: alice.cert}, certstore.Mail)
@@ -321,12 +329,17 @@ func TestStoreFaults(t *testing.T) {
 		for _, list := range []func() ([]certstore.Problem, error){
 			func() ([]certstore.Problem, error) { _, p, err := h.store.Identities(); return p, err },
 			func() ([]certstore.Problem, error) { _, p, err := h.store.Correspondents(); return p, err },
-			func() ([]certstore.Problem, error) { _, p, err := h.store.Anchors(certstore.Mail); return p, err },
+			func() ([]certstore.Problem, error) { _, p, err := h.store.Anchors(certstore.Mail, ""); return p, err },
 		} {
-			// An identity's folder may be there without its chain: it is nothing as yet.
 			if problems, err := list(); err != nil || len(problems) > 0 {
 				t.Fatalf("step %d: %v, %v", step, problems, err)
 			}
+		}
+		// What is there can be found, and with its issuer.
+		all, _, _ := h.store.Correspondents()
+		found, _, err := h.store.CorrespondentsFor("alice@example.org")
+		if err != nil || len(found) != len(all) || len(all) > 0 && len(all[0].Chain) != 2 {
+			t.Fatalf("step %d: %d are there and %d are found, %v", step, len(all), len(found), err)
 		}
 		if err := add(h); err != nil {
 			t.Fatalf("step %d, again: %v", step, err)
@@ -343,7 +356,7 @@ func TestKillsLeaveNothing(t *testing.T) {
 	h := newHome(t, safeio.Disk{})
 	alice := issue(t, nil, "alice", newKey(t), forMail("alice@example.org", nil))
 	var stale []string
-	for _, dir := range []string{h.path("identities", certstore.Fingerprint(alice.cert)), h.path("correspondents"), h.path("anchors", "mail")} {
+	for _, dir := range []string{h.path("identities"), filepath.Dir(h.correspondentPath(alice)), h.path("anchors", "mail")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}

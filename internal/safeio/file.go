@@ -123,6 +123,17 @@ func (f *File) Commit() error {
 
 // settle makes the temporary file durable and renames it. Until it returns nil the file can be aborted.
 func (f *File) settle() error {
+	if err := f.finish(); err != nil {
+		return err
+	}
+	if err := f.temp.Sync(); err != nil {
+		return err
+	}
+	return f.replace()
+}
+
+// finish ends the writing: what is left is to sync and to replace.
+func (f *File) finish() error {
 	f.endSync()
 	if f.err != nil {
 		return fmt.Errorf("not committed after a failed write: %w", f.err)
@@ -130,12 +141,11 @@ func (f *File) settle() error {
 	if err := f.temp.Chmod(f.perm); err != nil {
 		return err
 	}
-	if err := f.disk.before(OpSync, f.path); err != nil {
-		return err
-	}
-	if err := f.temp.Sync(); err != nil {
-		return err
-	}
+	return f.disk.before(OpSync, f.path)
+}
+
+// replace puts the temporary file, which is durable, in its place.
+func (f *File) replace() error {
 	if !canRenameOpen {
 		if err := f.temp.Close(); err != nil {
 			return err

@@ -1,0 +1,94 @@
+package certstore
+
+import (
+	"bytes"
+	"crypto/x509"
+	"slices"
+	"time"
+)
+
+// Acquaintance says how a certificate stands to what was known of an address before it.
+type Acquaintance struct {
+	First     bool           // nothing was known: the first contact
+	NewKey    bool           // the key is another than before
+	NewIssuer bool           // the certificate is from somebody else than before
+	Before    *Correspondent // what was known before, the last that was seen; nil where there is nothing to say
+	Seen      time.Time      // when this certificate was first seen; zero: now
+}
+
+// Changed reports whether somebody who knew the address should be told.
+func (a Acquaintance) Changed() bool { return a.NewKey || a.NewIssuer }
+
+// AcquaintanceOfSigner compares the certificate that a mail from this address was signed with to those that signed before.
+// message is the mail's Message-ID, so that the mail in which a certificate was seen first goes on to say what was new
+// in it.
+func (s *Store) AcquaintanceOfSigner(address string, c *x509.Certificate, message string) (Acquaintance, error) {
+	known, _, err := s.CorrespondentsFor(address)
+	if err != nil {
+		return Acquaintance{}, err
+	}
+	var seen time.Time
+	for _, k := range known {
+		if !k.Certificate().Equal(c) {
+			continue
+		}
+		if message == "" || k.Message != message {
+			return Acquaintance{Seen: k.FirstSeen}, nil
+		}
+		seen = k.FirstSeen
+	}
+	a := compare(c, slices.DeleteFunc(known, func(k Correspondent) bool {
+		return k.Certificate().Equal(c) || !seen.IsZero() && !k.FirstSeen.Before(seen) || !MatchAddress(k.Certificate(), address) || checkKeyUsage(k.Certificate(), SignMail) != nil
+	}), func(k Correspondent) time.Time { return k.FirstSeen })
+	a.Seen = seen
+	return a, nil
+}
+
+// AcquaintanceOfRecipient compares the certificate that mail to this address is about to be encrypted to with those that
+// mail was encrypted to before.
+func (s *Store) AcquaintanceOfRecipient(address string, c *x509.Certificate) (Acquaintance, error) {
+	known, _, err := s.CorrespondentsFor(address)
+	if err != nil {
+		return Acquaintance{}, err
+	}
+	used := slices.DeleteFunc(known, func(k Correspondent) bool { return k.UsedAt.IsZero() || !MatchAddress(k.Certificate(), address) })
+	if slices.ContainsFunc(used, func(k Correspondent) bool { return k.Certificate().Equal(c) }) {
+		return Acquaintance{}, nil
+	}
+	return compare(c, used, func(k Correspondent) time.Time { return k.UsedAt }), nil
+}
+
+// compare says what is new in a certificate that is not among those known.
+func compare(c *x509.Certificate, known []Correspondent, at func(Correspondent) time.Time) Acquaintance {
+	if len(known) == 0 {
+		return Acquaintance{First: true}
+	}
+	last := slices.MaxFunc(known, func(a, b Correspondent) int { return at(a).Compare(at(b)) })
+	return Acquaintance{
+		Before: &last,
+		NewKey: !slices.ContainsFunc(known, func(k Correspondent) bool {
+			return bytes.Equal(k.Certificate().RawSubjectPublicKeyInfo, c.RawSubjectPublicKeyInfo)
+		}),
+		NewIssuer: !slices.ContainsFunc(known, func(k Correspondent) bool { return bytes.Equal(k.Certificate().RawIssuer, c.RawIssuer) }),
+	}
+}
+
+// MarkUsed notes that mail was encrypted to these certificates of correspondents, if it was for the first time. Those
+// that the store does not have are passed over.
+func (s *Store) MarkUsed(at time.Time, fingerprints ...string) error {
+	for _, fingerprint := range fingerprints {
+		c, err := s.Correspondent(fingerprint)
+		if err != nil || !c.UsedAt.IsZero() {
+			continue
+		}
+		c.UsedAt = at
+		files, err := s.correspondentFiles(c)
+		if err != nil {
+			return err
+		}
+		if err := s.write(files...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
