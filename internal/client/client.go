@@ -234,10 +234,19 @@ func (c *Client) serverRoots(extra ...*x509.Certificate) (*x509.CertPool, error)
 	return pool, nil
 }
 
+// accountName is whose anchors count, beside those of all accounts: nobody's, where no account is meant.
+func (c *Client) accountName() string {
+	a, err := c.account()
+	if err != nil {
+		return ""
+	}
+	return a.Name
+}
+
 // anchors are the certificates that the person trusts for a purpose. A trust store that cannot be read is an error,
 // and never an empty one.
 func (c *Client) anchors(purpose certstore.Purpose) ([]*x509.Certificate, error) {
-	anchors, problems, err := c.certificates().Anchors(purpose)
+	anchors, problems, err := c.certificates().Anchors(purpose, c.accountName())
 	if err != nil {
 		return nil, c.storeUnreadable(err)
 	}

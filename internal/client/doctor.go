@@ -63,7 +63,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.say("vault", FindingGood, "it opens with the passphrase", "")
 	}
 	d.anchors()
-	d.identities(a)
+	d.identities(ctx, a)
 	d.outbox()
 	d.servers(ctx, a)
 	d.authorities(ctx, a)
@@ -90,18 +90,18 @@ func (d *doctor) anchors() {
 }
 
 // identities checks that there is a certificate to sign with and one to be written to, with their keys.
-func (d *doctor) identities(a config.Account) {
+func (d *doctor) identities(ctx context.Context, a config.Account) {
 	const hint = "import yours: `sealmail cert import FILE.p12`"
-	v, err := d.client.mailValidator(nil)
+	by, err := d.client.selector(d.now)
 	if err != nil {
 		return // said already
 	}
 	store := d.client.certificates()
 	for _, use := range []struct {
 		check  string
-		choose func(string, time.Time, certstore.Validator) (certstore.Selection, error)
+		choose func(context.Context, string, certstore.Selector) (certstore.Selection, error)
 	}{{"signing", store.SigningIdentity}, {"encryption", store.Recipient}} {
-		s, err := use.choose(a.Address, d.now, v)
+		s, err := use.choose(ctx, a.Address, by)
 		switch {
 		case err != nil:
 			d.bad(use.check, err, "")

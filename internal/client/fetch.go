@@ -211,7 +211,7 @@ func (f *fetcher) message(ctx context.Context, info mailbox.Info) (indexRecord, 
 	}
 	defer judged.message.Close()
 	judged.fill(&line)
-	return indexRecord{Line: line, Evidence: judged.evidence}, c.collect(judged, f.account.Name)
+	return indexRecord{Line: line, Evidence: judged.evidence}, c.collect(ctx, judged, f.account.Name)
 }
 
 // isMessageFault tells an error that one message is to blame for from one that would befall the next one too.
@@ -231,9 +231,9 @@ func (r *judged) fill(line *ListLine) {
 }
 
 // collect keeps the certificates of good signers, to write to them later.
-func (c *Client) collect(r *judged, account string) error {
+func (c *Client) collect(ctx context.Context, r *judged, account string) error {
 	for _, correspondent := range r.collectable("signed mail to "+account, c.o.Now()) {
-		if _, err := c.certificates().AddCorrespondent(correspondent); err != nil {
+		if _, err := c.certificates().AddCorrespondent(ctx, correspondent); err != nil {
 			return storeError(err)
 		}
 	}

@@ -103,7 +103,7 @@ func (c *Client) signature(ctx context.Context, p SignParams) (layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := c.signer(p.Keys, a.Address)
+	signer, err := c.signer(ctx, p.Keys, a.Address)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ type EncryptParams struct {
 // Encrypt encrypts a MIME entity or a message, and signs it before where that is asked for.
 func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Output) error {
 	var candidates []certstore.Candidate
-	v, err := c.mailValidator(nil)
+	by, err := c.selector(c.o.Now())
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Ou
 			candidates = append(candidates, certstore.Candidate{Certificate: certs[0], Chain: certs[:1], Capabilities: capabilities, Known: known})
 			continue
 		}
-		s, err := c.chooseRecipient(to, v, c.o.Now())
+		s, err := c.chooseRecipient(ctx, to, by)
 		if err != nil {
 			return err
 		}

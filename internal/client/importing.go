@@ -50,7 +50,7 @@ func (c *Client) CertImport(ctx context.Context, in string, password func() ([]b
 	}
 	for _, cert := range correspondents {
 		correspondent := certstore.Correspondent{Chain: append([]*x509.Certificate{cert}, issuersOf(cert, alone)...), Source: "imported from " + filepath.Base(in), FirstSeen: now}
-		if _, err := store.AddCorrespondent(correspondent); err != nil {
+		if _, err := store.AddCorrespondent(ctx, correspondent); err != nil {
 			return nil, storeError(err)
 		}
 		lines = append(lines, certificateLine("correspondent", "", cert))

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"crypto"
 	"crypto/x509"
 	"errors"
@@ -81,7 +82,7 @@ func (c *Client) decrypters(k KeyFiles) (list []smime.Decrypter, others []*x509.
 }
 
 // signer is who signs: the key in the files, or else the store's for an address.
-func (c *Client) signer(k KeyFiles, address string) (smime.Signer, error) {
+func (c *Client) signer(ctx context.Context, k KeyFiles, address string) (smime.Signer, error) {
 	if k.given() {
 		pairs, _, err := k.read(c.o)
 		if err != nil {
@@ -94,14 +95,14 @@ func (c *Client) signer(k KeyFiles, address string) (smime.Signer, error) {
 		}
 		return smime.Signer{}, usage("sign", errors.New("none of the keys can sign"), "give an RSA or EC key")
 	}
-	v, err := c.mailValidator(nil)
+	by, err := c.selector(c.o.Now())
 	if err != nil {
 		return smime.Signer{}, err
 	}
 	if address == "" {
 		return smime.Signer{}, usage("sign", errors.New("whose signature is not said"), "set up an account, or give a key with --p12")
 	}
-	identity, err := c.signingIdentity(address, v, c.o.Now())
+	identity, err := c.signingIdentity(ctx, address, by)
 	if err != nil {
 		return smime.Signer{}, err
 	}

@@ -1,12 +1,12 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/smime/cms"
@@ -29,9 +29,9 @@ type plan struct {
 
 // planEncryption finds certificates and algorithms for a draft. Who has no usable certificate is in refusals; with any
 // refusal there is nothing that may be sent.
-func (c *Client) planEncryption(d *draft, v certstore.Validator, at time.Time) (*plan, error) {
+func (c *Client) planEncryption(ctx context.Context, d *draft, by certstore.Selector) (*plan, error) {
 	p := &plan{}
-	self, err := c.chooseRecipient(d.From.Address, v, at)
+	self, err := c.chooseRecipient(ctx, d.From.Address, by)
 	if err != nil {
 		return nil, err
 	}
@@ -40,25 +40,25 @@ func (c *Client) planEncryption(d *draft, v certstore.Validator, at time.Time) (
 	}
 	open := slices.Concat(d.To, d.Cc)
 	if len(open) > 0 || len(d.Bcc) == 0 {
-		if err := c.planAudience(p, self, open, v, at); err != nil {
+		if err := c.planAudience(ctx, p, self, open, by); err != nil {
 			return nil, err
 		}
 	}
 	for _, bcc := range d.Bcc {
-		if err := c.planAudience(p, self, []*mail.Address{bcc}, v, at); err != nil {
+		if err := c.planAudience(ctx, p, self, []*mail.Address{bcc}, by); err != nil {
 			return nil, err
 		}
 	}
 	if len(open) == 0 && len(d.Bcc) > 0 {
 		// The sender's copy must not tell one blind recipient's envelope from another's: it is one of its own.
-		if err := c.planAudience(p, self, nil, v, at); err != nil {
+		if err := c.planAudience(ctx, p, self, nil, by); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
 }
 
-func (c *Client) planAudience(p *plan, self certstore.Selection, to []*mail.Address, v certstore.Validator, at time.Time) error {
+func (c *Client) planAudience(ctx context.Context, p *plan, self certstore.Selection, to []*mail.Address, by certstore.Selector) error {
 	a := audience{}
 	first := len(p.results)
 	if self.Chosen != nil {
@@ -67,7 +67,7 @@ func (c *Client) planAudience(p *plan, self certstore.Selection, to []*mail.Addr
 	for _, address := range to {
 		a.addresses = append(a.addresses, address.Address)
 		result := SendRecipientResult{Address: address.Address}
-		selection, err := c.chooseRecipient(address.Address, v, at)
+		selection, err := c.chooseRecipient(ctx, address.Address, by)
 		if err != nil {
 			return err
 		}
@@ -121,8 +121,8 @@ func recipientsOf(candidates []certstore.Candidate) (list []cms.Recipient, reaso
 	return list, reasons, nil
 }
 
-func (c *Client) chooseRecipient(address string, v certstore.Validator, at time.Time) (certstore.Selection, error) {
-	s, err := c.certificates().Recipient(address, at, v)
+func (c *Client) chooseRecipient(ctx context.Context, address string, by certstore.Selector) (certstore.Selection, error) {
+	s, err := c.certificates().Recipient(ctx, address, by)
 	if err != nil {
 		return s, storeError(err)
 	}
@@ -152,8 +152,8 @@ func refused(what string, refusals []string, outcome string) error {
 }
 
 // signingIdentity chooses the identity to sign with as this address.
-func (c *Client) signingIdentity(address string, v certstore.Validator, at time.Time) (*certstore.Identity, error) {
-	s, err := c.certificates().SigningIdentity(address, at, v)
+func (c *Client) signingIdentity(ctx context.Context, address string, by certstore.Selector) (*certstore.Identity, error) {
+	s, err := c.certificates().SigningIdentity(ctx, address, by)
 	if err != nil {
 		return nil, storeError(err)
 	}

@@ -45,19 +45,19 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 	if p.NoEncrypt && p.NoSign {
 		return nil, usage("send", errors.New("--no-encrypt and --no-sign together leave nothing that protects the message"), "leave out one of them")
 	}
-	v, err := c.mailValidator(nil)
+	by, err := c.selector(d.Date)
 	if err != nil {
 		return nil, err
 	}
-	seal := sealing{client: c, account: a, draft: d, validator: v}
+	seal := sealing{client: c, account: a, draft: d}
 	if !p.NoSign {
-		if seal.identity, err = c.signingIdentity(d.From.Address, v, d.Date); err != nil {
+		if seal.identity, err = c.signingIdentity(ctx, d.From.Address, by); err != nil {
 			return nil, err
 		}
 	}
 	if p.NoEncrypt {
 		seal.plan = planClear(d)
-	} else if seal.plan, err = c.planEncryption(d, v, d.Date); err != nil {
+	} else if seal.plan, err = c.planEncryption(ctx, d, by); err != nil {
 		return nil, err
 	}
 	result := &SendResult{MessageID: d.MessageID, Recipients: seal.plan.results}
@@ -186,7 +186,6 @@ type sealing struct {
 	client    *Client
 	account   config.Account
 	draft     *draft
-	validator certstore.Validator
 	identity  *certstore.Identity // nil: not signed
 	plan      *plan
 	stamp     stampFunc  // nil: no timestamp

@@ -2,6 +2,7 @@ package client
 
 import (
 	"crypto/x509"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 )
@@ -13,7 +14,7 @@ func (c *Client) mailValidator(files []string) (certstore.Validator, error) {
 		anchors, err := c.o.readCertificates(files)
 		return certstore.Validator{Anchors: anchors, Cache: new(certstore.PathCache)}, err
 	}
-	v, problems, err := c.certificates().Validator(certstore.Mail)
+	v, problems, err := c.certificates().Validator(certstore.Mail, c.accountName())
 	if err != nil {
 		return v, c.storeUnreadable(err)
 	}
@@ -22,9 +23,15 @@ func (c *Client) mailValidator(files []string) (certstore.Validator, error) {
 	return v, nil
 }
 
+// selector is by what certificates are chosen to sign with and to encrypt to.
+func (c *Client) selector(at time.Time) (certstore.Selector, error) {
+	v, err := c.mailValidator(nil)
+	return certstore.Selector{Validator: v, At: at}, err
+}
+
 // anchorOrigins tells for each anchor in the store whose decision it is, by fingerprint.
 func (c *Client) anchorOrigins() (map[string]certstore.Anchor, error) {
-	anchors, _, err := c.certificates().Anchors(certstore.Mail)
+	anchors, _, err := c.certificates().Anchors(certstore.Mail, c.accountName())
 	if err != nil {
 		return nil, storeError(err)
 	}
