@@ -3,6 +3,7 @@ package certpath
 import (
 	"bytes"
 	"crypto"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"math/big"
@@ -91,9 +92,11 @@ func Parse(der []byte) (*Certificate, error) {
 	if c.SignatureAlgorithm, ok = ReadAlgorithmIdentifier(&certificate); !ok {
 		return malformed("the signature algorithm")
 	}
-	if !certificate.ReadASN1BitStringAsBytes(&c.Signature) {
+	var bits asn1.BitString
+	if !certificate.ReadASN1BitString(&bits) {
 		return malformed("the signature")
 	}
+	c.Signature = bits.RightAlign()
 	if !certificate.Empty() {
 		c.problem("", "4.1.1", "something follows the signature")
 	}

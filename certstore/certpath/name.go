@@ -145,6 +145,30 @@ func (n Name) within(base Name) bool {
 	return len(n.canonical) >= len(base.canonical) && slices.Equal(n.canonical[:len(base.canonical)], base.canonical)
 }
 
+// mayBeWithin is within where values beyond ASCII are not told apart: RFC 5280 section 7.1 asks for a normalization that
+// is not done here, without which a name can be written so that it escapes a subtree that excludes it.
+func (n Name) mayBeWithin(base Name) bool {
+	if len(n.RDNs) < len(base.RDNs) {
+		return false
+	}
+	for i, rdn := range base.RDNs {
+		if n.canonical[i] != base.canonical[i] && (rdn.isASCII() && n.RDNs[i].isASCII() || len(rdn) != len(n.RDNs[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+// isASCII reports whether all values are text in ASCII, which has one form.
+func (r RDN) isASCII() bool {
+	for _, a := range r {
+		if text, ok := a.text(); !ok || !isASCII(text) {
+			return false
+		}
+	}
+	return true
+}
+
 // Values returns the text of all attributes of this type, in the order of the name.
 func (n Name) Values(id OID) []string {
 	var values []string

@@ -84,3 +84,8 @@ func lowerASCII(s string) string {
 	}
 	return s
 }
+
+// equalFoldASCII compares without regard to the case of A to Z.
+func equalFoldASCII(a, b string) bool {
+	return len(a) == len(b) && lowerASCII(a) == lowerASCII(b)
+}
