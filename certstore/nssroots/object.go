@@ -1,50 +1,55 @@
 package nssroots
 
 import (
-	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 )
 
-// Numbers of PKCS #11 3.2, and of NSS's lib/util/pkcs11n.h for those of NSS.
+// Numbers of PKCS #11 3.2, and those of NSS from its lib/util/pkcs11n.h.
 const (
 	ckoCertificate = 0x1
 	ckoTrust       = 0xb
 	ckoNSSTrust    = 0xce534353
 
-	ckaClass               = 0x0
-	ckaLabel               = 0x3
-	ckaValue               = 0x11
-	ckaCertificateType     = 0x80
-	ckaIssuer              = 0x81
-	ckaSerialNumber        = 0x82
-	ckaNameHashAlgorithm   = 0x8c
-	ckaSubject             = 0x101
-	ckaTrustServerAuth     = 0x62c
-	ckaTrustEmail          = 0x62f
-	ckaHashOfCertificate   = 0x635
-	ckaNSSMozillaCAPolicy  = 0xce534372
-	ckaNSSEmailDistrust    = 0xce534374
-	ckaNSSTrustServerAuth  = 0xce536358
-	ckaNSSTrustEmail       = 0xce53635b
-	ckaNSSCertSHA1Hash     = 0xce5363b4
-	ckaNSSCertMD5Hash      = 0xce5363b5
-	ckcX509                = 0x0
-	cktTrustUnknown        = 0x0
-	cktTrusted             = 0x1
-	cktTrustAnchor         = 0x2
-	cktNotTrusted          = 0x3
-	cktMustVerify          = 0x4
+	ckaClass                = 0x0
+	ckaLabel                = 0x3
+	ckaValue                = 0x11
+	ckaCertificateType      = 0x80
+	ckaIssuer               = 0x81
+	ckaSerialNumber         = 0x82
+	ckaNameHashAlgorithm    = 0x8c
+	ckaSubject              = 0x101
+	ckaTrustServerAuth      = 0x62c
+	ckaTrustEmailProtection = 0x62f
+	ckaHashOfCertificate    = 0x635
+
+	ckaNSSMozillaCAPolicy      = 0xce534372
+	ckaNSSEmailDistrustAfter   = 0xce534374
+	ckaNSSTrustServerAuth      = 0xce536358
+	ckaNSSTrustEmailProtection = 0xce53635b
+	ckaNSSCertSHA1Hash         = 0xce5363b4
+	ckaNSSCertMD5Hash          = 0xce5363b5
+
+	ckcX509 = 0x0
+
+	cktTrustUnknown    = 0x0
+	cktTrusted         = 0x1
+	cktTrustAnchor     = 0x2
+	cktNotTrusted      = 0x3
+	cktMustVerifyTrust = 0x4
+
 	cktNSSTrusted          = 0xce534351
 	cktNSSTrustedDelegator = 0xce534352
-	cktNSSMustVerify       = 0xce534353
+	cktNSSMustVerifyTrust  = 0xce534353
 	cktNSSTrustUnknown     = 0xce534355
 	cktNSSNotTrusted       = 0xce53435a
 	cktNSSValidDelegator   = 0xce53435b
-	ckmSHA1                = 0x220
-	ckmSHA256              = 0x250
-	ckmSHA384              = 0x260
-	ckmSHA512              = 0x270
+
+	ckmSHA1   = 0x220
+	ckmSHA256 = 0x250
+	ckmSHA384 = 0x260
+	ckmSHA512 = 0x270
 )
 
 // Bounds of the table.
@@ -131,7 +136,8 @@ func (im *image) objects() ([]object, error) {
 func (im *image) rows() ([]row, error) {
 	var rows []row
 	classAt := map[uint64]bool{} // the addresses of the constants with the class
-	for place := range im.pointers {
+	places := slices.Sorted(maps.Keys(im.pointers))
+	for _, place := range places {
 		if r, class, ok := im.row(place - im.word); ok {
 			switch value, _ := im.wordAt(class); value {
 			case ckoCertificate, ckoTrust, ckoNSSTrust:
@@ -146,7 +152,6 @@ func (im *image) rows() ([]row, error) {
 	if len(rows) < 2 {
 		return nil, fmt.Errorf("%w: it has no table of certificates", ErrNotModule)
 	}
-	slices.SortFunc(rows, func(a, b row) int { return cmp.Compare(a.addr, b.addr) })
 	// How long a row is depends on what the program keeps in it besides.
 	for stride, i := rows[1].addr-rows[0].addr, 1; i < len(rows); i++ {
 		if stride < 3*im.word || rows[i].addr-rows[i-1].addr != stride {
@@ -161,8 +166,8 @@ func (im *image) rows() ([]row, error) {
 			items[r.items+i*2*im.word] = true
 		}
 	}
-	for place, target := range im.pointers {
-		if classAt[target] && !items[place] {
+	for _, place := range places {
+		if classAt[im.pointers[place]] && !items[place] {
 			return nil, malformed("it has an object that is not in its table")
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"debug/elf"
@@ -67,7 +68,7 @@ func nssTrust(t testing.TB, c *x509.Certificate, email, server int) []attribute 
 		{ckaClass, ckoNSSTrust}, {ckaLabel, c.Subject.CommonName + "\x00"},
 		{ckaIssuer, c.RawIssuer}, {ckaSerialNumber, derSerial(t, c)},
 		{ckaNSSCertSHA1Hash, sha1Sum[:]}, {ckaNSSCertMD5Hash, md5Sum[:]},
-		{ckaNSSTrustEmail, email}, {ckaNSSTrustServerAuth, server},
+		{ckaNSSTrustEmailProtection, email}, {ckaNSSTrustServerAuth, server},
 	}
 }
 
@@ -79,7 +80,7 @@ func pkcsTrust(t testing.TB, c *x509.Certificate, email, server int) []attribute
 		{ckaClass, ckoTrust}, {ckaLabel, c.Subject.CommonName + "\x00"},
 		{ckaIssuer, c.RawIssuer}, {ckaSerialNumber, derSerial(t, c)},
 		{ckaNameHashAlgorithm, ckmSHA256}, {ckaHashOfCertificate, sum[:]},
-		{ckaTrustEmail, email}, {ckaTrustServerAuth, server},
+		{ckaTrustEmailProtection, email}, {ckaTrustServerAuth, server},
 	}
 }
 
@@ -102,8 +103,8 @@ func plain(t testing.TB) module {
 	t.Helper()
 	one, two := testCertificate(t, 1), testCertificate(t, 2)
 	return module{elf.EM_X86_64, true, binary.LittleEndian, elf.DT_RELA, "libnssckbi.so", [][]attribute{
-		certificateObject(t, one), nssTrust(t, one, cktNSSTrustedDelegator, cktNSSMustVerify),
-		certificateObject(t, two), nssTrust(t, two, cktNSSMustVerify, cktNSSTrustedDelegator),
+		certificateObject(t, one), nssTrust(t, one, cktNSSTrustedDelegator, cktNSSMustVerifyTrust),
+		certificateObject(t, two), nssTrust(t, two, cktNSSMustVerifyTrust, cktNSSTrustedDelegator),
 	}}
 }
 
@@ -118,12 +119,12 @@ func TestRead(t *testing.T) {
 	const rootList = 0xce534354
 	objects := [][]attribute{
 		{{ckaClass, rootList}, {ckaLabel, "Mozilla Builtin Roots\x00"}},
-		certificateObject(t, c[0], attribute{ckaNSSMozillaCAPolicy, "\x01"}, attribute{ckaNSSEmailDistrust, "\x00"}),
+		certificateObject(t, c[0], attribute{ckaNSSMozillaCAPolicy, "\x01"}, attribute{ckaNSSEmailDistrustAfter, "\x00"}),
 		nssTrust(t, c[0], cktNSSTrustedDelegator, cktNSSTrustedDelegator),
-		certificateObject(t, c[1], attribute{ckaNSSMozillaCAPolicy, "\x00"}, attribute{ckaNSSEmailDistrust, "220831000000Z"}),
-		nssTrust(t, c[1], cktNSSTrustedDelegator, cktNSSMustVerify),
-		certificateObject(t, c[2], attribute{ckaNSSEmailDistrust, "500102030405Z"}),
-		pkcsTrust(t, c[2], cktMustVerify, cktTrustAnchor),
+		certificateObject(t, c[1], attribute{ckaNSSMozillaCAPolicy, "\x00"}, attribute{ckaNSSEmailDistrustAfter, "220831000000Z"}),
+		nssTrust(t, c[1], cktNSSTrustedDelegator, cktNSSMustVerifyTrust),
+		certificateObject(t, c[2], attribute{ckaNSSEmailDistrustAfter, "500102030405Z"}),
+		pkcsTrust(t, c[2], cktMustVerifyTrust, cktTrustAnchor),
 		certificateObject(t, c[3]),
 		pkcsTrust(t, c[3], cktTrustAnchor, cktNotTrusted),
 		certificateObject(t, c[4]),
@@ -133,7 +134,7 @@ func TestRead(t *testing.T) {
 		pkcsTrust(t, c[5], cktTrusted, cktTrustUnknown),
 		nssTrust(t, c[6], cktNSSNotTrusted, cktNSSNotTrusted), // whose certificate is not there
 		certificateObject(t, c[7]),
-		without(with(pkcsTrust(t, c[7], cktTrustAnchor, cktTrustAnchor), ckaTrustServerAuth, cktTrustAnchor), ckaTrustEmail),
+		without(with(pkcsTrust(t, c[7], cktTrustAnchor, cktTrustAnchor), ckaTrustServerAuth, cktTrustAnchor), ckaTrustEmailProtection),
 	}
 	root := func(i int, r Root) Root {
 		r.Issuer, r.Serial, r.Label = c[i].RawIssuer, derSerial(t, c[i]), c[i].Subject.CommonName
@@ -180,9 +181,10 @@ func TestRead(t *testing.T) {
 func TestInconsistent(t *testing.T) {
 	one, two := testCertificate(t, 1), testCertificate(t, 2)
 	sound := plain(t).objects
-	trust := nssTrust(t, one, cktNSSTrustedDelegator, cktNSSMustVerify)
-	newer := pkcsTrust(t, one, cktTrustAnchor, cktMustVerify)
+	trust := nssTrust(t, one, cktNSSTrustedDelegator, cktNSSMustVerifyTrust)
+	newer := pkcsTrust(t, one, cktTrustAnchor, cktMustVerifyTrust)
 	other := sha1.Sum([]byte("another certificate"))
+	sha384, sha512Sum := sha512.Sum384(one.Raw), sha512.Sum512(one.Raw)
 	tests := map[string]struct {
 		certificate, trust []attribute // instead of those of the first root
 		more               [][]attribute
@@ -194,8 +196,8 @@ func TestInconsistent(t *testing.T) {
 		"two trust objects":                   {more: [][]attribute{trust}, err: ErrMalformed, text: "two trust objects"},
 		"two certificates":                    {more: [][]attribute{certificateObject(t, one)}, err: ErrMalformed, text: "two certificates"},
 		"a certificate without trust":         {more: [][]attribute{certificateObject(t, testCertificate(t, 3))}, err: ErrMalformed, text: "no trust object"},
-		"trust without a certificate":         {more: [][]attribute{nssTrust(t, testCertificate(t, 3), cktNSSTrustedDelegator, cktNSSMustVerify)}, err: ErrMalformed, text: "trusted without"},
-		"server trust without a certificate":  {more: [][]attribute{nssTrust(t, testCertificate(t, 3), cktNSSMustVerify, cktNSSTrustedDelegator)}, err: ErrMalformed, text: "trusted without"},
+		"trust without a certificate":         {more: [][]attribute{nssTrust(t, testCertificate(t, 3), cktNSSTrustedDelegator, cktNSSMustVerifyTrust)}, err: ErrMalformed, text: "trusted without"},
+		"server trust without a certificate":  {more: [][]attribute{nssTrust(t, testCertificate(t, 3), cktNSSMustVerifyTrust, cktNSSTrustedDelegator)}, err: ErrMalformed, text: "trusted without"},
 		"trust in nothing":                    {more: [][]attribute{with(nssTrust(t, testCertificate(t, 3), cktNSSNotTrusted, cktNSSNotTrusted), ckaSerialNumber, "")}, err: ErrMalformed, text: "names no certificate"},
 		"SHA-1 of another":                    {trust: with(trust, ckaNSSCertSHA1Hash, other[:]), err: ErrMalformed, text: "hash of another"},
 		"SHA-1 of a wrong size":               {trust: with(trust, ckaNSSCertSHA1Hash, other[:19]), err: ErrMalformed, text: "hash of another"},
@@ -203,15 +205,17 @@ func TestInconsistent(t *testing.T) {
 		"MD5 alone":                           {trust: without(trust, ckaNSSCertSHA1Hash), err: ErrMalformed, text: "without its hash"},
 		"SHA-1 alone":                         {trust: without(trust, ckaNSSCertMD5Hash)},
 		"SHA-256 of another":                  {trust: with(newer, ckaHashOfCertificate, bytes.Repeat(other[:16], 2)), err: ErrMalformed, text: "hash of another"},
-		"unknown hash":                        {trust: with(newer, ckaNameHashAlgorithm, 0x7777), err: ErrMalformed, text: "hash of another"},
+		"unknown hash":                        {trust: with(newer, ckaNameHashAlgorithm, 0x7777), err: ErrMalformed, text: "0x7777"},
+		"SHA-384":                             {trust: with(with(newer, ckaNameHashAlgorithm, ckmSHA384), ckaHashOfCertificate, sha384[:])},
+		"SHA-512":                             {trust: with(with(newer, ckaNameHashAlgorithm, ckmSHA512), ckaHashOfCertificate, sha512Sum[:])},
 		"PKCS #11 3.2 without a hash":         {trust: without(newer, ckaHashOfCertificate), err: ErrMalformed, text: "without its hash"},
 		"SHA-1 by default":                    {trust: without(with(newer, ckaHashOfCertificate, trust[4].value), ckaNameHashAlgorithm)},
 		"distrust with the hash of another":   {trust: with(nssTrust(t, one, cktNSSNotTrusted, cktNSSNotTrusted), ckaNSSCertSHA1Hash, other[:]), err: ErrMalformed, text: "hash of another"},
-		"unknown trust":                       {trust: with(trust, ckaNSSTrustEmail, 0xce534399), err: ErrMalformed, text: "0xce534399"},
-		"trust of the other form":             {trust: with(trust, ckaNSSTrustEmail, cktTrustAnchor), err: ErrMalformed, text: "unknown value 0x2"},
-		"NSS's trust in PKCS #11 3.2":         {trust: with(newer, ckaTrustEmail, cktNSSTrustedDelegator), err: ErrMalformed, text: "0xce534352"},
-		"trust of a wrong size":               {trust: with(trust, ckaNSSTrustEmail, "\x02"), err: ErrMalformed, text: "wrong size"},
-		"no root for e-mail":                  {trust: nssTrust(t, one, cktNSSMustVerify, cktNSSTrustedDelegator), err: ErrNoEmailRoots},
+		"unknown trust":                       {trust: with(trust, ckaNSSTrustEmailProtection, 0xce534399), err: ErrMalformed, text: "0xce534399"},
+		"trust of the other form":             {trust: with(trust, ckaNSSTrustEmailProtection, cktTrustAnchor), err: ErrMalformed, text: "unknown value 0x2"},
+		"NSS's trust in PKCS #11 3.2":         {trust: with(newer, ckaTrustEmailProtection, cktNSSTrustedDelegator), err: ErrMalformed, text: "0xce534352"},
+		"trust of a wrong size":               {trust: with(trust, ckaNSSTrustEmailProtection, "\x02"), err: ErrMalformed, text: "wrong size"},
+		"no root for e-mail":                  {trust: nssTrust(t, one, cktNSSMustVerifyTrust, cktNSSTrustedDelegator), err: ErrNoEmailRoots},
 		"an issuer that is another":           {certificate: with(certificateObject(t, one), ckaIssuer, two.RawIssuer), err: ErrMalformed, text: "other names"},
 		"a subject that is another":           {certificate: with(certificateObject(t, one), ckaSubject, two.RawSubject), err: ErrMalformed, text: "other names"},
 		"a serial number that is another":     {certificate: with(certificateObject(t, one), ckaSerialNumber, derSerial(t, two)), err: ErrMalformed, text: "serial number"},
@@ -219,8 +223,8 @@ func TestInconsistent(t *testing.T) {
 		"no certificate in it":                {certificate: without(certificateObject(t, one), ckaValue), err: ErrMalformed, text: "cannot be parsed"},
 		"a certificate of another kind":       {certificate: with(certificateObject(t, one), ckaCertificateType, 1), err: ErrMalformed, text: "no X.509"},
 		"an attribute twice":                  {certificate: certificateObject(t, one, attribute{ckaIssuer, one.RawIssuer}), err: ErrMalformed, text: "twice"},
-		"no time":                             {certificate: certificateObject(t, one, attribute{ckaNSSEmailDistrust, "221331000000Z"}), err: ErrMalformed, text: "is no time"},
-		"true for a time":                     {certificate: certificateObject(t, one, attribute{ckaNSSEmailDistrust, "\x01"}), err: ErrMalformed, text: "is no time"},
+		"no time":                             {certificate: certificateObject(t, one, attribute{ckaNSSEmailDistrustAfter, "221331000000Z"}), err: ErrMalformed, text: "is no time"},
+		"true for a time":                     {certificate: certificateObject(t, one, attribute{ckaNSSEmailDistrustAfter, "\x01"}), err: ErrMalformed, text: "is no time"},
 		"no boolean":                          {certificate: certificateObject(t, one, attribute{ckaNSSMozillaCAPolicy, "\x02"}), err: ErrMalformed, text: "is no boolean"},
 		"values without end":                  {more: shared(t), err: ErrMalformed, text: "in all"},
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"strings"
 	"time"
@@ -169,7 +170,7 @@ func (im *image) certificate(o object) (Root, error) {
 	case b != nil:
 		return root, malformed("CKA_NSS_MOZILLA_CA_POLICY of %q is no boolean", root.Label)
 	}
-	switch b := o.attributes[ckaNSSEmailDistrust]; {
+	switch b := o.attributes[ckaNSSEmailDistrustAfter]; {
 	case b == nil || len(b) == 1 && b[0] == 0: // CK_FALSE stands for no time
 	default:
 		// It has the form of a UTCTime, whose years end at 2049 (RFC 5280, section 4.1.2.5.1).
@@ -208,9 +209,9 @@ type trust struct {
 // trust reads a trust object that is about root.
 func (im *image) trust(o object, root Root) (trust, error) {
 	t := trust{class: o.class}
-	email, server := uint64(ckaTrustEmail), uint64(ckaTrustServerAuth)
+	email, server := uint64(ckaTrustEmailProtection), uint64(ckaTrustServerAuth)
 	if o.class == ckoNSSTrust {
-		email, server = ckaNSSTrustEmail, ckaNSSTrustServerAuth
+		email, server = ckaNSSTrustEmailProtection, ckaNSSTrustServerAuth
 	}
 	for _, purpose := range []struct {
 		kind uint64
@@ -247,7 +248,7 @@ func levelOf(class, value uint64) (l level, known bool) {
 			return anchor, true
 		case cktNSSNotTrusted:
 			return distrusted, true
-		case cktNSSTrusted, cktNSSMustVerify, cktNSSTrustUnknown, cktNSSValidDelegator:
+		case cktNSSTrusted, cktNSSMustVerifyTrust, cktNSSTrustUnknown, cktNSSValidDelegator:
 			return neutral, true
 		}
 		return neutral, false
@@ -257,49 +258,46 @@ func levelOf(class, value uint64) (l level, known bool) {
 		return anchor, true
 	case cktNotTrusted:
 		return distrusted, true
-	case cktTrusted, cktMustVerify, cktTrustUnknown:
+	case cktTrusted, cktMustVerifyTrust, cktTrustUnknown:
 		return neutral, true
 	}
 	return neutral, false
 }
 
-// matches says whether the trust object has a hash of the certificate. Each that it has must be right; MD5 alone is none.
+// hashes is what CKA_NAME_HASH_ALGORITHM may name.
+var hashes = map[uint64]func() hash.Hash{ckmSHA1: sha1.New, ckmSHA256: sha256.New, ckmSHA384: sha512.New384, ckmSHA512: sha512.New}
+
+// matches says whether the trust object has a hash of the certificate, other than MD5 alone. Each that it has must be right.
 func (im *image) matches(o object, root Root) (bool, error) {
 	if root.DER == nil {
 		return false, nil
 	}
-	hashed := false
-	check := func(want, got []byte) bool {
-		if len(want) == 0 {
-			return true
-		}
-		hashed = true
-		return bytes.Equal(want, got)
-	}
-	md5Sum, sha1Sum := md5.Sum(root.DER), sha1.Sum(root.DER)
-	ok := check(o.attributes[ckaNSSCertMD5Hash], md5Sum[:])
-	hashed = false
-	ok = check(o.attributes[ckaNSSCertSHA1Hash], sha1Sum[:]) && ok
 	algorithm := uint64(ckmSHA1) // the default of PKCS #11 3.2
 	if _, there := o.attributes[ckaNameHashAlgorithm]; there {
 		algorithm, _ = im.ulong(o, ckaNameHashAlgorithm)
 	}
-	var sum []byte
-	switch algorithm {
-	case ckmSHA1:
-		sum = sha1Sum[:]
-	case ckmSHA256:
-		b := sha256.Sum256(root.DER)
-		sum = b[:]
-	case ckmSHA384:
-		b := sha512.Sum384(root.DER)
-		sum = b[:]
-	case ckmSHA512:
-		b := sha512.Sum512(root.DER)
-		sum = b[:]
-	}
-	if !check(o.attributes[ckaHashOfCertificate], sum) || !ok {
-		return false, malformed("the trust in %q has the hash of another certificate", root.Label)
+	hashed := false
+	for _, h := range []struct {
+		value  []byte
+		hash   func() hash.Hash
+		strong bool
+	}{
+		{o.attributes[ckaNSSCertMD5Hash], md5.New, false},
+		{o.attributes[ckaNSSCertSHA1Hash], sha1.New, true},
+		{o.attributes[ckaHashOfCertificate], hashes[algorithm], true},
+	} {
+		if len(h.value) == 0 {
+			continue
+		}
+		if h.hash == nil {
+			return false, malformed("the trust in %q has a hash by the unknown function %#x", root.Label, algorithm)
+		}
+		sum := h.hash()
+		sum.Write(root.DER)
+		if !bytes.Equal(sum.Sum(nil), h.value) {
+			return false, malformed("the trust in %q has the hash of another certificate", root.Label)
+		}
+		hashed = hashed || h.strong
 	}
 	return hashed, nil
 }
