@@ -54,7 +54,7 @@ type Profile struct {
 
 // Issued is a certificate fresh from the authority.
 type Issued struct {
-	Chain []*x509.Certificate // leaf, issuing authority, root
+	Chain []*x509.Certificate // leaf, its issuer, root
 	Key   crypto.PrivateKey   // nil where the key is the requester's
 }
 
@@ -81,7 +81,13 @@ func (a *Authority) Issue(ctx context.Context, p Profile) (*Issued, error) {
 	if p.Now.IsZero() {
 		return nil, fmt.Errorf("%w: no time was given", ErrProfile)
 	}
-	issuingKey, err := a.issuingKey()
+	issuer := a.issuerOf(p.Purpose)
+	if r, err := a.revocation(certstore.SerialHex(a.certs[issuer].SerialNumber)); err != nil {
+		return nil, err
+	} else if r != nil {
+		return nil, fmt.Errorf("%w: %s", ErrRevoked, a.certs[issuer].Subject.CommonName)
+	}
+	key, err := a.key(issuer)
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +100,24 @@ func (a *Authority) Issue(ctx context.Context, p Profile) (*Issued, error) {
 	if err != nil {
 		return nil, err
 	}
-	leaf, err := sign(template, a.issuing, public, issuingKey)
+	signer := &lintingSigner{Signer: key, level: p.baseline(), withoutURL: a.settings.BaseURL == ""}
+	leaf, err := sign(template, a.certs[issuer], public, signer)
 	if err != nil {
 		return nil, err
 	}
-	issued.Chain = []*x509.Certificate{leaf, a.issuing, a.root}
-	return issued, a.file(ctx, leaf, p)
+	issued.Chain = []*x509.Certificate{leaf, a.certs[issuer], a.Root()}
+	return issued, a.file(ctx, leaf)
+}
+
+// baseline says which shape the certificate must have.
+func (p *Profile) baseline() baseline {
+	switch {
+	case p.Purpose != Mail && p.Purpose != Sign && p.Purpose != Encrypt:
+		return notMail
+	case p.Organization != "":
+		return organization
+	}
+	return mailbox
 }
 
 // subjectKey makes the key or takes it from the request.
@@ -108,12 +126,8 @@ func (p *Profile) subjectKey(issued *Issued) (crypto.PublicKey, error) {
 	case (p.CSR == nil) == (p.Key == ""):
 		return nil, fmt.Errorf("%w: either a kind of key or a request must be given", ErrProfile)
 	case p.CSR != nil:
-		if err := checkPublicKey(p.CSR.PublicKey); err != nil { // a signature by a very long key takes hours to check
+		if err := checkRequest(p.CSR); err != nil {
 			return nil, err
-		}
-		// Proof that the requester has the private key.
-		if err := p.CSR.CheckSignature(); err != nil {
-			return nil, fmt.Errorf("%w: the signature of the request is not valid", ErrProfile)
 		}
 		return p.CSR.PublicKey, nil
 	}
@@ -140,11 +154,9 @@ func (a *Authority) template(p Profile, public crypto.PublicKey) (*x509.Certific
 	if err := a.setValidity(t, p); err != nil {
 		return nil, err
 	}
-	a.addURLs(t, "issuing")
-	// RFC 4262: whoever encrypts to this certificate may know what can be opened, if the key is ours to know about. Ciphers
-	// only: with OAEP the key would be of no use to programs that cannot be told to do without.
-	if p.CSR == nil && (p.Purpose == Mail || p.Purpose == Encrypt) {
-		der, err := cms.OwnCapabilities().Ciphers().Marshal()
+	a.addURLs(t, a.issuerOf(p.Purpose))
+	if capabilities := p.capabilities(); len(capabilities) > 0 {
+		der, err := capabilities.Marshal()
 		if err != nil {
 			return nil, err
 		}
@@ -239,11 +251,12 @@ func (a *Authority) setValidity(t *x509.Certificate, p Profile) error {
 		}
 		until = from.AddDate(0, 0, days)
 	}
-	if until.After(a.issuing.NotAfter) {
-		until = a.issuing.NotAfter
+	issuer := a.certs[a.issuerOf(p.Purpose)]
+	if until.After(issuer.NotAfter) {
+		until = issuer.NotAfter
 	}
-	if from.Before(a.issuing.NotBefore) && until.After(a.issuing.NotBefore) {
-		from = a.issuing.NotBefore
+	if from.Before(issuer.NotBefore) && until.After(issuer.NotBefore) {
+		from = issuer.NotBefore
 	}
 	// Certificates count whole seconds, and years of four digits (RFC 5280 section 4.1.2.5).
 	t.NotBefore, t.NotAfter = from.UTC().Truncate(time.Second), until.UTC().Truncate(time.Second)

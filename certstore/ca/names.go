@@ -31,7 +31,7 @@ func setNames(t *x509.Certificate, p Profile) error {
 	emails, hosts, name := p.Emails, p.DNS, p.Name
 	if p.CSR != nil {
 		if len(emails) == 0 {
-			emails = p.CSR.EmailAddresses
+			emails = requestedAddresses(p.CSR)
 		}
 		if len(hosts) == 0 && p.Purpose == TLS {
 			hosts = requestedHosts(p.CSR)
@@ -102,14 +102,6 @@ func (p *Profile) checkNames(emails, hosts []string) error {
 		return fmt.Errorf("%w: more than %d names", ErrProfile, maxNames)
 	}
 	return nil
-}
-
-func requestedHosts(csr *x509.CertificateRequest) []string {
-	hosts := append([]string(nil), csr.DNSNames...)
-	for _, ip := range csr.IPAddresses {
-		hosts = append(hosts, ip.String())
-	}
-	return hosts
 }
 
 // subjectAltName returns the DER of GeneralNames (RFC 5280 section 4.2.1.6), or nil where there are no names. Addresses

@@ -46,7 +46,7 @@ func TestOpenSSLVerify(t *testing.T) {
 			}
 			verify := func(purpose string) error {
 				_, _, err := peertest.RunErr(t, nil, "openssl", "verify", "-x509_strict", "-purpose", purpose, "-attime", "1795255200",
-					"-CAfile", filepath.Join(dir, "root.pem"), "-untrusted", filepath.Join(dir, "issuing.pem"), file)
+					"-CAfile", filepath.Join(dir, "root.pem"), "-untrusted", filepath.Join(dir, "chain.pem"), file)
 				return err
 			}
 			for _, purpose := range test.good {
@@ -103,6 +103,10 @@ func TestGmail(t *testing.T) {
 			if c.SerialNumber.BitLen() < 64 || c.SerialNumber.Sign() <= 0 || c.Version != 3 {
 				t.Errorf("certificate %d: serial number %v", i, c.SerialNumber)
 			}
+		}
+		// The issuer is for mail, and not for what Gmail does not take beside it.
+		if usages := issued.Chain[1].ExtKeyUsage; len(usages) != 1 || usages[0] != x509.ExtKeyUsageEmailProtection || issued.Chain[1].MaxPathLen != 0 {
+			t.Errorf("issuer: %v, path length %d", usages, issued.Chain[1].MaxPathLen)
 		}
 		leaf := issued.Certificate()
 		if len(leaf.EmailAddresses) != 1 || leaf.ExtKeyUsage[0] != x509.ExtKeyUsageEmailProtection || leaf.NotAfter.Sub(leaf.NotBefore) > 825*24*time.Hour {

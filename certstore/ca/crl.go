@@ -1,0 +1,248 @@
+package ca
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+)
+
+// Validity of revocation lists, in days. That of the root is made by hand, when its key is fetched; a year is what the
+// S/MIME baseline allows.
+const (
+	crlDays     = 7
+	rootCRLDays = 365
+
+	maxCRL = 256 << 20 // octets
+)
+
+// ErrCRL says that a revocation list cannot be made as asked for.
+var ErrCRL = errors.New("revocation list cannot be made")
+
+func oidInvalidityDate() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{2, 5, 29, 24} }
+
+func (i Issuer) crlFile() string { return string(i) + ".crl" }
+
+func (i Issuer) crlDays() int {
+	if i == RootIssuer {
+		return rootCRLDays
+	}
+	return crlDays
+}
+
+// MakeCRL makes a new revocation list of an issuer, complete, in DER, and returns it when it is on the disk. days is how
+// long it is valid, 0 being seven for issuers and a year for the root, which needs [Authority.UnlockRoot].
+func (a *Authority) MakeCRL(ctx context.Context, i Issuer, days int, now time.Time) ([]byte, error) {
+	if a.certs[i] == nil {
+		return nil, fmt.Errorf("%w: there is no issuer %q", ErrCRL, string(i))
+	}
+	if days < 0 || days > 365*50 {
+		return nil, fmt.Errorf("%w: validity of %d days", ErrCRL, days)
+	}
+	key, err := a.key(i)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := a.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	return a.makeCRL(i, key, days, wholeSecond(now))
+}
+
+// CRL returns the list of an issuer as it should be now, in DER. One that lacks a revocation, because a kill came between
+// the two, or half of whose time is over, is made anew, but for the root's, whose key need not be here: what there
+// is of it is returned. The error wraps fs.ErrNotExist where there is none.
+func (a *Authority) CRL(ctx context.Context, i Issuer, now time.Time) ([]byte, error) {
+	list, err := a.readCRL(i)
+	if err != nil {
+		return nil, err
+	}
+	if i == RootIssuer {
+		if list == nil {
+			return nil, fmt.Errorf("certificate authority: %s: %w", i.crlFile(), fs.ErrNotExist)
+		}
+		return list.Raw, nil
+	}
+	if list != nil && now.Before(list.ThisUpdate.Add(list.NextUpdate.Sub(list.ThisUpdate)/2)) {
+		wanted, err := a.entries(i, list)
+		if err != nil {
+			return nil, err
+		}
+		if len(wanted) == 0 || contains(list, wanted) {
+			return list.Raw, nil
+		}
+	}
+	return a.MakeCRL(ctx, i, 0, now)
+}
+
+func contains(list *x509.RevocationList, wanted []x509.RevocationListEntry) bool {
+	have := make(map[string]int, len(list.RevokedCertificateEntries))
+	for _, e := range list.RevokedCertificateEntries {
+		have[string(e.SerialNumber.Bytes())] = e.ReasonCode
+	}
+	for _, e := range wanted {
+		// What was on hold may be revoked for good since.
+		if reason, ok := have[string(e.SerialNumber.Bytes())]; !ok || reason != e.ReasonCode {
+			return false
+		}
+	}
+	return true
+}
+
+// makeCRL makes the next list and puts it in the place of the last. The list itself is what remembers its number, so that
+// the two cannot part.
+func (a *Authority) makeCRL(i Issuer, key crypto.Signer, days int, now time.Time) ([]byte, error) {
+	last, err := a.readCRL(i)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := a.entries(i, last)
+	if err != nil {
+		return nil, err
+	}
+	// RFC 5280 section 5.2.3: the number grows. It is not below the time in seconds, so that it does not fall back
+	// where the last list was lost, or is an old one from a backup.
+	number := big.NewInt(now.Unix())
+	if last != nil && last.Number != nil && number.Cmp(last.Number) <= 0 {
+		number.Add(last.Number, big.NewInt(1))
+	}
+	if days == 0 {
+		days = i.crlDays()
+	}
+	der, err := a.signCRL(i, key, crlContent{number: number, days: days, now: now, entries: entries})
+	if err != nil {
+		return nil, err
+	}
+	return der, a.write(i.crlFile(), der)
+}
+
+type crlContent struct {
+	number  *big.Int
+	days    int
+	now     time.Time
+	entries []x509.RevocationListEntry
+}
+
+// signCRL makes a list of version 2 (RFC 5280 section 5). It speaks for all certificates of its issuer and for all reasons,
+// so that it has no issuingDistributionPoint, which would narrow that.
+func (a *Authority) signCRL(i Issuer, key crypto.Signer, c crlContent) ([]byte, error) {
+	der, err := x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
+		Number: c.number, ThisUpdate: c.now, NextUpdate: c.now.AddDate(0, 0, c.days), RevokedCertificateEntries: c.entries,
+	}, a.certs[i], key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCRL, err)
+	}
+	return der, nil
+}
+
+// lists remembers the lists that were read last, for those who serve them.
+type lists struct {
+	mu   sync.Mutex
+	read map[Issuer]readList
+}
+
+type readList struct {
+	info fs.FileInfo
+	list *x509.RevocationList
+}
+
+// readCRL returns the last list of an issuer, nil where there is none.
+func (a *Authority) readCRL(i Issuer) (*x509.RevocationList, error) {
+	a.lists.mu.Lock()
+	defer a.lists.mu.Unlock()
+	path := filepath.Join(a.dir, i.crlFile())
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	// Lists are replaced, never changed in place.
+	last := a.lists.read[i]
+	if last.list != nil && os.SameFile(info, last.info) && info.ModTime().Equal(last.info.ModTime()) && info.Size() == last.info.Size() {
+		return last.list, nil
+	}
+	data, err := readAtMost(path, maxCRL)
+	if err != nil {
+		return nil, fmt.Errorf("certificate authority: %w", err)
+	}
+	list, err := x509.ParseRevocationList(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrDamaged, i.crlFile(), err)
+	}
+	if err := list.CheckSignatureFrom(a.certs[i]); err != nil {
+		return nil, fmt.Errorf("%w: %s is not signed by its issuer", ErrDamaged, i.crlFile())
+	}
+	if a.lists.read == nil {
+		a.lists.read = make(map[Issuer]readList)
+	}
+	a.lists.read[i] = readList{info, list}
+	return list, nil
+}
+
+// entries returns what the next list of an issuer has to hold.
+func (a *Authority) entries(i Issuer, last *x509.RevocationList) ([]x509.RevocationListEntry, error) {
+	serials, err := a.serials(revokedDir, ".json")
+	if err != nil {
+		return nil, err
+	}
+	listed := make(map[string]bool)
+	if last != nil {
+		for _, e := range last.RevokedCertificateEntries {
+			listed[certstore.SerialHex(e.SerialNumber)] = true
+		}
+	}
+	var entries []x509.RevocationListEntry
+	for _, serial := range serials {
+		r, err := a.revocation(serial)
+		if err != nil {
+			return nil, err
+		}
+		if r == nil || r.Issuer != i {
+			continue
+		}
+		// RFC 5280 section 3.3: an entry stays until it was on one list made after the end of the certificate.
+		if listed[serial] && last.ThisUpdate.After(r.NotAfter) {
+			continue
+		}
+		entry, err := r.entry()
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, entry)
+	}
+	return entries, nil
+}
+
+// entry is the revocation as it stands on a list (RFC 5280 section 5.3). The reason unspecified is not written.
+func (r *Revocation) entry() (x509.RevocationListEntry, error) {
+	serial, ok := new(big.Int).SetString(r.Serial, 16)
+	if !ok {
+		return x509.RevocationListEntry{}, fmt.Errorf("%w: serial number %q", ErrDamaged, r.Serial)
+	}
+	e := x509.RevocationListEntry{SerialNumber: serial, RevocationTime: r.Revoked, ReasonCode: r.Reason.code()}
+	if !r.InvalidityDate.IsZero() {
+		// RFC 5280 section 5.3.2: always a GeneralizedTime, whatever the year.
+		der, err := asn1.MarshalWithParams(r.InvalidityDate, "generalized")
+		if err != nil {
+			return e, fmt.Errorf("%w: %w", ErrCRL, err)
+		}
+		e.ExtraExtensions = []pkix.Extension{{Id: oidInvalidityDate(), Value: der}}
+	}
+	return e, nil
+}
