@@ -49,7 +49,7 @@ func (i *Identity) PrivateKey() (crypto.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !matchesKey(i.Certificate(), key) {
+	if !KeyMatches(i.Certificate(), key) {
 		return nil, ErrKeyMismatch
 	}
 	return key, nil
@@ -78,7 +78,7 @@ func (s *Store) AddIdentity(ctx context.Context, pair KeyPair, label, source str
 		return nil, ErrNoCertificate
 	}
 	leaf := pair.Chain[0]
-	if !matchesKey(leaf, pair.Key) {
+	if !KeyMatches(leaf, pair.Key) {
 		return nil, ErrKeyMismatch
 	}
 	if s.keys == nil {

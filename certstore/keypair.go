@@ -8,6 +8,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"slices"
@@ -20,6 +21,7 @@ import (
 type KeyPair struct {
 	Key   crypto.PrivateKey   // *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey or *ecdh.PrivateKey (X25519)
 	Chain []*x509.Certificate // leaf first, as far up as known
+	Label string              // what the file that they came from calls them, or empty
 }
 
 // maxChain bounds the issuers that are kept with a certificate.
@@ -42,8 +44,8 @@ func publicKey(key crypto.PrivateKey) interface{ Equal(crypto.PublicKey) bool } 
 	return nil
 }
 
-// matchesKey reports whether the certificate is over this key.
-func matchesKey(c *x509.Certificate, key crypto.PrivateKey) bool {
+// KeyMatches reports whether the certificate is over this key, which is one of those that a [KeyPair] may have.
+func KeyMatches(c *x509.Certificate, key crypto.PrivateKey) bool {
 	public := publicKey(key)
 	if public == nil {
 		return false
@@ -94,44 +96,6 @@ func issuerIn(c *x509.Certificate, pool []*x509.Certificate) (issuer *x509.Certi
 	return issuer
 }
 
-// What a DER file may hold.
-const (
-	derUnknown = iota
-	derCertificate
-	derKey
-	derEncryptedKey
-)
-
-// derKind tells from the outermost elements what a structure is.
-func derKind(der []byte) int {
-	input := cryptobyte.String(der)
-	var body, first cryptobyte.String
-	var tag cryptobyteasn1.Tag
-	if !input.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadAnyASN1(&first, &tag) {
-		return derUnknown
-	}
-	switch {
-	case tag == cryptobyteasn1.INTEGER: // the version of PKCS#8, PKCS#1 and SEC 1
-		return derKey
-	case tag == cryptobyteasn1.SEQUENCE && body.PeekASN1Tag(cryptobyteasn1.SEQUENCE): // tbsCertificate, signatureAlgorithm
-		return derCertificate
-	case tag == cryptobyteasn1.SEQUENCE && body.PeekASN1Tag(cryptobyteasn1.OCTET_STRING): // EncryptedPrivateKeyInfo
-		return derEncryptedKey
-	}
-	return derUnknown
-}
-
-// firstElement returns the first DER element of data, header and all, or nil.
-func firstElement(data []byte) []byte {
-	input := cryptobyte.String(data)
-	var element cryptobyte.String
-	var tag cryptobyteasn1.Tag
-	if !input.ReadAnyASN1Element(&element, &tag) {
-		return nil
-	}
-	return element
-}
-
 // parseKeyDER reads a private key in any of its unencrypted forms.
 func parseKeyDER(der []byte) (crypto.PrivateKey, error) {
 	key, err := x509.ParsePKCS8PrivateKey(der)
@@ -146,10 +110,30 @@ func parseKeyDER(der []byte) (crypto.PrivateKey, error) {
 	}
 	// Errors of parsers of secrets are not quoted: they might quote the secret.
 	if isPKCS8(der) {
-		return nil, fmt.Errorf("%w: PKCS#8 with an algorithm or curve that is not known, or with damaged values", ErrUnsupportedKey)
+		return nil, unsupportedKey(der)
 	}
 	return nil, fmt.Errorf("private key: %w", ErrMalformed)
 }
+
+// unsupportedKey says what a private key in PKCS#8 is, as far as it can be told without looking at the secret.
+func unsupportedKey(der []byte) error {
+	input := cryptobyte.String(der)
+	var body cryptobyte.String
+	var version int
+	if !input.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadASN1Integer(&version) {
+		return ErrUnsupportedKey
+	}
+	id := keyTypeIn(&body)
+	if name, known := algorithmNames[id.String()]; known {
+		return fmt.Errorf("%w: %s", ErrUnsupportedKey, name)
+	}
+	if id.Equal(oidPublicKeyEC) {
+		return fmt.Errorf("%w: an elliptic curve that is given by its equation and not by its name", ErrUnsupportedKey)
+	}
+	return fmt.Errorf("%w: type %v, or damaged values", ErrUnsupportedKey, id)
+}
+
+var oidPublicKeyEC = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
 
 // isPKCS8 reports whether der has the outline of a PrivateKeyInfo (RFC 5958).
 func isPKCS8(der []byte) bool {

@@ -2,7 +2,6 @@ package certstore
 
 import (
 	"crypto/hmac"
-	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -14,49 +13,69 @@ import (
 
 // open checks the password against the MAC and takes everything out of the safes.
 func (p *pfx) open(password string, budget int) (Bundle, error) {
+	if p.mac == nil {
+		return p.openUnverified(password, budget)
+	}
 	secret, err := p.authenticate(password)
+	if errors.Is(err, ErrPassword) {
+		// A password that opens the safes is right, and it is the file that is not as it was made.
+		if o, err := p.tryReadings(password, budget); err == nil && o.decrypting {
+			return Bundle{}, ErrAltered
+		}
+	}
 	if err != nil {
 		return Bundle{}, err
 	}
-	o := opener{secret: secret, budget: budget}
-	for _, s := range p.safes {
-		if err := o.openSafe(s); err != nil {
-			if o.odd != nil {
-				err = fmt.Errorf("%w; %w", o.odd, err)
-			}
-			return Bundle{}, err
-		}
+	o, err := p.openSafes(secret, budget)
+	return o.bundle, err
+}
+
+// openUnverified opens a file that has no MAC. What decrypts then shows whether the password is right.
+func (p *pfx) openUnverified(password string, budget int) (Bundle, error) {
+	o, err := p.tryReadings(password, budget)
+	if err != nil {
+		return Bundle{}, err
 	}
-	if len(o.bundle.Keys) == 0 && o.odd != nil || len(o.bundle.Certificates) == 0 && o.odd != nil {
-		return Bundle{}, o.odd
+	if len(o.bundle.Keys) > 0 {
+		o.bundle.Warnings = append(o.bundle.Warnings, ErrNoMAC)
 	}
 	return o.bundle, nil
 }
 
+// tryReadings opens the safes with the first reading of the password that does.
+func (p *pfx) tryReadings(password string, budget int) (opener, error) {
+	for _, secret := range passwordReadings(password) {
+		o, err := p.openSafes(secret, budget)
+		if err == nil || !errors.Is(err, ErrMalformed) || !o.decrypting {
+			return o, err
+		}
+	}
+	return opener{}, ErrPassword
+}
+
+// openSafes takes everything out. What it returns with an error says only whether the password mattered.
+func (p *pfx) openSafes(secret passwordForms, budget int) (opener, error) {
+	o := opener{secret: secret, budget: budget}
+	for _, s := range p.safes {
+		if err := o.openSafe(s); err != nil {
+			return opener{decrypting: o.decrypting}, err
+		}
+	}
+	return o, nil
+}
+
 // authenticate checks the MAC (RFC 7292 section 5.1) and returns the password in the form that fits.
 func (p *pfx) authenticate(password string) (passwordForms, error) {
-	forms := newPasswordForms(password)
-	if p.mac == nil {
-		if password != "" {
-			return forms, fmt.Errorf("%w: nothing in it tells whether a password is right", ErrUnsupportedPKCS12)
-		}
-		return forms, nil
-	}
-	tries := []passwordForms{forms}
-	if password == "" {
-		// Some programs take the empty password for no octets at all, and not for a string of none.
-		tries = append(tries, passwordForms{})
-	}
-	for _, try := range tries {
-		digest, err := p.mac.compute(try, p.content)
+	for _, secret := range passwordReadings(password) {
+		digest, err := p.mac.compute(secret, p.content)
 		if err != nil {
-			return forms, err
+			return passwordForms{}, err
 		}
 		if hmac.Equal(digest, p.mac.digest) {
-			return try, nil
+			return secret, nil
 		}
 	}
-	return forms, ErrPassword
+	return passwordForms{}, ErrPassword
 }
 
 func (m *macData) compute(secret passwordForms, content []byte) ([]byte, error) {
@@ -74,7 +93,7 @@ func (m *macData) compute(secret passwordForms, content []byte) ([]byte, error) 
 	} else {
 		var ok bool
 		if h, ok = hashByOID(m.algorithm.id); !ok {
-			return nil, fmt.Errorf("%w: MAC with %v", ErrUnsupportedPKCS12, m.algorithm.id)
+			return nil, fmt.Errorf("%w: MAC with %s", ErrUnsupportedEncryption, algorithmName(m.algorithm.id))
 		}
 		key = pkcs12KDF(h, kdfMAC, secret.bmp, m.salt, m.iterations, h().Size())
 	}
@@ -92,7 +111,7 @@ func (m *macData) iterationCount() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return params.kdf.iterations, nil
+	return params.kdf.cost, nil
 }
 
 // opener collects what is in the safes.
@@ -101,14 +120,16 @@ type opener struct {
 	budget int
 	bags   int
 	bundle Bundle
-	odd    error // the first key or certificate that is of no known kind
+
+	decrypting bool // something in the file is encrypted
 }
 
 func (o *opener) openSafe(s safe) error {
 	data := s.data
 	if s.scheme != nil {
+		o.decrypting = true
 		var err error
-		if data, err = o.decrypt(s.scheme, data); err != nil {
+		if data, err = decryptWith(s.scheme, o.secret, data, &o.budget); err != nil {
 			return err
 		}
 	}
@@ -127,38 +148,73 @@ func (o *opener) openSafe(s safe) error {
 	return nil
 }
 
-func (o *opener) decrypt(scheme *passwordScheme, data []byte) ([]byte, error) {
-	if err := spend(&o.budget, scheme.iterations); err != nil {
+// decryptWith decrypts within a budget of iterations.
+func decryptWith(scheme *passwordScheme, secret passwordForms, data []byte, budget *int) ([]byte, error) {
+	if err := spend(budget, scheme.iterations); err != nil {
 		return nil, err
 	}
-	return scheme.decrypt(o.secret, data)
+	return scheme.decrypt(secret, data)
+}
+
+// decryptPKCS8 decrypts an EncryptedPrivateKeyInfo (RFC 5958 section 3). What comes out has the outline of a private key;
+// where it has not, the error is errUndecryptable.
+func decryptPKCS8(value cryptobyte.String, secret passwordForms, budget *int) (der []byte, weak string, err error) {
+	scheme, encrypted, err := parseShrouded(value)
+	if err != nil {
+		return nil, "", err
+	}
+	der, err = decryptWith(scheme, secret, encrypted, budget)
+	if err == nil {
+		der, err = asPKCS8(der)
+	}
+	if errors.Is(err, errUndecryptable) && scheme.gnupg != nil {
+		if der, err = scheme.gnupg(secret, encrypted); err == nil {
+			der, err = asPKCS8(der)
+		}
+	}
+	return der, scheme.weak, err
+}
+
+// asPKCS8 returns what was decrypted if it has the outline of a private key. GnuPG gives the OCTET STRING around keys on
+// elliptic curves the tag of one in segments, which it is not; that is mended.
+func asPKCS8(der []byte) ([]byte, error) {
+	if isPKCS8(der) {
+		return der, nil
+	}
+	input := cryptobyte.String(der)
+	var body, skipped cryptobyte.String
+	if input.ReadASN1(&body, cryptobyteasn1.SEQUENCE) && body.ReadASN1(&skipped, cryptobyteasn1.INTEGER) &&
+		body.ReadASN1(&skipped, cryptobyteasn1.SEQUENCE) && len(body) > 0 && body[0] == 0x24 {
+		body[0] = byte(cryptobyteasn1.OCTET_STRING)
+		if isPKCS8(der) {
+			return der, nil
+		}
+	}
+	return nil, errUndecryptable
 }
 
 // openBag takes a key or a certificate. Secrets, revocation lists and the like are passed over.
 func (o *opener) openBag(b bag) error {
 	switch {
 	case b.id.Equal(oidCertBag):
-		return o.addCertificate(b.value)
+		return o.addCertificate(b)
 	case b.id.Equal(oidKeyBag):
-		return o.addKey(b.value)
+		return o.bundle.takeKey(b.value)
 	case b.id.Equal(oidShroudedKeyBag):
-		scheme, encrypted, err := parseShrouded(b.value)
-		if err != nil {
-			return err
-		}
-		key, err := o.decrypt(scheme, encrypted)
+		o.decrypting = true
+		key, weak, err := decryptPKCS8(b.value, o.secret, &o.budget)
 		if err != nil {
 			return err
 		}
 		defer clear(key)
-		return o.addKey(key)
-	case b.id.Equal(oidSafeContentsBag):
-		return fmt.Errorf("%w: safes inside safes", ErrUnsupportedPKCS12)
+		o.bundle.warnWeak(weak)
+		return o.bundle.takeKey(key)
 	}
 	return nil
 }
 
-func (o *opener) addCertificate(value cryptobyte.String) error {
+func (o *opener) addCertificate(b bag) error {
+	value := b.value
 	var body, explicit, der cryptobyte.String
 	var certType asn1.ObjectIdentifier
 	if !value.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadASN1ObjectIdentifier(&certType) ||
@@ -171,36 +227,8 @@ func (o *opener) addCertificate(value cryptobyte.String) error {
 	if !explicit.ReadASN1(&der, cryptobyteasn1.OCTET_STRING) {
 		return fmt.Errorf("%w: certificate bag", ErrMalformed)
 	}
-	c, err := x509.ParseCertificate(der)
-	if err != nil {
-		o.oddity(fmt.Errorf("%w: a certificate in it: %s", ErrUnsupportedPKCS12, reasonOf(err)))
-		return nil
+	if b.friendlyName != "" {
+		o.bundle.label(der, b.friendlyName)
 	}
-	o.bundle.Certificates = append(o.bundle.Certificates, c)
-	return nil
-}
-
-func (o *opener) addKey(der []byte) error {
-	key, err := parseKeyDER(der)
-	if err == nil && publicKey(key) == nil {
-		err = ErrUnsupportedKey
-	}
-	if errors.Is(err, ErrUnsupportedKey) {
-		o.oddity(err)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if len(o.bundle.Keys) == maxKeys {
-		return fmt.Errorf("%w: more than %d keys", ErrTooLarge, maxKeys)
-	}
-	o.bundle.Keys = append(o.bundle.Keys, key)
-	return nil
-}
-
-func (o *opener) oddity(err error) {
-	if o.odd == nil {
-		o.odd = err
-	}
+	return o.bundle.takeCertificate(der)
 }

@@ -2,22 +2,29 @@ package certstore
 
 import (
 	"bytes"
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
-	"crypto/pbkdf2"
+	"crypto/md5"
+	"crypto/rc4"
 	"crypto/sha1"
-	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/asn1"
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash"
-	"unicode/utf16"
 
-	"github.com/sealmail/sealmail/smime/cms/rc2"
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/sealmail/sealmail/smime/cms/rc2"
+)
+
+var (
+	// ErrUnsupportedEncryption says that something is encrypted under a password in a way that is not supported.
+	ErrUnsupportedEncryption = errors.New("unsupported encryption")
+	// ErrWeakEncryption says that a private key lay under an encryption that can be broken whatever the password is.
+	ErrWeakEncryption = errors.New("weak encryption")
+	// errUndecryptable is what a wrong password looks like where nothing else shows it.
+	errUndecryptable = fmt.Errorf("%w: what was encrypted does not decrypt", ErrMalformed)
 )
 
 // algorithm is an AlgorithmIdentifier with its parameters as they are.
@@ -35,246 +42,100 @@ func (a *algorithm) read(in *cryptobyte.String) bool {
 	return true
 }
 
-// passwordForms is a password as the two generations of key derivation take it.
-type passwordForms struct {
-	bmp  []byte // RFC 7292 appendix B.1: UTF-16, big-endian, ending in two zero octets
-	utf8 []byte // RFC 8018
-}
-
-func newPasswordForms(password string) passwordForms {
-	var bmp []byte
-	for _, unit := range utf16.Encode([]rune(password)) {
-		bmp = binary.BigEndian.AppendUint16(bmp, unit)
-	}
-	return passwordForms{bmp: append(bmp, 0, 0), utf8: []byte(password)}
-}
-
-// passwordScheme is a way to encrypt under a password.
+// passwordScheme is a way to encrypt under a password. The decrypting functions return errUndecryptable where they can
+// tell that the password is wrong; not every scheme can.
 type passwordScheme struct {
 	iterations int
+	weak       string // its name, where the password does not matter for breaking it
 	decrypt    func(secret passwordForms, data []byte) ([]byte, error)
+	gnupg      func(secret passwordForms, data []byte) ([]byte, error) // with gnupgKDF, where that differs; may be nil
 }
 
 var (
-	oidPBE3DES   = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 3} // pbeWithSHAAnd3-KeyTripleDES-CBC
-	oidPBERC2128 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 5}
-	oidPBERC240  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 6}
-	oidPBES2     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13}
-	oidPBKDF2    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}
-	oidPBMAC1    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 14}
+	oidPBES2 = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13}
 
-	oidAES128CBC  = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 2}
-	oidAES192CBC  = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 22}
-	oidAES256CBC  = asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}
-	oidDESEDE3CBC = asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}
+	oidPBETwoKey3DES = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 4}
 )
 
-// hashByOID returns the hash behind the identifier of the hash itself or of HMAC with it.
-func hashByOID(id asn1.ObjectIdentifier) (func() hash.Hash, bool) {
-	for _, known := range []struct {
-		id   string
-		hash func() hash.Hash
-	}{
-		{"1.3.14.3.2.26", sha1.New}, {"1.2.840.113549.2.7", sha1.New},
-		{"2.16.840.1.101.3.4.2.4", sha256.New224}, {"1.2.840.113549.2.8", sha256.New224},
-		{"2.16.840.1.101.3.4.2.1", sha256.New}, {"1.2.840.113549.2.9", sha256.New},
-		{"2.16.840.1.101.3.4.2.2", sha512.New384}, {"1.2.840.113549.2.10", sha512.New384},
-		{"2.16.840.1.101.3.4.2.3", sha512.New}, {"1.2.840.113549.2.11", sha512.New},
-	} {
-		if id.String() == known.id {
-			return known.hash, true
-		}
-	}
-	return nil, false
-}
-
-// parseScheme reads the parameters of a password based encryption.
-func parseScheme(a algorithm) (*passwordScheme, error) {
-	switch {
-	case a.id.Equal(oidPBES2):
-		return parsePBES2(a.params)
-	case a.id.Equal(oidPBE3DES), a.id.Equal(oidPBERC240), a.id.Equal(oidPBERC2128):
-		var body, salt cryptobyte.String
-		scheme := new(passwordScheme)
-		if !a.params.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadASN1(&salt, cryptobyteasn1.OCTET_STRING) ||
-			!body.ReadASN1Integer(&scheme.iterations) {
-			return nil, fmt.Errorf("%w: parameters of the encryption", ErrMalformed)
-		}
-		keyLength, newCipher := 24, des.NewTripleDESCipher
-		switch {
-		case a.id.Equal(oidPBERC240):
-			keyLength, newCipher = 5, newRC2
-		case a.id.Equal(oidPBERC2128):
-			keyLength, newCipher = 16, newRC2
-		}
-		scheme.decrypt = func(secret passwordForms, data []byte) ([]byte, error) {
-			key := pkcs12KDF(sha1.New, kdfKey, secret.bmp, salt, scheme.iterations, keyLength)
-			iv := pkcs12KDF(sha1.New, kdfIV, secret.bmp, salt, scheme.iterations, des.BlockSize) // as RC2's
-			return decryptCBC(newCipher, key, iv, data)
-		}
-		return scheme, nil
-	}
-	return nil, fmt.Errorf("%w: encrypted with %v", ErrUnsupportedPKCS12, a.id)
+// pbes1 lists the schemes of RFC 8018 section 6.1 and of RFC 7292 appendix C, which differ in how a key comes from a
+// password. Those with MD2 are left out.
+var pbes1 = []struct {
+	id        asn1.ObjectIdentifier
+	hash      func() hash.Hash
+	pkcs12    bool // the key derivation of RFC 7292
+	keyLength int
+	newCipher func([]byte) (cipher.Block, error) // nil: RC4
+	weak      string
+}{
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 3}, md5.New, false, 8, des.NewCipher, "DES with a key of 56 bits"},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 6}, md5.New, false, 8, newRC2, "RC2 with a key of 64 bits"},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 10}, sha1.New, false, 8, des.NewCipher, "DES with a key of 56 bits"},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 11}, sha1.New, false, 8, newRC2, "RC2 with a key of 64 bits"},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 1}, sha1.New, true, 16, nil, ""},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 2}, sha1.New, true, 5, nil, "RC4 with a key of 40 bits"},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 3}, sha1.New, true, 24, des.NewTripleDESCipher, ""},
+	{oidPBETwoKey3DES, sha1.New, true, 16, newTwoKeyTripleDES, ""},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 5}, sha1.New, true, 16, newRC2, ""},
+	{asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 1, 6}, sha1.New, true, 5, newRC2, "RC2 with a key of 40 bits"},
 }
 
 // newRC2 returns RC2 with all bits of the key effective.
 func newRC2(key []byte) (cipher.Block, error) { return rc2.NewCipher(key, 8*len(key)) }
 
-// parsePBES2 reads PBES2-params (RFC 8018 section 6.2).
-func parsePBES2(params cryptobyte.String) (*passwordScheme, error) {
-	var body, iv cryptobyte.String
-	var kdf, encryption algorithm
-	if !params.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !kdf.read(&body) || !encryption.read(&body) {
-		return nil, fmt.Errorf("%w: parameters of PBES2", ErrMalformed)
+func newTwoKeyTripleDES(key []byte) (cipher.Block, error) {
+	return des.NewTripleDESCipher(append(bytes.Clone(key), key[:8]...))
+}
+
+// parseScheme reads the parameters of a password based encryption.
+func parseScheme(a algorithm) (*passwordScheme, error) {
+	if a.id.Equal(oidPBES2) {
+		return parsePBES2(a.params)
 	}
-	derive, err := parsePBKDF2(kdf)
+	for _, known := range pbes1 {
+		if !known.id.Equal(a.id) {
+			continue
+		}
+		var body, salt cryptobyte.String
+		scheme := &passwordScheme{weak: known.weak}
+		if !a.params.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadASN1(&salt, cryptobyteasn1.OCTET_STRING) ||
+			!body.ReadASN1Integer(&scheme.iterations) {
+			return nil, fmt.Errorf("%w: parameters of the encryption", ErrMalformed)
+		}
+		with := func(kdf func(func() hash.Hash, byte, []byte, []byte, int, int) []byte) func(passwordForms, []byte) ([]byte, error) {
+			return func(secret passwordForms, data []byte) ([]byte, error) {
+				if !known.pkcs12 {
+					derived := pbkdf1(known.hash, secret.utf8, salt, scheme.iterations, 16)
+					return decryptCBC(known.newCipher, derived[:8], derived[8:], data)
+				}
+				key := kdf(known.hash, kdfKey, secret.bmp, salt, scheme.iterations, known.keyLength)
+				if known.newCipher == nil {
+					return decryptRC4(key, data)
+				}
+				iv := kdf(known.hash, kdfIV, secret.bmp, salt, scheme.iterations, des.BlockSize) // as RC2's
+				return decryptCBC(known.newCipher, key, iv, data)
+			}
+		}
+		scheme.decrypt = with(pkcs12KDF)
+		if known.pkcs12 && known.keyLength > sha1.Size {
+			scheme.gnupg = with(gnupgKDF)
+		}
+		return scheme, nil
+	}
+	return nil, fmt.Errorf("%w: %s", ErrUnsupportedEncryption, algorithmName(a.id))
+}
+
+func decryptRC4(key, data []byte) ([]byte, error) {
+	stream, err := rc4.NewCipher(key)
 	if err != nil {
 		return nil, err
 	}
-	keyLength, newCipher := 0, aes.NewCipher
-	switch {
-	case encryption.id.Equal(oidAES128CBC):
-		keyLength = 16
-	case encryption.id.Equal(oidAES192CBC):
-		keyLength = 24
-	case encryption.id.Equal(oidAES256CBC):
-		keyLength = 32
-	case encryption.id.Equal(oidDESEDE3CBC):
-		keyLength, newCipher = 24, des.NewTripleDESCipher
-	default:
-		return nil, fmt.Errorf("%w: encrypted with %v", ErrUnsupportedPKCS12, encryption.id)
-	}
-	if !encryption.params.ReadASN1(&iv, cryptobyteasn1.OCTET_STRING) {
-		return nil, fmt.Errorf("%w: parameters of PBES2", ErrMalformed)
-	}
-	return &passwordScheme{iterations: derive.iterations, decrypt: func(secret passwordForms, data []byte) ([]byte, error) {
-		key, err := derive.key(secret, keyLength)
-		if err != nil {
-			return nil, err
-		}
-		return decryptCBC(newCipher, key, iv, data)
-	}}, nil
+	out := make([]byte, len(data))
+	stream.XORKeyStream(out, data)
+	return out, nil
 }
 
-// pbkdf2Params is PBKDF2-params (RFC 8018 appendix A.2).
-type pbkdf2Params struct {
-	salt       []byte
-	iterations int
-	keyLength  int // 0 where it is not stated
-	hash       func() hash.Hash
-}
-
-func parsePBKDF2(a algorithm) (*pbkdf2Params, error) {
-	if !a.id.Equal(oidPBKDF2) {
-		return nil, fmt.Errorf("%w: key derivation %v", ErrUnsupportedPKCS12, a.id)
-	}
-	var body, salt cryptobyte.String
-	p := &pbkdf2Params{hash: sha1.New} // DEFAULT algid-hmacWithSHA1
-	if !a.params.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadASN1(&salt, cryptobyteasn1.OCTET_STRING) ||
-		!body.ReadASN1Integer(&p.iterations) ||
-		body.PeekASN1Tag(cryptobyteasn1.INTEGER) && !body.ReadASN1Integer(&p.keyLength) {
-		return nil, fmt.Errorf("%w: parameters of PBKDF2", ErrMalformed)
-	}
-	p.salt = salt
-	if !body.Empty() {
-		var prf algorithm
-		if !prf.read(&body) {
-			return nil, fmt.Errorf("%w: parameters of PBKDF2", ErrMalformed)
-		}
-		var ok bool
-		if p.hash, ok = hashByOID(prf.id); !ok {
-			return nil, fmt.Errorf("%w: key derivation with %v", ErrUnsupportedPKCS12, prf.id)
-		}
-	}
-	return p, nil
-}
-
-func (p *pbkdf2Params) key(secret passwordForms, length int) ([]byte, error) {
-	key, err := pbkdf2.Key(p.hash, string(secret.utf8), p.salt, p.iterations, length)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupportedPKCS12, err)
-	}
-	return key, nil
-}
-
-type pbmac1Params struct {
-	kdf  *pbkdf2Params
-	hash func() hash.Hash
-}
-
-// parsePBMAC1 reads PBMAC1-params (RFC 8018 appendix A.5) as RFC 9579 section 4 restricts them: the length of the key
-// must be stated, and one under 20 octets is refused, because a short key can be guessed without the password.
-func parsePBMAC1(a algorithm) (p pbmac1Params, err error) {
-	var body cryptobyte.String
-	var kdf, mac algorithm
-	params := a.params
-	if !params.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !kdf.read(&body) || !mac.read(&body) {
-		return p, fmt.Errorf("%w: parameters of PBMAC1", ErrMalformed)
-	}
-	if p.kdf, err = parsePBKDF2(kdf); err != nil {
-		return p, err
-	}
-	if p.kdf.keyLength < 20 || p.kdf.keyLength > 64 {
-		return p, fmt.Errorf("%w: key length of PBMAC1", ErrMalformed)
-	}
-	var ok bool
-	if p.hash, ok = hashByOID(mac.id); !ok {
-		return p, fmt.Errorf("%w: PBMAC1 with %v", ErrUnsupportedPKCS12, mac.id)
-	}
-	return p, nil
-}
-
-// What the key derivation of PKCS#12 is asked for (RFC 7292 appendix B.3).
-const (
-	kdfKey = 1
-	kdfIV  = 2
-	kdfMAC = 3
-)
-
-// pkcs12KDF derives n octets for one purpose (RFC 7292 appendix B.2). The names are the RFC's.
-func pkcs12KDF(newHash func() hash.Hash, id byte, password, salt []byte, iterations, n int) []byte {
-	h := newHash()
-	v := h.BlockSize()
-	d := bytes.Repeat([]byte{id}, v)
-	i := append(repeatTo(salt, v), repeatTo(password, v)...)
-	var out []byte
-	for {
-		h.Reset()
-		h.Write(d)
-		h.Write(i)
-		a := h.Sum(nil)
-		for range iterations - 1 {
-			h.Reset()
-			h.Write(a)
-			a = h.Sum(a[:0])
-		}
-		out = append(out, a...)
-		if len(out) >= n {
-			return out[:n]
-		}
-		// Each block of I becomes I + B + 1, where B is A repeated, as a number of v octets.
-		b := bytes.Repeat(a, v/len(a)+1)[:v]
-		for j := 0; j < len(i); j += v {
-			carry := uint16(1)
-			for k := v - 1; k >= 0; k-- {
-				sum := uint16(i[j+k]) + uint16(b[k]) + carry
-				i[j+k], carry = byte(sum), sum>>8
-			}
-		}
-	}
-}
-
-// repeatTo repeats s to the next multiple of v octets; nothing stays nothing.
-func repeatTo(s []byte, v int) []byte {
-	if len(s) == 0 {
-		return nil
-	}
-	length := (len(s) + v - 1) / v * v
-	return bytes.Repeat(s, length/len(s)+1)[:length:length]
-}
-
-// decryptCBC decrypts and takes off the padding of RFC 8018 section 6.1.1. The MAC was checked before, so that an error
-// tells no stranger anything.
+// decryptCBC decrypts and takes off the padding of RFC 8018 section 6.1.1. Nobody can ask often enough to learn from its
+// error: the file is the reader's own.
 func decryptCBC(newCipher func([]byte) (cipher.Block, error), key, iv, data []byte) ([]byte, error) {
 	block, err := newCipher(key)
 	if err != nil {
@@ -288,7 +149,55 @@ func decryptCBC(newCipher func([]byte) (cipher.Block, error), key, iv, data []by
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(out, data)
 	padding := int(out[len(out)-1])
 	if padding < 1 || padding > size || !bytes.Equal(out[len(out)-padding:], bytes.Repeat([]byte{byte(padding)}, padding)) {
-		return nil, fmt.Errorf("%w: what was encrypted does not decrypt", ErrMalformed)
+		return nil, errUndecryptable
 	}
 	return out[:len(out)-padding], nil
+}
+
+// algorithmName names what is not supported, so that people can look for it where the file was made.
+func algorithmName(id asn1.ObjectIdentifier) string {
+	if name, ok := algorithmNames[id.String()]; ok {
+		return name
+	}
+	return id.String()
+}
+
+var algorithmNames = map[string]string{
+	"1.2.392.200011.61.1.1.1.2": "Camellia-128-CBC",
+	"1.2.392.200011.61.1.1.1.3": "Camellia-192-CBC",
+	"1.2.392.200011.61.1.1.1.4": "Camellia-256-CBC",
+	"1.2.410.200046.1.1.2":      "ARIA-128-CBC",
+	"1.2.410.200046.1.1.7":      "ARIA-192-CBC",
+	"1.2.410.200046.1.1.12":     "ARIA-256-CBC",
+	"1.2.410.200004.1.4":        "SEED-CBC",
+	"1.2.156.10197.1.104.2":     "SM4-CBC",
+	"1.2.156.10197.1.401":       "SM3",
+	"1.2.156.10197.1.401.3.1":   "HMAC-SM3",
+	"1.3.6.1.4.1.3029.1.2":      "Blowfish-CBC",
+	"1.2.840.113533.7.66.10":    "CAST5-CBC",
+	"1.3.6.1.4.1.188.7.1.1.2":   "IDEA-CBC",
+	"1.2.840.113549.1.5.1":      "MD2 with DES",
+	"1.2.840.113549.1.5.4":      "MD2 with RC2",
+	"1.2.840.113549.3.4":        "RC4",
+	"2.16.840.1.101.3.4.1.6":    "AES-128-GCM",
+	"2.16.840.1.101.3.4.1.26":   "AES-192-GCM",
+	"2.16.840.1.101.3.4.1.46":   "AES-256-GCM",
+	"1.2.643.7.1.1.4.2":         "HMAC with GOST R 34.11-2012",
+	"1.2.643.2.2.21":            "GOST 28147-89",
+	"1.2.840.10040.4.1":         "DSA",
+	"1.2.840.113549.1.1.7":      "RSA for OAEP alone",
+	"1.2.840.113549.1.1.10":     "RSA for PSS alone",
+	"1.2.840.113549.1.3.1":      "Diffie-Hellman",
+	"1.3.101.111":               "X448",
+	"1.3.101.113":               "Ed448",
+	"1.2.840.10045.3.1.1":       "the curve P-192",
+	"1.3.132.0.33":              "the curve P-224",
+	"1.3.132.0.10":              "the curve secp256k1",
+	"1.3.36.3.3.2.8.1.1.1":      "the curve brainpoolP160r1",
+	"1.3.36.3.3.2.8.1.1.3":      "the curve brainpoolP192r1",
+	"1.3.36.3.3.2.8.1.1.5":      "the curve brainpoolP224r1",
+	"1.3.36.3.3.2.8.1.1.7":      "the curve brainpoolP256r1",
+	"1.3.36.3.3.2.8.1.1.9":      "the curve brainpoolP320r1",
+	"1.3.36.3.3.2.8.1.1.11":     "the curve brainpoolP384r1",
+	"1.3.36.3.3.2.8.1.1.13":     "the curve brainpoolP512r1",
 }

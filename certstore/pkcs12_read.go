@@ -2,7 +2,10 @@ package certstore
 
 import (
 	"encoding/asn1"
+	"encoding/binary"
 	"fmt"
+	"strings"
+	"unicode/utf16"
 
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -15,6 +18,7 @@ const (
 	maxSafes      = 64
 	maxBags       = 1024
 	maxIterations = 20_000_000
+	maxLabel      = 256 // UTF-16 units of a friendlyName
 )
 
 var (
@@ -27,6 +31,8 @@ var (
 	oidCertBag         = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 3}
 	oidSafeContentsBag = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 12, 10, 1, 6}
 	oidCertTypeX509    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 22, 1}
+	oidFriendlyName    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 20}
+	tagBMPString       = cryptobyteasn1.Tag(30)
 	tagExplicit0       = cryptobyteasn1.Tag(0).ContextSpecific().Constructed()
 	tagImplicit0       = cryptobyteasn1.Tag(0).ContextSpecific()
 	errPFX             = fmt.Errorf("%w: not a PKCS#12 file", ErrMalformed)
@@ -56,8 +62,9 @@ type safe struct {
 
 // bag is one SafeBag.
 type bag struct {
-	id    asn1.ObjectIdentifier
-	value cryptobyte.String
+	id           asn1.ObjectIdentifier
+	value        cryptobyte.String
+	friendlyName string // or empty
 }
 
 // parsePFX reads the outline of the file and adds up what opening it would cost, which must be within this budget of
@@ -236,30 +243,69 @@ func spend(budget *int, iterations int) error {
 	return nil
 }
 
-// parseBags reads SafeContents.
+// parseBags reads SafeContents. The bags of a safe inside the safe (RFC 7292 section 4.2.6) come behind the others.
 func parseBags(data []byte) ([]bag, error) {
 	der, err := ber.ToDER(data, ber.Limits{Element: maxFileSize})
 	if err != nil {
 		return nil, fmt.Errorf("%w: contents of a safe: %w", ErrMalformed, err)
 	}
-	input := cryptobyte.String(der)
-	var list cryptobyte.String
-	if !input.ReadASN1(&list, cryptobyteasn1.SEQUENCE) {
-		return nil, fmt.Errorf("%w: contents of a safe", ErrMalformed)
-	}
 	var bags []bag
-	for !list.Empty() {
-		var b bag
-		var body cryptobyte.String
-		if !list.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadASN1ObjectIdentifier(&b.id) || !body.ReadASN1(&b.value, tagExplicit0) {
-			return nil, fmt.Errorf("%w: bag of a safe", ErrMalformed)
+	for count, waiting := 0, []cryptobyte.String{der}; len(waiting) > 0; waiting = waiting[1:] {
+		var list cryptobyte.String
+		if !waiting[0].ReadASN1(&list, cryptobyteasn1.SEQUENCE) {
+			return nil, fmt.Errorf("%w: contents of a safe", ErrMalformed)
 		}
-		if len(bags) == maxBags {
-			return nil, fmt.Errorf("%w: more than %d bags", ErrTooLarge, maxBags)
+		for !list.Empty() {
+			var b bag
+			if !b.read(&list) {
+				return nil, fmt.Errorf("%w: bag of a safe", ErrMalformed)
+			}
+			if count++; count > maxBags {
+				return nil, fmt.Errorf("%w: more than %d bags", ErrTooLarge, maxBags)
+			}
+			if b.id.Equal(oidSafeContentsBag) {
+				waiting = append(waiting, b.value)
+				continue
+			}
+			bags = append(bags, b)
 		}
-		bags = append(bags, b)
 	}
 	return bags, nil
+}
+
+// read takes a SafeBag. What is odd about its attributes is no reason not to take it.
+func (b *bag) read(in *cryptobyte.String) bool {
+	var body, attributes cryptobyte.String
+	if !in.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadASN1ObjectIdentifier(&b.id) || !body.ReadASN1(&b.value, tagExplicit0) {
+		return false
+	}
+	if !body.ReadASN1(&attributes, cryptobyteasn1.SET) {
+		return true
+	}
+	for !attributes.Empty() {
+		var attribute, values, name cryptobyte.String
+		var id asn1.ObjectIdentifier
+		if !attributes.ReadASN1(&attribute, cryptobyteasn1.SEQUENCE) || !attribute.ReadASN1ObjectIdentifier(&id) ||
+			!attribute.ReadASN1(&values, cryptobyteasn1.SET) {
+			return true
+		}
+		if id.Equal(oidFriendlyName) && values.ReadASN1(&name, tagBMPString) {
+			b.friendlyName = friendlyName(name)
+		}
+	}
+	return true
+}
+
+// friendlyName decodes a friendlyName (RFC 2985 section 5.5.1), a BMPString, as far as it is fit for a label.
+func friendlyName(bmp []byte) string {
+	if len(bmp)%2 != 0 || len(bmp) > 2*maxLabel {
+		return ""
+	}
+	units := make([]uint16, len(bmp)/2)
+	for i := range units {
+		units[i] = binary.BigEndian.Uint16(bmp[2*i:])
+	}
+	return strings.TrimRight(string(utf16.Decode(units)), "\x00")
 }
 
 // parseShrouded reads an EncryptedPrivateKeyInfo (RFC 5958 section 3).
