@@ -7,25 +7,28 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/sealmail/sealmail/certstore/certpath"
 )
 
 // PathCode is the stable word for why there is no valid path.
-type PathCode string
+type PathCode = certpath.Code
 
 const (
-	NoAnchor               PathCode = "no-anchor"               // no trust anchor is reached
-	Expired                PathCode = "expired"                 // valid once, not any more
-	NotYetValid            PathCode = "not-yet-valid"           // valid later
-	KeyUsage               PathCode = "key-usage"               // the leaf's key usage does not cover the use
-	ExtendedKeyUsage       PathCode = "extended-key-usage"      // nor does its extended key usage, or an issuer's
-	NotACA                 PathCode = "not-a-ca"                // an issuer is no certificate authority
-	NameConstraints        PathCode = "name-constraints"        // an issuer may not certify this name
-	PathLength             PathCode = "path-length"             // more intermediates than an issuer allows
-	BadSignature           PathCode = "bad-signature"           // a certificate was not signed by its issuer's key
-	CriticalExtension      PathCode = "critical-extension"      // a critical extension that is not understood
-	UnsupportedCertificate PathCode = "unsupported-certificate" // an algorithm that is unknown or too weak
-	ChainInvalid           PathCode = "chain-invalid"           // any other breach of RFC 5280 section 6
+	NoAnchor               = certpath.NoAnchor
+	Expired                = certpath.Expired
+	NotYetValid            = certpath.NotYetValid
+	KeyUsage               = certpath.KeyUsageMismatch
+	ExtendedKeyUsage       = certpath.ExtendedKeyUsage
+	NotACA                 = certpath.NotACA
+	NameConstraints        = certpath.NameConstraint
+	PathLength             = certpath.PathLength
+	BadSignature           = certpath.BadSignature
+	CriticalExtension      = certpath.CriticalExtension
+	UnsupportedCertificate = certpath.UnsupportedCertificate
+	ChainInvalid           = certpath.ChainInvalid
 )
 
 // PathError says why a certificate has no valid path. Reason is a sentence for people.
@@ -33,7 +36,7 @@ type PathError struct {
 	Code        PathCode
 	Reason      string
 	Certificate *x509.Certificate // the one that breaks the path, nil where it is none in particular
-	Err         error             // the cause underneath, or nil
+	Err         error             // the cause underneath, which may be a *[certpath.Error], or nil
 }
 
 func (e *PathError) Error() string { return "certificate path: " + e.Reason }
@@ -80,42 +83,98 @@ func (v Validator) Path(leaf *x509.Certificate, bag []*x509.Certificate, use Use
 }
 
 func (v Validator) search(leaf *x509.Certificate, bag []*x509.Certificate, use Use, at time.Time) ([]*x509.Certificate, error) {
-	s := v.newSearch(leaf, bag, use)
-	chain, err := s.find(at, s.extendedKeyUsages())
-	if err == nil {
-		return chain, nil
+	known, err := v.Cache.known(v)
+	if err != nil {
+		return nil, err
 	}
-	return nil, s.explain(at, err)
+	sent, err := parseAll(bag)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := certpath.Parse(leaf.Raw)
+	if err != nil {
+		return nil, &PathError{Code: ChainInvalid, Certificate: leaf, Err: err,
+			Reason: "the certificate of " + displayName(leaf) + " cannot be read: " + err.Error()}
+	}
+	// The standard library's certificate of each of ours.
+	origin := func(c *certpath.Certificate) *x509.Certificate {
+		if c == parsed {
+			return leaf
+		}
+		if original := sent.origin[c]; original != nil {
+			return original
+		}
+		return known.origin(c)
+	}
+	builder := certpath.Builder{Anchors: known.anchors.set, Issuers: []*certpath.Set{known.intermediates.set, sent.set}}
+	path, err := builder.Build(parsed, certpath.Parameters{Time: at, KeyPurpose: use.keyPurpose(), Algorithms: pathAlgorithms})
+	var failure *certpath.Error
+	// What only a change of time would mend is said where nothing else is wrong.
+	if errors.As(err, &failure) && failure.Code != Expired && failure.Code != NotYetValid {
+		return nil, explain(failure, use, origin)
+	}
+	if err := checkLeaf(leaf, use); err != nil {
+		return nil, err
+	}
+	if failure != nil {
+		return nil, explain(failure, use, origin)
+	}
+	chain := make([]*x509.Certificate, 0, len(path.Certificates)+1)
+	for _, c := range slices.Backward(path.Certificates) {
+		chain = append(chain, origin(c))
+	}
+	if len(chain) == 0 { // the leaf is an anchor itself
+		return append(chain, leaf), nil
+	}
+	return append(chain, origin(path.Anchor)), nil
 }
 
-// search is the work on one leaf.
-type search struct {
-	leaf                 *x509.Certificate
-	use                  Use
-	anchors              []*x509.Certificate
-	issuers              []*x509.Certificate // anchors first, then those that are not trusted
-	roots, intermediates *x509.CertPool
+// explain says why there is no path, with the certificate and the purpose.
+func explain(failure *certpath.Error, use Use, origin func(*certpath.Certificate) *x509.Certificate) *PathError {
+	e := &PathError{Code: failure.Code, Reason: failure.Reason, Err: failure}
+	if failure.Certificate != nil {
+		e.Certificate = origin(failure.Certificate)
+	}
+	if failure.Code == NoAnchor { // anchors are trusted for one purpose
+		e.Reason += " for " + string(use.Purpose())
+	}
+	return e
 }
 
-func (v Validator) newSearch(leaf *x509.Certificate, bag []*x509.Certificate, use Use) *search {
-	s := &search{leaf: leaf, use: use, anchors: v.Anchors, roots: x509.NewCertPool(), intermediates: x509.NewCertPool()}
-	for _, c := range v.Anchors {
-		s.roots.AddCert(c)
-		s.issuers = append(s.issuers, c)
-	}
-	for _, c := range slices.Concat(v.Intermediates, bag) {
-		if c != nil && !isCostly(c) {
-			s.intermediates.AddCert(c)
-			s.issuers = append(s.issuers, c)
+// pathAlgorithms are those that signatures in a path may have. RFC 8550 section 4.3 lets signatures with keys of 1024
+// bits be verified; what is to be thought of the message's own key is decided where its signature is.
+var pathAlgorithms = certpath.AlgorithmPolicy{MinRSABits: 1024}
+
+// parsedSet is certificates as package certpath has them, and where they are from.
+type parsedSet struct {
+	set    *certpath.Set
+	origin map[*certpath.Certificate]*x509.Certificate
+}
+
+// parseAll reads certificates anew. One that is too large for a path is left out; one that never was parsed is a mistake
+// of the caller's.
+func parseAll(certificates []*x509.Certificate) (parsedSet, error) {
+	s := parsedSet{origin: make(map[*certpath.Certificate]*x509.Certificate, len(certificates))}
+	list := make([]*certpath.Certificate, 0, len(certificates))
+	for _, c := range certificates {
+		if c == nil {
+			continue
+		}
+		if len(c.Raw) == 0 {
+			return s, &PathError{Code: ChainInvalid, Certificate: c, Reason: "one of the certificates was never parsed"}
+		}
+		if parsed, err := certpath.Parse(c.Raw); err == nil {
+			list, s.origin[parsed] = append(list, parsed), c
 		}
 	}
-	return s
+	s.set = certpath.NewSet(list)
+	return s, nil
 }
 
 // maxIssuerRSABits bounds the keys of issuers that are not trusted themselves. Checking one signature costs as the square
 // of the length, and a message may bring along a key of a million bits: minutes, and hours for a longer one. crypto/tls
 // has this bound, crypto/x509 has none.
-const maxIssuerRSABits = 8192
+const maxIssuerRSABits = certpath.MaxRSABits
 
 // isCostly reports whether a signature of this issuer costs more to check than any honest one: it is as good as unknown.
 func isCostly(issuer *x509.Certificate) bool {
@@ -123,54 +182,25 @@ func isCostly(issuer *x509.Certificate) bool {
 	return ok && key.N.BitLen() > maxIssuerRSABits
 }
 
-func (s *search) extendedKeyUsages() []x509.ExtKeyUsage {
-	switch s.use {
+// keyPurpose returns the extended key usage that a path must allow. RFC 8550 section 4.4.4: emailProtection or
+// anyExtendedKeyUsage, or no such extension.
+func (u Use) keyPurpose() certpath.OID {
+	switch u {
 	case TimeStamp:
-		return []x509.ExtKeyUsage{x509.ExtKeyUsageTimeStamping}
+		return certpath.OIDTimeStamping
 	case ServeTLS:
-		return []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+		return certpath.OIDServerAuth
 	}
-	// RFC 8550 section 4.4.4: emailProtection or anyExtendedKeyUsage, or no such extension.
-	return []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
+	return certpath.OIDEmailProtection
 }
 
-// find looks for a path that is valid at this time. The standard library does basic path processing (RFC 5280 section
-// 6.1: signatures, validity, names, basic constraints, key usage of issuers, name constraints, policies); what it does
-// not know of mail is checked here.
-func (s *search) find(at time.Time, usages []x509.ExtKeyUsage) ([]*x509.Certificate, error) {
-	leaf := withSubjectAltNameHandled(s.leaf)
-	chains, err := leaf.Verify(x509.VerifyOptions{
-		Roots: s.roots, Intermediates: s.intermediates, CurrentTime: at, KeyUsages: usages,
-	})
-	if err != nil {
-		return nil, err
-	}
-	var first error
-	for _, chain := range chains {
-		chain[0] = s.leaf
-		err := s.check(chain)
-		if err == nil {
-			return chain, nil
-		}
-		if first == nil {
-			first = err
-		}
-	}
-	return nil, first
-}
-
-// check asks of a path what the standard library does not.
-func (s *search) check(chain []*x509.Certificate) error {
-	if err := checkKeyUsage(s.leaf, s.use); err != nil {
+// checkLeaf asks of the leaf what path validation does not.
+func checkLeaf(leaf *x509.Certificate, use Use) error {
+	if err := checkKeyUsage(leaf, use); err != nil {
 		return err
 	}
-	if s.use == TimeStamp {
-		if err := checkTimeStampingAlone(s.leaf); err != nil {
-			return err
-		}
-	}
-	if s.use.Purpose() == Mail {
-		return checkMailNames(chain)
+	if use == TimeStamp {
+		return checkTimeStampingAlone(leaf)
 	}
 	return nil
 }
@@ -237,19 +267,6 @@ func hasExtension(c *x509.Certificate, id asn1.ObjectIdentifier) bool {
 	return false
 }
 
-// withSubjectAltNameHandled takes a critical subjectAltName that holds none but SmtpUTF8Mailbox names off the list of
-// extensions that nobody understands: here they are understood. Such certificates have an empty subject, and then the
-// extension must be critical (RFC 5280 section 4.2.1.6).
-func withSubjectAltNameHandled(c *x509.Certificate) *x509.Certificate {
-	if len(c.UnhandledCriticalExtensions) == 0 || len(Addresses(c)) == 0 {
-		return c
-	}
-	handled := *c
-	handled.UnhandledCriticalExtensions = slices.DeleteFunc(slices.Clone(c.UnhandledCriticalExtensions),
-		func(id asn1.ObjectIdentifier) bool { return id.Equal(oidSubjectAltName) })
-	return &handled
-}
-
 // displayName names a certificate in a sentence, quoted because whoever made it chose the words.
 func displayName(c *x509.Certificate) string {
 	name := c.Subject.CommonName
@@ -271,11 +288,24 @@ func shorten(s string, n int) string {
 	return s
 }
 
-// asPathError returns err itself where it is one already.
-func asPathError(err error) *PathError {
-	var pathErr *PathError
-	if errors.As(err, &pathErr) {
-		return pathErr
+// validityError says that c is outside its validity, or returns nil (RFC 5280 section 4.1.2.5).
+func validityError(c *x509.Certificate, at time.Time, err error) *PathError {
+	const layout = "2006-01-02 15:04 MST"
+	switch {
+	case at.After(c.NotAfter):
+		return &PathError{Code: Expired, Certificate: c, Err: err,
+			Reason: fmt.Sprintf("the certificate of %s expired on %s", displayName(c), c.NotAfter.UTC().Format(layout))}
+	case at.Before(c.NotBefore):
+		return &PathError{Code: NotYetValid, Certificate: c, Err: err,
+			Reason: fmt.Sprintf("the certificate of %s is not valid before %s", displayName(c), c.NotBefore.UTC().Format(layout))}
 	}
 	return nil
+}
+
+// reasonOf takes the package prefix off an error of crypto/x509.
+func reasonOf(err error) string {
+	if err == nil {
+		return "unknown reason"
+	}
+	return shorten(strings.TrimPrefix(err.Error(), "x509: "), 200)
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/sealmail/sealmail/certstore/certpath"
 )
 
 // Bounds on what a PathCache keeps. Honest paths stay far below the second; what is larger is searched each time.
@@ -30,7 +32,7 @@ const (
 type PathCache struct {
 	mu sync.Mutex
 	// Whom the paths stand on. A validator that trusts others, or knows other issuers, finds the cache empty.
-	anchors, intermediates []*x509.Certificate
+	trust *knownCertificates
 
 	paths map[string]*cachedPath // by what a search begins from, beside trust and time: see appendPathKey
 	uses  uint64
@@ -69,7 +71,7 @@ func appendPathKey(key []byte, leaf *x509.Certificate, bag []*x509.Certificate, 
 func (c *PathCache) get(v Validator, key []byte, at time.Time) (issuers []*x509.Certificate, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.trusts(v) {
+	if !c.trust.fits(v) {
 		return nil, false
 	}
 	path := c.paths[string(key)]
@@ -91,8 +93,8 @@ func (c *PathCache) put(v Validator, key []byte, bag []*x509.Certificate, at tim
 	path.from, path.to = unchanged(at, chain[0], bag, v.Anchors, v.Intermediates)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.trusts(v) {
-		c.anchors, c.intermediates, c.paths = slices.Clone(v.Anchors), slices.Clone(v.Intermediates), map[string]*cachedPath{}
+	if !c.trust.fits(v) { // another validator came in between
+		return
 	}
 	if len(c.paths) >= maxCachedPaths && c.paths[string(key)] == nil {
 		c.forgetOldest()
@@ -102,12 +104,51 @@ func (c *PathCache) put(v Validator, key []byte, bag []*x509.Certificate, at tim
 	c.paths[string(key)] = path
 }
 
-// trusts reports whether the paths stand on what v trusts and knows.
-func (c *PathCache) trusts(v Validator) bool {
+// knownCertificates are the anchors and intermediates of a validator, and the same as package certpath has them.
+type knownCertificates struct {
+	anchors, intermediates parsedSet
+	of                     Validator
+}
+
+func (k *knownCertificates) origin(c *certpath.Certificate) *x509.Certificate {
+	if original := k.anchors.origin[c]; original != nil {
+		return original
+	}
+	return k.intermediates.origin[c]
+}
+
+// fits reports whether these are the anchors and intermediates of v.
+func (k *knownCertificates) fits(v Validator) bool {
 	same := func(a, b *x509.Certificate) bool {
 		return a == b || a != nil && b != nil && len(a.Raw) > 0 && bytes.Equal(a.Raw, b.Raw)
 	}
-	return c.paths != nil && slices.EqualFunc(c.anchors, v.Anchors, same) && slices.EqualFunc(c.intermediates, v.Intermediates, same)
+	return k != nil && slices.EqualFunc(k.of.Anchors, v.Anchors, same) && slices.EqualFunc(k.of.Intermediates, v.Intermediates, same)
+}
+
+// known returns what v knows, parsed, out of the cache where it is there. c may be nil.
+func (c *PathCache) known(v Validator) (*knownCertificates, error) {
+	if c != nil {
+		c.mu.Lock()
+		kept := c.trust
+		c.mu.Unlock()
+		if kept.fits(v) {
+			return kept, nil
+		}
+	}
+	k := &knownCertificates{of: Validator{Anchors: slices.Clone(v.Anchors), Intermediates: slices.Clone(v.Intermediates)}}
+	var err error
+	if k.anchors, err = parseAll(v.Anchors); err != nil {
+		return nil, err
+	}
+	if k.intermediates, err = parseAll(v.Intermediates); err != nil {
+		return nil, err
+	}
+	if c != nil {
+		c.mu.Lock()
+		c.trust, c.paths = k, map[string]*cachedPath{}
+		c.mu.Unlock()
+	}
+	return k, nil
 }
 
 func (c *PathCache) forgetOldest() {

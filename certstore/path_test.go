@@ -1,6 +1,10 @@
 package certstore_test
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/sha1"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -13,6 +17,7 @@ import (
 	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/certpath"
 )
 
 func extension(critical bool, value []byte, arcs ...int) pkix.Extension {
@@ -216,13 +221,41 @@ func TestPathChoosesAmongIssuers(t *testing.T) {
 	wantCode(t, err, certstore.Expired, "middle")
 }
 
+// signedWithSHA1 signs a certificate of an RSA issuer anew with SHA-1, which the standard library does not do.
+func signedWithSHA1(t *testing.T, c *x509.Certificate, key crypto.Signer) *x509.Certificate {
+	t.Helper()
+	sha256WithRSA := []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 0x0b}
+	sha1WithRSA := []byte{0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 0x05}
+	var parts struct {
+		TBS, Algorithm asn1.RawValue
+		Signature      asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(bytes.ReplaceAll(c.Raw, sha256WithRSA, sha1WithRSA), &parts); err != nil {
+		t.Fatal(err)
+	}
+	digest := sha1.Sum(parts.TBS.FullBytes)
+	signature, err := key.Sign(rand.Reader, digest[:], crypto.SHA1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts.Signature = asn1.BitString{Bytes: signature, BitLength: 8 * len(signature)}
+	weak, err := x509.ParseCertificate(mustMarshal(t, parts))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return weak
+}
+
 func TestPathWeakSignature(t *testing.T) {
 	root := issue(t, nil, "root", newRSAKey(t), asCA(nil))
 	leaf := issue(t, root, "leaf", newKey(t), forMail("alice@example.org", nil))
-	weak := *leaf.cert
-	weak.SignatureAlgorithm = x509.SHA1WithRSA // as if it had been signed so: the standard library does not sign with it
-	_, err := certstore.Validator{Anchors: certs(root)}.Path(&weak, nil, certstore.SignMail, now())
+	v := certstore.Validator{Anchors: certs(root)}
+	_, err := v.Path(signedWithSHA1(t, leaf.cert, root.key), nil, certstore.SignMail, now())
 	wantCode(t, err, certstore.UnsupportedCertificate, "leaf")
+	var weak *certpath.WeakError
+	if !errors.As(err, &weak) {
+		t.Errorf("the cause is %v", err)
+	}
 }
 
 func TestPathOfAnAnchor(t *testing.T) {
