@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"bytes"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
@@ -87,11 +88,13 @@ func (v Validator) search(leaf *x509.Certificate, bag []*x509.Certificate, use U
 	if err != nil {
 		return nil, err
 	}
-	sent, err := parseAll(bag)
+	// The leaf comes along in most bags, and is nobody's issuer.
+	others := slices.DeleteFunc(slices.Clone(bag), func(c *x509.Certificate) bool { return c != nil && bytes.Equal(c.Raw, leaf.Raw) })
+	sent, err := parseAll(others)
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := certpath.Parse(leaf.Raw)
+	parsed, err := certpath.FromX509(leaf)
 	if err != nil {
 		return nil, &PathError{Code: ChainInvalid, Certificate: leaf, Err: err,
 			Reason: "the certificate of " + displayName(leaf) + " cannot be read: " + err.Error()}
@@ -163,7 +166,7 @@ func parseAll(certificates []*x509.Certificate) (parsedSet, error) {
 		if len(c.Raw) == 0 {
 			return s, &PathError{Code: ChainInvalid, Certificate: c, Reason: "one of the certificates was never parsed"}
 		}
-		if parsed, err := certpath.Parse(c.Raw); err == nil {
+		if parsed, err := certpath.FromX509(c); err == nil {
 			list, s.origin[parsed] = append(list, parsed), c
 		}
 	}

@@ -3,6 +3,7 @@ package certpath
 import (
 	"bytes"
 	"crypto"
+	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -70,7 +71,13 @@ type Problem struct {
 // Parse reads one certificate in DER, with nothing behind it. It fails where the outline of the certificate is
 // malformed, and where it is larger than [MaxCertificate] or a list in it is too long. All else that is wrong goes to
 // Problems. A serial number may be negative, zero or of any length, and the key of any kind.
-func Parse(der []byte) (*Certificate, error) {
+func Parse(der []byte) (*Certificate, error) { return parse(der, nil) }
+
+// FromX509 is Parse for a certificate that crypto/x509 has read: its key is taken over, which saves most of the work.
+func FromX509(c *x509.Certificate) (*Certificate, error) { return parse(c.Raw, c.PublicKey) }
+
+// parse is Parse, with the public key where it is known.
+func parse(der []byte, key crypto.PublicKey) (*Certificate, error) {
 	if len(der) > MaxCertificate {
 		return nil, fmt.Errorf("%w: %d octets, and %d is the most", ErrMalformed, len(der), MaxCertificate)
 	}
@@ -85,7 +92,7 @@ func Parse(der []byte) (*Certificate, error) {
 		return malformed("nothing that is signed")
 	}
 	c.RawTBS = tbs
-	if err := c.readTBS(tbs); err != nil {
+	if err := c.readTBS(tbs, key); err != nil {
 		return nil, err
 	}
 	var ok bool
@@ -111,7 +118,7 @@ func (c *Certificate) problem(extension OID, section, reason string) {
 }
 
 // readTBS reads TBSCertificate (RFC 5280 section 4.1).
-func (c *Certificate) readTBS(element cryptobyte.String) error {
+func (c *Certificate) readTBS(element cryptobyte.String, known crypto.PublicKey) error {
 	malformed := func(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }
 	var tbs, validity cryptobyte.String
 	element.ReadASN1(&tbs, cbasn1.SEQUENCE)
@@ -144,7 +151,7 @@ func (c *Certificate) readTBS(element cryptobyte.String) error {
 	if !tbs.ReadASN1Element(&key, cbasn1.SEQUENCE) {
 		return malformed("the public key")
 	}
-	c.readKey(key)
+	c.readKey(key, known)
 	return c.readRest(tbs)
 }
 

@@ -2,6 +2,7 @@ package certpath
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -80,7 +81,7 @@ var curveNames = map[OID]string{
 
 // readKey reads SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7). A key of a kind that is not known is no problem: its
 // certificate can only not issue others.
-func (c *Certificate) readKey(element []byte) {
+func (c *Certificate) readKey(element []byte, key crypto.PublicKey) {
 	c.RawSubjectPublicKeyInfo = element
 	in, content := cryptobyte.String(element), cryptobyte.String(nil)
 	in.ReadASN1(&content, cbasn1.SEQUENCE)
@@ -96,9 +97,11 @@ func (c *Certificate) readKey(element []byte) {
 		}
 		return
 	}
-	key, err := x509.ParsePKIXPublicKey(element)
-	if err != nil {
-		return
+	if key == nil {
+		var err error
+		if key, err = x509.ParsePKIXPublicKey(element); err != nil {
+			return
+		}
 	}
 	switch key.(type) {
 	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey:
