@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/sealmail/sealmail/smime/cms"
@@ -49,6 +50,9 @@ type SignOptions struct {
 	Scheme       cms.SignatureScheme // 0: as cms.DefaultSignature chooses
 	Digest       crypto.Hash         // 0: as cms.DefaultSignature chooses
 	Capabilities cms.Capabilities    // announced to the recipients; nil: not announced
+	// EncryptTo is the signer's certificate that the recipients are to encrypt to, and its issuers as far as known. It is
+	// named, and sent along, also where it is the one that signs (RFC 8551 section 2.5.3). nil: none is named.
+	EncryptTo []*x509.Certificate
 	// Timestamp, if set, is called with the signature value and returns an RFC 3161 token over it in DER, which goes
 	// into the message as id-aa-timeStampToken (RFC 3161 appendix A). Its error ends the signing; no token and no error
 	// means that the signature goes without.
@@ -78,10 +82,10 @@ func Sign(ctx context.Context, dst io.Writer, e io.Reader, s Signer, o SignOptio
 	}
 	options := cms.SignedDataOptions{
 		Detached:     o.Form == Detached,
-		Certificates: withoutRoot(s.Chain),
+		Certificates: withoutRoot(s.Chain, o.EncryptTo),
 		Signers: []cms.Signer{{
 			Certificate: s.Chain[0], Key: s.Key, Scheme: o.Scheme, Digest: o.Digest,
-			SigningTime: o.SigningTime, Capabilities: o.Capabilities, UnsignedAttributes: tokenAttribute(o.Timestamp),
+			SigningTime: o.SigningTime, Capabilities: o.Capabilities, EncryptTo: first(o.EncryptTo), UnsignedAttributes: tokenAttribute(o.Timestamp),
 		}},
 	}
 	out := newBufferedWriter(dst)
@@ -182,14 +186,23 @@ var micalgs = map[crypto.Hash]string{
 
 // withoutRoot leaves out self-signed certificates behind the signer's own: a reader has the root already, or has no
 // reason to believe it (RFC 8550 section 2.3).
-func withoutRoot(chain []*x509.Certificate) []*x509.Certificate {
+func withoutRoot(chains ...[]*x509.Certificate) []*x509.Certificate {
 	var list []*x509.Certificate
-	for i, c := range chain {
-		if i == 0 || !selfSigned(c) {
-			list = append(list, c)
+	for _, chain := range chains {
+		for i, c := range chain {
+			if (i == 0 || !selfSigned(c)) && !slices.ContainsFunc(list, c.Equal) {
+				list = append(list, c)
+			}
 		}
 	}
 	return list
+}
+
+func first(chain []*x509.Certificate) *x509.Certificate {
+	if len(chain) == 0 {
+		return nil
+	}
+	return chain[0]
 }
 
 // selfSigned tells by names and key identifiers (RFC 5280 section 4.2.1.1): certificates that are issued by their own

@@ -84,7 +84,7 @@ func readOID(in *cryptobyte.String) (oid asn1.ObjectIdentifier, ok bool) {
 var usualOIDs = byContent(
 	OIDData, OIDSignedData, OIDEnvelopedData, OIDAuthEnvelopedData, OIDTSTInfo,
 	OIDAttributeContentType, OIDAttributeMessageDigest, OIDAttributeSigningTime, OIDAttributeSMIMECapabilities,
-	OIDAttributeSigningCertificateV2, OIDAttributeAlgorithmProtection, OIDAttributeTimeStampToken,
+	OIDAttributeSigningCertificateV2, OIDAttributeAlgorithmProtection, OIDAttributeTimeStampToken, OIDAttributeEncryptionKeyPreference,
 	oidSHA256, oidSHA384, oidSHA512, oidRSAEncryption, oidRSASSAPSS, oidMGF1, oidSHA256WithRSA, oidSHA384WithRSA, oidSHA512WithRSA,
 	oidECPublicKey, oidECDSAWithSHA256, oidECDSAWithSHA384, oidECDSAWithSHA512, oidEd25519,
 	oidAES128CBC, oidAES256CBC, oidAES128GCM, oidAES256GCM, oidRSAESOAEP, oidX25519,

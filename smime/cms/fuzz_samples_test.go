@@ -237,6 +237,7 @@ func (all everything) ask() {
 		for _, si := range info.SignerInfos {
 			si.SigningTime()
 			si.SMIMECapabilities()
+			si.EncryptionKeyPreference()
 			si.TimeStampTokens()
 			_, _ = si.Digest()
 			_, _ = si.SigningCertificates()

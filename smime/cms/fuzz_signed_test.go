@@ -43,6 +43,7 @@ func FuzzRead(f *testing.F) {
 		for _, si := range s.SignerInfos {
 			si.SigningTime()
 			si.SMIMECapabilities()
+			si.EncryptionKeyPreference()
 			si.TimeStampTokens()
 			_, _ = si.SigningCertificates()
 			s.Certificate(si.SID)

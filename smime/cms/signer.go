@@ -20,9 +20,11 @@ type Signer struct {
 	Digest      crypto.Hash     // SHA-256, SHA-384 or SHA-512
 	SID         IdentifierForm  // how the message names the certificate
 
-	SigningTime      time.Time    // claimed; zero: not claimed
-	Capabilities     Capabilities // announced to the recipients; nil: not announced
-	SignedAttributes []Attribute  // further ones, of other types than those that are always made
+	SigningTime  time.Time    // claimed; zero: not claimed
+	Capabilities Capabilities // announced to the recipients; nil: not announced
+	// EncryptTo is the signer's certificate that the recipients are to encrypt to (RFC 8551 section 2.5.3); nil: none is named.
+	EncryptTo        *x509.Certificate
+	SignedAttributes []Attribute // further ones, of other types than those that are always made
 
 	// UnsignedAttributes, if set, is called with the signature value; a time-stamp token is made from it.
 	UnsignedAttributes func(ctx context.Context, signature []byte) ([]Attribute, error)
@@ -154,7 +156,7 @@ func (p *preparedSigner) signedAttributes(o SignedDataOptions, digest []byte) (A
 	if err != nil {
 		return nil, err
 	}
-	list := make(Attributes, 0, 6+len(p.SignedAttributes))
+	list := make(Attributes, 0, 7+len(p.SignedAttributes))
 	add := func(attributeType asn1.ObjectIdentifier, value []byte) {
 		list = append(list, Attribute{Type: attributeType, Values: [][]byte{value}})
 	}
@@ -175,6 +177,13 @@ func (p *preparedSigner) signedAttributes(o SignedDataOptions, digest []byte) (A
 			return nil, fmt.Errorf("capabilities: %w", err)
 		}
 		add(OIDAttributeSMIMECapabilities, capabilities)
+	}
+	if p.EncryptTo != nil {
+		preference, err := encryptionKeyPreference(p.EncryptTo)
+		if err != nil {
+			return nil, fmt.Errorf("encryption key preference: %w", err)
+		}
+		add(OIDAttributeEncryptionKeyPreference, preference)
 	}
 	list = append(list, p.SignedAttributes...)
 	return list, list.checkDuplicates()

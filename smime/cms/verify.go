@@ -211,9 +211,11 @@ func (si *SignerInfo) checkAttributes(digest []byte, contentType asn1.ObjectIden
 			return err
 		}
 	}
-	// RFC 8551 section 2.5.2: so is SMIMECapabilities.
-	if _, err = si.SignedAttributes.single(OIDAttributeSMIMECapabilities); err != nil {
-		return err
+	// RFC 8551 sections 2.5.2 and 2.5.3: so are SMIMECapabilities and SMIMEEncryptionKeyPreference.
+	for _, attributeType := range []asn1.ObjectIdentifier{OIDAttributeSMIMECapabilities, OIDAttributeEncryptionKeyPreference} {
+		if _, err = si.SignedAttributes.single(attributeType); err != nil {
+			return err
+		}
 	}
 	return si.checkAlgorithmProtection()
 }
