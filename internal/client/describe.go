@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net/mail"
 	"strings"
-	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/smime"
@@ -51,6 +50,7 @@ func (r *judged) brief() *Report {
 	for _, w := range r.verdict.Warnings {
 		report.Warnings = append(report.Warnings, WarningReport{w.Code, w.Reason})
 	}
+	report.Warnings = append(report.Warnings, r.changes...)
 	if r.looked < r.tokens {
 		report.Warnings = append(report.Warnings, WarningReport{string(timeNotLookedAt),
 			fmt.Sprintf("only %d of %d timestamps were looked at: at most %d of a signature, and %d of a message", r.looked, r.tokens, maxSignatureTokens, maxTokens)})
@@ -170,6 +170,9 @@ func (r *judged) signature(v verdict.SignatureVerdict) SignatureReport {
 	s, e := r.layers[v.Layer].Signed.Signatures[v.Signature], r.evidence[v.Layer][v.Signature]
 	if s.Signer != nil {
 		report.Signer = signerReport(s.Signer, r.paths[s.Signer], r.origins)
+		if a, ok := r.acquaintances[s.Signer]; ok {
+			report.Signer.Contact, report.Signer.FirstSeen = orNull(contactWord(a)), timeOrNull(a.Seen)
+		}
 	}
 	report.SigningTime = SigningTimeReport{Claimed: timeOrNull(s.SigningTime)}
 	if v.Time.Status == verdict.Passed {
@@ -192,27 +195,6 @@ func (r *judged) signer() *x509.Certificate {
 		}
 	}
 	return nil
-}
-
-// collectable are the certificates of good signers, with what they announce, to write to them later.
-func (r *judged) collectable(source string, at time.Time) []certstore.Correspondent {
-	if r.verdict.Status != verdict.Passed {
-		return nil
-	}
-	var list []certstore.Correspondent
-	for _, v := range r.verdict.Signatures {
-		if v.Status != verdict.Passed || v.Signature < 0 || v.Covers != smime.CoversWhole {
-			continue
-		}
-		s := r.layers[v.Layer].Signed.Signatures[v.Signature]
-		c := certstore.Correspondent{Chain: append([]*x509.Certificate{s.Signer}, certstore.IssuersIn(s.Bag, s.Signer)...), Source: source, FirstSeen: at}
-		if capabilities := s.SignerInfo.SMIMECapabilities(); len(capabilities) > 0 {
-			// As of the signature: an old mail that is sent once more must not win over a newer one.
-			c.Capabilities, c.CapabilitiesAt = capabilities, verdict.TimeThatCounts(r.evidence[v.Layer][v.Signature].Time, s.SigningTime)
-		}
-		list = append(list, c)
-	}
-	return list
 }
 
 func issuerName(id cms.CertificateIdentifier) string {

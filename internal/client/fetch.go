@@ -211,7 +211,7 @@ func (f *fetcher) message(ctx context.Context, info mailbox.Info) (indexRecord, 
 	}
 	defer judged.message.Close()
 	judged.fill(&line)
-	return indexRecord{Line: line, Evidence: judged.evidence}, c.collect(ctx, judged, f.account.Name)
+	return indexRecord{Line: line, Evidence: judged.evidence}, f.judge.collect(ctx, judged, "signed mail to "+f.account.Name)
 }
 
 // isMessageFault tells an error that one message is to blame for from one that would befall the next one too.
@@ -228,16 +228,6 @@ func (r *judged) fill(line *ListLine) {
 		s := signerReport(cert, nil, nil)
 		line.Signer = &ListLineSigner{Name: s.Name, Fingerprint: s.Fingerprint}
 	}
-}
-
-// collect keeps the certificates of good signers, to write to them later.
-func (c *Client) collect(ctx context.Context, r *judged, account string) error {
-	for _, correspondent := range r.collectable("signed mail to "+account, c.o.Now()) {
-		if _, err := c.certificates().AddCorrespondent(ctx, correspondent); err != nil {
-			return storeError(err)
-		}
-	}
-	return nil
 }
 
 // openIndex opens the index of a folder, whose key is in the vault.

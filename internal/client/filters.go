@@ -163,7 +163,7 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Ou
 	if err != nil {
 		return err
 	}
-	var refusals []string
+	var refusals []certstore.Selection
 	for _, to := range p.To {
 		if namesFile(to, ".pem", ".der", ".crt", ".cer") {
 			certs, err := c.o.readCertificates([]string{to})
@@ -179,12 +179,12 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Ou
 			return err
 		}
 		if s.Chosen == nil {
-			refusals = append(refusals, refusal(s))
+			refusals = append(refusals, s)
 			continue
 		}
 		candidates = append(candidates, *s.Chosen)
 	}
-	if err := refused("encrypt", refusals, "nothing was written"); err != nil {
+	if err := c.refused("encrypt", refusals, "nothing was written"); err != nil {
 		return err
 	}
 	choice := certstore.ChooseCipher(candidates)

@@ -21,6 +21,7 @@ import (
 // many messages as wanted, by several goroutines too.
 type judge struct {
 	client     *Client
+	store      *certstore.Store
 	validator  certstore.Validator
 	stampPath  tsa.PathFunc
 	origins    map[string]certstore.Anchor
@@ -34,7 +35,7 @@ type judge struct {
 }
 
 func (c *Client) newJudge(p VerifyParams) (*judge, error) {
-	j := &judge{client: c, parsed: new(certstore.ParseCache), allowWeak: p.AllowWeak, brief: p.Brief, policy: verdict.Policy{Revocation: verdict.RevocationMode(p.Revocation), Now: p.At}}
+	j := &judge{client: c, store: c.certificates(), parsed: new(certstore.ParseCache), allowWeak: p.AllowWeak, brief: p.Brief, policy: verdict.Policy{Revocation: verdict.RevocationMode(p.Revocation), Now: p.At}}
 	switch j.policy.Revocation {
 	case verdict.RevocationSoft, verdict.RevocationHard, verdict.RevocationOff:
 	default:
@@ -87,6 +88,9 @@ type judged struct {
 	tokens   int // timestamps of all signatures
 	looked   int // how many of them were looked at
 	origins  map[string]certstore.Anchor
+
+	acquaintances map[*x509.Certificate]certstore.Acquaintance // of good signers
+	changes       []WarningReport                              // what is new in them
 }
 
 // passed reports whether the message is good.
@@ -145,6 +149,9 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 		r.evidence = append(r.evidence, layer)
 	}
 	r.verdict = verdict.Judge(verdict.SubjectOf(m), r.evidence, j.policy)
+	if err := j.acquaint(r); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
 	return r, nil
 }
 
@@ -193,7 +200,7 @@ func (j *judge) chainEvidence(r *judged, s smime.Signature, at time.Time) verdic
 	if !r.search() {
 		return verdict.ChainEvidence{Code: verdict.ChainUnsupportedCertificate, Reason: errTooManyPaths.Error()}
 	}
-	path, err := j.validator.Path(s.Signer, slices.Concat(s.Bag, j.extra), certstore.SignMail, at)
+	path, err := j.validator.Path(s.Signer, slices.Concat(s.Bag, j.extra, j.store.IssuersOf(s.Signer)), certstore.SignMail, at)
 	var broken *certstore.PathError
 	switch {
 	case errors.As(err, &broken):

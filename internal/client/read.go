@@ -35,6 +35,11 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 			return cmp.Or(m.source.unchanged(), err)
 		}
 		defer judged.message.Close()
+		if m.account != "" { // a file may be anybody's
+			if err := j.collect(ctx, judged, "signed mail to "+m.account); err != nil {
+				return err
+			}
+		}
 		report := judged.report()
 		report.File, report.Account, report.Folder, report.UID = orNull(m.file), orNull(m.account), orNull(m.folder), orNull(uint32(m.uid))
 		text, err := judged.message.Text(0)

@@ -1,14 +1,17 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
@@ -24,19 +27,35 @@ type audience struct {
 type plan struct {
 	audiences []audience
 	results   []SendRecipientResult
-	refusals  []string // a sentence for each recipient that cannot be encrypted to
+	refusals  []certstore.Selection // of each recipient that cannot be encrypted to
 }
 
-// planEncryption finds certificates and algorithms for a draft. Who has no usable certificate is in refusals; with any
-// refusal there is nothing that may be sent.
-func (c *Client) planEncryption(ctx context.Context, d *draft, by certstore.Selector) (*plan, error) {
-	p := &plan{}
-	self, err := c.chooseRecipient(ctx, d.From.Address, by)
-	if err != nil {
-		return nil, err
+// brief leaves out what is of interest only where nothing was sent.
+func (p *plan) brief() {
+	for i := range p.results {
+		p.results[i].Candidates = nil
 	}
+}
+
+// used are the fingerprints of the correspondents' certificates that the message is encrypted to.
+func (p *plan) used() []string {
+	var list []string
+	for _, a := range p.audiences {
+		for _, candidate := range a.candidates {
+			if candidate.Correspondent != nil {
+				list = append(list, certstore.Fingerprint(candidate.Certificate))
+			}
+		}
+	}
+	return list
+}
+
+// planEncryption finds certificates and algorithms for a draft; self is what the sender's own copy is encrypted to. Who has no usable certificate is in refusals; with any
+// refusal there is nothing that may be sent.
+func (c *Client) planEncryption(ctx context.Context, d *draft, self certstore.Selection, by certstore.Selector) (*plan, error) {
+	p := &plan{}
 	if self.Chosen == nil {
-		p.refusals = append(p.refusals, refusal(self))
+		p.refusals = append(p.refusals, self)
 	}
 	open := slices.Concat(d.To, d.Cc)
 	if len(open) > 0 || len(d.Bcc) == 0 {
@@ -71,12 +90,16 @@ func (c *Client) planAudience(ctx context.Context, p *plan, self certstore.Selec
 		if err != nil {
 			return err
 		}
+		result.Candidates = candidateReports(selection)
 		if selection.Chosen == nil {
-			p.refusals = append(p.refusals, refusal(selection))
+			p.refusals = append(p.refusals, selection)
 			result.Error = orNull(refusal(selection))
 		} else {
 			a.candidates = append(a.candidates, *selection.Chosen)
 			result.Certificate = orNull(certstore.Fingerprint(selection.Chosen.Certificate))
+			if result.Notice, err = c.recipientNotice(address.Address, *selection.Chosen); err != nil {
+				return err
+			}
 		}
 		p.results = append(p.results, result)
 	}
@@ -129,6 +152,41 @@ func (c *Client) chooseRecipient(ctx context.Context, address string, by certsto
 	return s, nil
 }
 
+// candidateReports lists the certificates that were considered.
+func candidateReports(s certstore.Selection) []CandidateReport {
+	list := make([]CandidateReport, len(s.Candidates))
+	for i, c := range s.Candidates {
+		d := certstore.Describe(c.Certificate)
+		list[i] = CandidateReport{
+			Fingerprint: d.Fingerprint, Name: orNull(d.Name), Issuer: orNull(d.Issuer), NotAfter: d.NotAfter, KeyAlgorithm: d.KeyAlgorithm,
+			Chosen: s.Chosen == &s.Candidates[i], Usable: c.Usable(), Code: orNull(string(c.Code)), Reason: orNull(c.Reason),
+		}
+	}
+	return list
+}
+
+// recipientNotice says what is new in the certificate that mail to somebody is encrypted to; nil: nothing is.
+func (c *Client) recipientNotice(address string, chosen certstore.Candidate) (*string, error) {
+	if chosen.Correspondent == nil {
+		return nil, nil
+	}
+	a, err := c.certificates().AcquaintanceOfRecipient(address, chosen.Certificate)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	d := certstore.Describe(chosen.Certificate)
+	switch {
+	case a.First:
+		return orNull(fmt.Sprintf("first mail to %s: the certificate is that of %q from %q (%.16s…), %s on %s", address, d.Name, d.Issuer, d.Fingerprint,
+			orSeen(chosen.Correspondent.Source), chosen.Correspondent.FirstSeen.UTC().Format(time.DateOnly))), nil
+	case a.Changed():
+		return orNull(changeWords(address, "is written to", chosen.Certificate, a)), nil
+	}
+	return nil, nil
+}
+
+func orSeen(source string) string { return cmp.Or(source, "first seen") }
+
 // refusal says why there is no certificate to use for an address, naming each that was considered.
 func refusal(s certstore.Selection) string {
 	if len(s.Candidates) == 0 {
@@ -143,12 +201,21 @@ func refusal(s certstore.Selection) string {
 
 // refused is the error of what was to be encrypted to people of whom some have no certificate to use; outcome says that
 // it was not done.
-func refused(what string, refusals []string, outcome string) error {
+func (c *Client) refused(what string, refusals []certstore.Selection, outcome string) error {
 	if len(refusals) == 0 {
 		return nil
 	}
-	return failed(what, errors.New(strings.Join(append(slices.Clone(refusals), outcome), "; ")),
-		"import the certificate with `sealmail cert import FILE`, or fetch a signed mail of theirs; an untrusted one needs its root: `sealmail cert trust ROOT.pem --for mail`")
+	hint := "import the certificate with `sealmail cert import FILE`"
+	var reasons []string
+	own, _ := c.account() // none: nobody is oneself
+	for _, s := range refusals {
+		reasons = append(reasons, refusal(s))
+		if share := "`sealmail cert share "; !smime.SameAddress(s.Address, own.Address) && !strings.Contains(hint, share) {
+			hint += ", or ask for a signed mail: " + share + s.Address + "` sends yours along"
+		}
+	}
+	return failed(what, errors.New(strings.Join(append(reasons, outcome), "; ")),
+		hint+"; an untrusted one needs its root: `sealmail cert trust ROOT.pem --for mail`")
 }
 
 // signingIdentity chooses the identity to sign with as this address.

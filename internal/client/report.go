@@ -104,6 +104,9 @@ type SignerReport struct {
 	Fingerprint  string    `json:"fingerprint"`
 	NotBefore    time.Time `json:"not_before"`
 	NotAfter     time.Time `json:"not_after"`
+	// Contact is how a good signer's certificate stands to those that signed as this sender before: first, known, changed.
+	Contact   *string    `json:"contact,omitempty"`
+	FirstSeen *time.Time `json:"first_seen,omitempty"`
 }
 
 // SigningTimeReport tells what the signer claims from what an authority proves.
@@ -170,6 +173,23 @@ type SendRecipientResult struct {
 	// KeyManagementReason says why the key is handed over in this way.
 	KeyManagementReason *string `json:"key_management_reason,omitempty"`
 	Error               *string `json:"error"`
+	// Notice is something to know before sending: a first contact, another key than before.
+	Notice *string `json:"notice,omitempty"`
+	// Candidates are all certificates that were considered, in a dry run and where none could be used.
+	Candidates []CandidateReport `json:"candidates,omitempty"`
+}
+
+// CandidateReport is a certificate that was considered for a recipient, and what came of it.
+type CandidateReport struct {
+	Fingerprint  string    `json:"fingerprint"`
+	Name         *string   `json:"name"`
+	Issuer       *string   `json:"issuer"`
+	NotAfter     time.Time `json:"not_after"`
+	KeyAlgorithm string    `json:"key_algorithm"`
+	Chosen       bool      `json:"chosen"`
+	Usable       bool      `json:"usable"`
+	Code         *string   `json:"code"`   // why it is not usable
+	Reason       *string   `json:"reason"` // the same in words, or something to know though it is usable
 }
 
 func orEmpty(s *string) string {

@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,18 +56,31 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 			return nil, err
 		}
 	}
-	if p.NoEncrypt {
-		seal.plan = planClear(d)
-	} else if seal.plan, err = c.planEncryption(ctx, d, by); err != nil {
+	self, err := c.chooseRecipient(ctx, d.From.Address, by)
+	if err != nil {
 		return nil, err
 	}
+	if p.NoEncrypt {
+		seal.plan = planClear(d)
+	} else if seal.plan, err = c.planEncryption(ctx, d, self, by); err != nil {
+		return nil, err
+	}
+	if self.Chosen != nil && self.Chosen.Identity != nil {
+		seal.encryptTo = self.Chosen.Identity.Chain
+	}
 	result := &SendResult{MessageID: d.MessageID, Recipients: seal.plan.results}
-	if err := refused("send", seal.plan.refusals, "nothing was sent"); err != nil {
+	if err := c.refused("send", seal.plan.refusals, "nothing was sent"); err != nil {
 		return result, err
 	}
 	if p.DryRun {
 		result.State = orNull("dry-run")
 		return result, nil
+	}
+	seal.plan.brief()
+	for _, r := range result.Recipients {
+		if r.Notice != nil {
+			c.o.Say("note: " + *r.Notice)
+		}
 	}
 	timestamp := a.Timestamp
 	if p.NoTimestamp || p.NoSign {
@@ -80,6 +94,9 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 		return result, err
 	}
 	result.Timestamp = seal.timestamp
+	if err := c.certificates().MarkUsed(c.o.Now(), seal.plan.used()...); err != nil {
+		c.o.Say("warning: " + err.Error()) // the message is accepted all the same
+	}
 	outcome, err := c.deliver(ctx, box, entry.ID, a, outbox.DeliverOptions{Now: c.o.Now()})
 	result.State = orNull(string(outcome.State))
 	if err != nil {
@@ -187,6 +204,7 @@ type sealing struct {
 	account   config.Account
 	draft     *draft
 	identity  *certstore.Identity // nil: not signed
+	encryptTo []*x509.Certificate // the sender's certificate to be encrypted to, and its issuers; nil: there is none
 	plan      *plan
 	stamp     stampFunc  // nil: no timestamp
 	timestamp *time.Time // of the token, once there is one
@@ -268,7 +286,7 @@ func (s *sealing) writePayload(ctx context.Context, dst io.Writer, scheme smime.
 	if err != nil {
 		return nil, storeError(err)
 	}
-	o := smime.SignOptions{SigningTime: s.draft.Date, Capabilities: cms.OwnCapabilities()}
+	o := smime.SignOptions{SigningTime: s.draft.Date, Capabilities: cms.OwnCapabilities(), EncryptTo: s.encryptTo}
 	if s.stamp != nil {
 		o.Timestamp = s.stamp
 	}

@@ -112,7 +112,15 @@ func certificateWords(s client.SignatureReport) string {
 	case "failed":
 		revocation = "REVOKED"
 	}
-	return fmt.Sprintf("certificate from %s, valid to %s, %s", issuer, s.Signer.NotAfter.UTC().Format(time.DateOnly), revocation)
+	words := fmt.Sprintf("certificate from %s, valid to %s, %s", issuer, s.Signer.NotAfter.UTC().Format(time.DateOnly), revocation)
+	switch {
+	case s.Signer.Contact == nil:
+	case *s.Signer.Contact == "first":
+		words += "; first contact"
+	case s.Signer.FirstSeen != nil:
+		words += ", first seen " + s.Signer.FirstSeen.UTC().Format(time.DateOnly)
+	}
+	return words
 }
 
 func timeWords(s client.SignatureReport) string {

@@ -30,11 +30,36 @@ func PrintSend(w io.Writer, r *client.SendResult) error {
 			if state == "dry-run" && to.Reason != nil {
 				p.line("    because " + Line(*to.Reason))
 			}
+			if state == "dry-run" && to.KeyManagementReason != nil {
+				p.line("    and " + Line(*to.KeyManagementReason))
+			}
 		default:
 			p.line(fmt.Sprintf("  %s: not encrypted", Line(to.Address)))
 		}
+		if state == "dry-run" && to.Notice != nil {
+			p.line("    note: " + Line(*to.Notice))
+		}
+		for _, c := range to.Candidates {
+			p.line("    " + candidateWords(c))
+		}
 	}
 	return p.err
+}
+
+// candidateWords says what came of a certificate that was considered for a recipient.
+func candidateWords(c client.CandidateReport) string {
+	word := "not usable"
+	switch {
+	case c.Chosen:
+		word = "chosen"
+	case c.Usable:
+		word = "usable"
+	}
+	words := fmt.Sprintf("%-10s %.16s… %s from %s, valid to %s", word, c.Fingerprint, c.KeyAlgorithm, Line(optional(c.Issuer)), c.NotAfter.UTC().Format(time.DateOnly))
+	if c.Reason != nil {
+		words += ": " + Line(*c.Reason)
+	}
+	return words
 }
 
 // PrintOutbox writes a table of what is waiting.

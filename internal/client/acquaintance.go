@@ -1,0 +1,82 @@
+package client
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/smime/verdict"
+)
+
+// Words of SignerReport.Contact.
+const (
+	contactFirst   = "first"   // nobody signed as this address before
+	contactKnown   = "known"   // with this certificate, or this key
+	contactChanged = "changed" // with another key, or a certificate by another issuer
+)
+
+// acquaint compares the good signers of a message with those who signed as its sender before.
+func (j *judge) acquaint(r *judged) error {
+	for _, v := range r.verdict.Signatures {
+		if !v.Judged || v.Signature < 0 || v.Status != verdict.Passed || v.Address.Status != verdict.Passed {
+			continue
+		}
+		signer := r.layers[v.Layer].Signed.Signatures[v.Signature].Signer
+		from := r.evidence[v.Layer][v.Signature].Address.From[0]
+		if slices.ContainsFunc(j.policy.Own, func(own string) bool { return smime.SameAddress(own, from) }) {
+			continue
+		}
+		a, err := j.store.AcquaintanceOfSigner(from, signer, r.messageID())
+		if err != nil {
+			return storeError(err)
+		}
+		if r.acquaintances == nil {
+			r.acquaintances = map[*x509.Certificate]certstore.Acquaintance{}
+		}
+		r.acquaintances[signer] = a
+		if a.Changed() {
+			r.changes = append(r.changes, WarningReport{changeCode(a), changeWords(from, "signs", signer, a)})
+		}
+	}
+	return nil
+}
+
+// messageID is the Message-ID of what was opened, or empty.
+func (r *judged) messageID() string { return strings.Trim(r.message.Field("Message-ID"), "<> ") }
+
+// contactWord is the stable word for an acquaintance.
+func contactWord(a certstore.Acquaintance) string {
+	switch {
+	case a.First:
+		return contactFirst
+	case a.Changed():
+		return contactChanged
+	}
+	return contactKnown
+}
+
+// changeCode is the stable word for what is new.
+func changeCode(a certstore.Acquaintance) string {
+	if a.NewIssuer {
+		return "changed-issuer"
+	}
+	return "changed-key"
+}
+
+// changeWords says what is new in a certificate, and what was there before.
+func changeWords(address, does string, now *x509.Certificate, a certstore.Acquaintance) string {
+	before := a.Before.Certificate()
+	what := "another key than before"
+	switch {
+	case a.NewKey && a.NewIssuer:
+		what = fmt.Sprintf("another key than before, with a certificate from %q and not from %q", certstore.IssuerName(now), certstore.IssuerName(before))
+	case a.NewIssuer:
+		what = fmt.Sprintf("the same key as before, with a certificate from %q and not from %q", certstore.IssuerName(now), certstore.IssuerName(before))
+	}
+	return fmt.Sprintf("%s %s with %s (%.16s…, first seen %s, valid to %s)", address, does, what, certstore.Fingerprint(before),
+		a.Before.FirstSeen.UTC().Format(time.DateOnly), before.NotAfter.UTC().Format(time.DateOnly))
+}

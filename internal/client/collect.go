@@ -1,0 +1,62 @@
+package client
+
+import (
+	"context"
+	"crypto/x509"
+	"slices"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/smime/verdict"
+)
+
+// maxCollected bounds the certificates beside the signer's own that are kept of one signature.
+const maxCollected = 4
+
+// collect keeps the certificates of good signers, and those that they want to be encrypted to, to write to them later.
+func (j *judge) collect(ctx context.Context, r *judged, source string) error {
+	if r.verdict.Status != verdict.Passed {
+		return nil
+	}
+	now := j.client.o.Now()
+	var list []certstore.Correspondent
+	for _, v := range r.verdict.Signatures {
+		if v.Status != verdict.Passed || v.Signature < 0 || v.Covers != smime.CoversWhole {
+			continue
+		}
+		s := r.layers[v.Layer].Signed.Signatures[v.Signature]
+		evidence := r.evidence[v.Layer][v.Signature]
+		// As of the signature: an old mail that is sent once more must not win over a newer one.
+		at := verdict.TimeThatCounts(evidence.Time, s.SigningTime)
+		preferred, named := s.SignerInfo.EncryptionKeyPreference()
+		add := func(cert *x509.Certificate, path []*x509.Certificate) {
+			c := certstore.Correspondent{Chain: path, Source: source, Message: r.messageID(), FirstSeen: now}
+			if capabilities := s.SignerInfo.SMIMECapabilities(); len(capabilities) > 0 {
+				c.Capabilities, c.CapabilitiesAt = capabilities, at
+			}
+			if named && preferred.Matches(cert) {
+				c.PreferredAt = at
+			}
+			list = append(list, c)
+		}
+		add(s.Signer, r.paths[s.Signer])
+		if v.Address.Status != verdict.Passed {
+			continue // an outer layer, or a file: for whom the others would be is not said
+		}
+		more := 0
+		for _, cert := range s.Bag {
+			if more == maxCollected || cert.Equal(s.Signer) || !certstore.MatchAddress(cert, evidence.Address.From[0]) || !r.search() {
+				continue
+			}
+			path, err := j.validator.Path(cert, s.Bag, certstore.EncryptMail, now)
+			if err == nil && !slices.ContainsFunc(list, func(c certstore.Correspondent) bool { return c.Certificate().Equal(cert) }) {
+				add(cert, path)
+				more++
+			}
+		}
+	}
+	if _, err := j.store.AddCorrespondents(ctx, list); err != nil {
+		return storeError(err)
+	}
+	return nil
+}
