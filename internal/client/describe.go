@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/mail"
 	"strings"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/smime"
@@ -171,7 +172,7 @@ func (r *judged) signature(v verdict.SignatureVerdict) SignatureReport {
 	if s.Signer != nil {
 		report.Signer = signerReport(s.Signer, r.paths[s.Signer], r.origins)
 		if a, ok := r.acquaintances[s.Signer]; ok {
-			report.Signer.Contact, report.Signer.FirstSeen = orNull(contactWord(a)), timeOrNull(a.Seen)
+			report.Signer.Contact, report.Signer.FirstSeen = orNull(contactWord(a)), timeOrNull(a.Seen.Truncate(time.Second))
 		}
 	}
 	report.SigningTime = SigningTimeReport{Claimed: timeOrNull(s.SigningTime)}
