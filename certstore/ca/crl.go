@@ -42,9 +42,9 @@ func (i Issuer) crlDays() int {
 	return crlDays
 }
 
-// MakeCRL makes a new revocation list of an issuer, complete, in DER, and returns it when it is on the disk. days is how
+// MakeCRL makes a new revocation list of an issuer, complete, and returns it when it is on the disk. days is how
 // long it is valid, 0 being seven for issuers and a year for the root, which needs [Authority.UnlockRoot].
-func (a *Authority) MakeCRL(ctx context.Context, i Issuer, days int, now time.Time) ([]byte, error) {
+func (a *Authority) MakeCRL(ctx context.Context, i Issuer, days int, now time.Time) (*x509.RevocationList, error) {
 	if a.certs[i] == nil {
 		return nil, fmt.Errorf("%w: there is no issuer %q", ErrCRL, string(i))
 	}
@@ -63,10 +63,10 @@ func (a *Authority) MakeCRL(ctx context.Context, i Issuer, days int, now time.Ti
 	return a.makeCRL(i, key, days, wholeSecond(now))
 }
 
-// CRL returns the list of an issuer as it should be now, in DER. One that lacks a revocation, because a kill came between
+// CRL returns the list of an issuer as it should be now. One that lacks a revocation, because a kill came between
 // the two, or half of whose time is over, is made anew, but for the root's, whose key need not be here: what there
 // is of it is returned. The error wraps fs.ErrNotExist where there is none.
-func (a *Authority) CRL(ctx context.Context, i Issuer, now time.Time) ([]byte, error) {
+func (a *Authority) CRL(ctx context.Context, i Issuer, now time.Time) (*x509.RevocationList, error) {
 	list, err := a.readCRL(i)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (a *Authority) CRL(ctx context.Context, i Issuer, now time.Time) ([]byte, e
 		if list == nil {
 			return nil, fmt.Errorf("certificate authority: %s: %w", i.crlFile(), fs.ErrNotExist)
 		}
-		return list.Raw, nil
+		return list, nil
 	}
 	if list != nil && now.Before(list.ThisUpdate.Add(list.NextUpdate.Sub(list.ThisUpdate)/2)) {
 		wanted, err := a.entries(i, list)
@@ -83,7 +83,7 @@ func (a *Authority) CRL(ctx context.Context, i Issuer, now time.Time) ([]byte, e
 			return nil, err
 		}
 		if len(wanted) == 0 || contains(list, wanted) {
-			return list.Raw, nil
+			return list, nil
 		}
 	}
 	return a.MakeCRL(ctx, i, 0, now)
@@ -105,7 +105,7 @@ func contains(list *x509.RevocationList, wanted []x509.RevocationListEntry) bool
 
 // makeCRL makes the next list and puts it in the place of the last. The list itself is what remembers its number, so that
 // the two cannot part.
-func (a *Authority) makeCRL(i Issuer, key crypto.Signer, days int, now time.Time) ([]byte, error) {
+func (a *Authority) makeCRL(i Issuer, key crypto.Signer, days int, now time.Time) (*x509.RevocationList, error) {
 	last, err := a.readCRL(i)
 	if err != nil {
 		return nil, err
@@ -127,7 +127,10 @@ func (a *Authority) makeCRL(i Issuer, key crypto.Signer, days int, now time.Time
 	if err != nil {
 		return nil, err
 	}
-	return der, a.write(i.crlFile(), der)
+	if err := a.write(i.crlFile(), der); err != nil {
+		return nil, err
+	}
+	return x509.ParseRevocationList(der)
 }
 
 type crlContent struct {

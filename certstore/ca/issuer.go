@@ -41,6 +41,9 @@ func (a *Authority) issuerOf(p Purpose) Issuer {
 // Certificate returns an issuer's certificate, or nil where the authority has no such issuer.
 func (a *Authority) Certificate(i Issuer) *x509.Certificate { return a.certs[i] }
 
+// BaseURL is where the authority is served, as its certificates say; it may be empty.
+func (a *Authority) BaseURL() string { return a.settings.BaseURL }
+
 // Root returns the root certificate: what others trust.
 func (a *Authority) Root() *x509.Certificate { return a.certs[RootIssuer] }
 

@@ -52,7 +52,7 @@ func (a *Authority) Revoke(ctx context.Context, o RevokeOptions) ([]Revocation, 
 	if err := a.migrate(); err != nil {
 		return nil, err
 	}
-	cert, issuer, err := a.revocable(o.Serial)
+	cert, issuer, err := a.Revocable(o.Serial)
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +102,9 @@ func (a *Authority) renewCRLs(revocations []Revocation, now time.Time) error {
 	return nil
 }
 
-// revocable returns a certificate that can be revoked, and its issuer.
-func (a *Authority) revocable(serial string) (*x509.Certificate, Issuer, error) {
+// Revocable returns the certificate with this serial number, in lower-case hex, and who can revoke it. The error wraps
+// [ErrUnknown], or [ErrReason] for the root.
+func (a *Authority) Revocable(serial string) (*x509.Certificate, Issuer, error) {
 	for _, i := range online() {
 		if cert := a.certs[i]; cert != nil && certstore.SerialHex(cert.SerialNumber) == serial {
 			return cert, RootIssuer, nil

@@ -14,13 +14,14 @@ func newCACommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ca",
 		Short: "A small certificate authority for a team",
-		Long: `Makes a certificate authority in a folder, and issues certificates for people, mail servers and timestamps.
+		Long: `Makes a certificate authority in a folder, issues certificates for people, mail servers and timestamps, revokes them,
+and says to all who ask which are revoked.
 
 ` + exitCodesHelp,
 		Example: `  sealmail ca init --dir ca --name "Example CA" --ca-passphrase-file secret
   sealmail ca issue --dir ca --ca-passphrase-file secret --key p256 --purpose mail --email alice@example.org -o alice.p12 --p12-password-file p12pw`,
 	}
-	cmd.AddCommand(newCAInitCommand(a), newCAIssueCommand(a))
+	cmd.AddCommand(newCAInitCommand(a), newCAIssueCommand(a), newCARevokeCommand(a), newCACRLCommand(a), newCAOCSPCommand(a), newCAServeCommand(a))
 	return cmd
 }
 
@@ -42,8 +43,9 @@ func newCAInitCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init --dir DIR --name NAME",
 		Short: "Make a root and an issuing authority",
-		Long: `Makes a certificate authority in a folder: a root, which can be taken offline, and below it the authority that issues.
-Writes root.pem (the trust anchor), issuing.pem and chain.pem. Refuses a folder that holds an authority already.
+		Long: `Makes a certificate authority in a folder: a root, and below it two issuers, for mail and for servers and timestamps.
+Writes root.pem (the trust anchor), issuing.pem, services.pem and chain.pem. Refuses a folder that holds an authority
+already. The folder keys/root can be moved away: it is needed to revoke an issuer, and once a year for ` + "`ca crl --root`" + `.
 
 ` + exitCodesHelp,
 		Example: "  sealmail ca init --dir ca --name \"Example CA\" --ca-passphrase-file secret",

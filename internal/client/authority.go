@@ -115,6 +115,8 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 	switch {
 	case errors.Is(err, ca.ErrProfile):
 		return nil, usage("ca issue", err, "see `sealmail ca issue --help`")
+	case errors.Is(err, ca.ErrRevoked):
+		return nil, failed("ca issue", err, "make another authority with `sealmail ca init`")
 	case err != nil:
 		return nil, failed("ca issue", err, "")
 	}
@@ -166,7 +168,7 @@ func (o Options) readRequest(name string) (*x509.CertificateRequest, error) {
 // openAuthority opens an authority, and asks for its passphrase where it has one.
 func openAuthority(o Options, dir string, passphrase func() ([]byte, error)) (*ca.Authority, error) {
 	authority, err := ca.Open(dir, o.Disk, nil)
-	if errors.Is(err, vault.ErrEmpty) || errors.Is(err, vault.ErrPassphrase) || errors.Is(err, vault.ErrLocked) {
+	if needsPassphrase(err) {
 		var secret []byte
 		if secret, err = passphrase(); err != nil {
 			return nil, err
@@ -185,4 +187,8 @@ func openAuthority(o Options, dir string, passphrase func() ([]byte, error)) (*c
 		o.Say("warning: " + warning)
 	}
 	return authority, nil
+}
+
+func needsPassphrase(err error) bool {
+	return errors.Is(err, vault.ErrEmpty) || errors.Is(err, vault.ErrPassphrase) || errors.Is(err, vault.ErrLocked)
 }

@@ -1,0 +1,201 @@
+package client
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/ca"
+	"github.com/sealmail/sealmail/certstore/vault"
+)
+
+// CARevokeParams are the words of `ca revoke`. Of Cert and Serial one is given.
+type CARevokeParams struct {
+	Dir, Cert, Serial, Reason string
+	InvalidityDate            time.Time // zero: not known
+	Passphrase                func() ([]byte, error)
+	// Confirm is asked before anything is done; it names what will be revoked.
+	Confirm func(what string) error
+}
+
+// CARevocation is a certificate that is revoked.
+type CARevocation struct {
+	Serial         string     `json:"serial"`
+	Issuer         string     `json:"issuer"`
+	Name           string     `json:"name"`
+	Reason         string     `json:"reason"`
+	Revoked        time.Time  `json:"revoked"`
+	InvalidityDate *time.Time `json:"invalidity_date"`
+}
+
+// CARevokeResult says what is revoked now. With a compromised key that may be several certificates.
+type CARevokeResult struct {
+	Revocations []CARevocation `json:"revocations"`
+}
+
+// CARevoke revokes a certificate, and makes a new revocation list.
+func CARevoke(ctx context.Context, o Options, p CARevokeParams) (*CARevokeResult, error) {
+	reason, err := ca.ParseReason(p.Reason)
+	if err != nil {
+		return nil, usage("--reason", err, "")
+	}
+	authority, err := openAuthority(o, p.Dir, p.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	serial, err := o.serialToRevoke(authority, p)
+	if err != nil {
+		return nil, err
+	}
+	cert, issuer, err := authority.Revocable(serial)
+	if err != nil {
+		return nil, revokeError(err)
+	}
+	if issuer == ca.RootIssuer {
+		if err := unlockRoot(authority, p.Passphrase); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.Confirm(certstore.Describe(cert).Name + " (serial " + serial + ")"); err != nil {
+		return nil, err
+	}
+	revocations, err := authority.Revoke(ctx, ca.RevokeOptions{Serial: serial, Reason: reason, InvalidityDate: p.InvalidityDate, Now: o.Now()})
+	if err != nil {
+		return nil, revokeError(err)
+	}
+	result := new(CARevokeResult)
+	for _, r := range revocations {
+		cert, _, err := authority.Revocable(r.Serial)
+		if err != nil {
+			return nil, revokeError(err)
+		}
+		line := CARevocation{Serial: r.Serial, Issuer: string(r.Issuer), Name: certstore.Describe(cert).Name, Reason: string(r.Reason), Revoked: r.Revoked}
+		if !r.InvalidityDate.IsZero() {
+			line.InvalidityDate = &r.InvalidityDate
+		}
+		result.Revocations = append(result.Revocations, line)
+	}
+	return result, nil
+}
+
+func revokeError(err error) error {
+	switch {
+	case errors.Is(err, ca.ErrReason):
+		return usage("ca revoke", err, "see `sealmail ca revoke --help`")
+	case errors.Is(err, ca.ErrUnknown):
+		return usage("ca revoke", err, "the certificates of an authority are in its folder issued")
+	case errors.Is(err, ca.ErrRevoked):
+		return failed("ca revoke", err, "a revocation is for good, and its reason stays as it is")
+	}
+	return failed("ca revoke", err, "do it again: what was done of it stands")
+}
+
+// serialToRevoke returns the serial number that was given, as the authority writes it.
+func (o Options) serialToRevoke(a *ca.Authority, p CARevokeParams) (string, error) {
+	if p.Cert == "" {
+		// As people copy it from other programs: with colons, in capitals, with leading zeros.
+		serial := strings.TrimLeft(strings.ToLower(strings.ReplaceAll(p.Serial, ":", "")), "0")
+		if len(serial)%2 != 0 {
+			serial = "0" + serial
+		}
+		return serial, nil
+	}
+	certs, err := o.readCertificates([]string{p.Cert})
+	if err != nil {
+		return "", err
+	}
+	// The first one is meant; a chain may follow. A serial number alone says nothing about who issued it.
+	for _, i := range []ca.Issuer{ca.MailIssuer, ca.ServicesIssuer, ca.RootIssuer} {
+		if issuer := a.Certificate(i); issuer != nil && certs[0].CheckSignatureFrom(issuer) == nil {
+			return certstore.SerialHex(certs[0].SerialNumber), nil
+		}
+	}
+	return "", usage(p.Cert, errors.New("this certificate is not from the authority in "+p.Dir), "name the authority that issued it with --dir")
+}
+
+// unlockRoot makes the root's key available, and asks for its passphrase where it has one.
+func unlockRoot(a *ca.Authority, passphrase func() ([]byte, error)) error {
+	err := a.UnlockRoot(nil)
+	if needsPassphrase(err) {
+		var secret []byte
+		if secret, err = passphrase(); err != nil {
+			return err
+		}
+		err = a.UnlockRoot(secret)
+	}
+	switch {
+	case errors.Is(err, ca.ErrNoRootKey):
+		return failed("ca", err, "bring the folder keys/root back from where it is kept, and do it again")
+	case errors.Is(err, vault.ErrPassphrase):
+		return failed("ca", err, "check the passphrase that --ca-passphrase-file gives")
+	case err != nil:
+		return failed("ca", err, "")
+	}
+	return nil
+}
+
+// CACRLParams are the words of `ca crl`.
+type CACRLParams struct {
+	Dir        string
+	Root       bool // the root's list in place of the issuer's
+	Services   bool // that of the issuer for servers and time stamps
+	Days       int  // 0: as the authority thinks right
+	Output     Output
+	Passphrase func() ([]byte, error)
+}
+
+// CACRLResult is a revocation list that was made.
+type CACRLResult struct {
+	File       string    `json:"file"`
+	Issuer     string    `json:"issuer"`
+	Number     string    `json:"number"` // decimal
+	Entries    int       `json:"entries"`
+	ThisUpdate time.Time `json:"this_update"`
+	NextUpdate time.Time `json:"next_update"`
+}
+
+// CACRL makes a revocation list and writes it, as PEM where the name ends in .pem, else in DER.
+func CACRL(ctx context.Context, o Options, p CACRLParams) (*CACRLResult, error) {
+	authority, err := openAuthority(o, p.Dir, p.Passphrase)
+	if err != nil {
+		return nil, err
+	}
+	issuer := ca.MailIssuer
+	switch {
+	case p.Root:
+		issuer = ca.RootIssuer
+		if err := unlockRoot(authority, p.Passphrase); err != nil {
+			return nil, err
+		}
+	case p.Services:
+		issuer = ca.ServicesIssuer
+	}
+	list, err := authority.MakeCRL(ctx, issuer, p.Days, o.Now())
+	switch {
+	case errors.Is(err, ca.ErrCRL):
+		return nil, usage("ca crl", err, "see `sealmail ca crl --help`")
+	case err != nil:
+		return nil, failed("ca crl", err, "")
+	}
+	if err := (&Client{o: o}).write(p.Output, func(w io.Writer) error { return writeCRL(w, p.Output.Name, list) }); err != nil {
+		return nil, err
+	}
+	return &CACRLResult{
+		File: p.Output.Name, Issuer: string(issuer), Number: list.Number.String(), Entries: len(list.RevokedCertificateEntries),
+		ThisUpdate: list.ThisUpdate.UTC(), NextUpdate: list.NextUpdate.UTC(),
+	}, nil
+}
+
+func writeCRL(w io.Writer, name string, list *x509.RevocationList) error {
+	if filepath.Ext(name) == ".pem" {
+		return pem.Encode(w, &pem.Block{Type: "X509 CRL", Bytes: list.Raw}) // RFC 7468 section 6
+	}
+	_, err := w.Write(list.Raw)
+	return err
+}
