@@ -4,8 +4,8 @@ GO       ?= go
 FUZZTIME ?= 30s
 
 # The programs that tests compare with, and the Debian packages that hold them.
-PEERS         = openssl gpgsm cmsutil java javac dovecot postfix
-PEER_PACKAGES = openssl gpgsm libnss3-tools libbcmail-java $(JDK) dovecot-imapd dovecot-lmtpd postfix time libcrypt-smime-perl
+PEERS         = openssl gpgsm cmsutil java javac dovecot postfix dbus-run-session gnome-keyring-daemon
+PEER_PACKAGES = openssl gpgsm libnss3-tools libbcmail-java $(JDK) dovecot-imapd dovecot-lmtpd postfix time libcrypt-smime-perl dbus gnome-keyring
 # Only where there is none: it is large.
 JDK           = $(if $(shell command -v javac),,default-jdk-headless)
 
