@@ -47,6 +47,7 @@ type Account struct {
 type Config struct {
 	Path     string
 	Accounts []Account // sorted by name
+	Vault    Vault
 }
 
 // Error is what is wrong with the configuration, and how to mend it. It means that nothing was attempted.
@@ -84,8 +85,11 @@ type fileAccount struct {
 
 var knownKeys = []string{"address", "display_name", "default", "imap", "smtp", "user", "password_command", "password_file", "tsa", "timestamp", "insecure_loopback"}
 
+var knownVaultKeys = []string{"device", "keyring"}
+
 type file struct {
-	Account map[string]fileAccount `toml:"account"`
+	Account map[string]fileAccount `toml:"account,omitempty"`
+	Vault   fileVault              `toml:"vault,omitempty"`
 }
 
 const maxSize = 1 << 20
@@ -118,10 +122,14 @@ func Parse(path string, data []byte) (*Config, error) {
 		return nil, decodeError(path, err)
 	}
 	c := &Config{Path: path}
+	var err error
+	if c.Vault, err = f.Vault.validate(); err != nil {
+		return nil, &Error{Path: path, Line: lineOf(data, "[vault", ""), Why: "vault: " + err.Error(), Hint: "mend this line; `sealmail vault passwd --help` shows what there is"}
+	}
 	for name, fa := range f.Account {
 		a, err := fa.validate(name)
 		if err != nil {
-			return nil, &Error{Path: path, Line: lineOf(data, name), Why: fmt.Sprintf("account %q: %v", name, err),
+			return nil, &Error{Path: path, Line: lineOf(data, "[account", name), Why: fmt.Sprintf("account %q: %v", name, err),
 				Hint: "mend this line; `sealmail init --help` shows what an account looks like"}
 		}
 		c.Accounts = append(c.Accounts, a)
@@ -145,8 +153,12 @@ func decodeError(path string, err error) error {
 		first := strict.Errors[0]
 		row, _ := first.Position()
 		key := strings.Join(first.Key(), ".")
-		hint := "known keys of an account are " + strings.Join(knownKeys, ", ")
-		if near := nearest(first.Key()[len(first.Key())-1]); near != "" {
+		known, of := knownKeys, "an account"
+		if first.Key()[0] == "vault" {
+			known, of = knownVaultKeys, "the vault"
+		}
+		hint := "known keys of " + of + " are " + strings.Join(known, ", ")
+		if near := nearest(first.Key()[len(first.Key())-1], known); near != "" {
 			hint = "did you mean `" + near + "`?"
 		}
 		return &Error{Path: path, Line: row, Why: "unknown key " + strconv.Quote(key), Hint: hint}
@@ -160,11 +172,11 @@ func decodeError(path string, err error) error {
 }
 
 // nearest returns the known key that differs from key in at most two letters.
-func nearest(key string) string {
+func nearest(key string, known []string) string {
 	best, bestDistance := "", 3
-	for _, known := range knownKeys {
-		if d := distance(key, known); d < bestDistance {
-			best, bestDistance = known, d
+	for _, k := range known {
+		if d := distance(key, k); d < bestDistance {
+			best, bestDistance = k, d
 		}
 	}
 	return best
@@ -191,9 +203,9 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-func lineOf(data []byte, account string) int {
+func lineOf(data []byte, table, name string) int {
 	for i, line := range strings.Split(string(data), "\n") {
-		if strings.HasPrefix(strings.TrimSpace(line), "[account") && strings.Contains(line, account) {
+		if strings.HasPrefix(strings.TrimSpace(line), table) && strings.Contains(line, name) {
 			return i + 1
 		}
 	}

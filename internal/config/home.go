@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"os"
 	"path/filepath"
 
 	"github.com/adrg/xdg"
@@ -13,16 +14,23 @@ type Home struct {
 	Data       string // certificates and the vault
 	State      string // the outbox, serial numbers
 	Cache      string // what can be fetched again
+	Runtime    string // sockets; where the system has a folder that ends with the session, it is there
 }
 
 // HomeAt returns the layout below one folder that holds everything, or, where dir is empty, the XDG folders.
 func HomeAt(dir string) Home {
 	if dir == "" {
+		state := filepath.Join(xdg.StateHome, "sealmail")
+		runtime := state
+		if session := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(session) {
+			runtime = filepath.Join(session, "sealmail")
+		}
 		return Home{
 			ConfigFile: filepath.Join(xdg.ConfigHome, "sealmail", "config.toml"),
 			Data:       filepath.Join(xdg.DataHome, "sealmail"),
-			State:      filepath.Join(xdg.StateHome, "sealmail"),
+			State:      state,
 			Cache:      filepath.Join(xdg.CacheHome, "sealmail"),
+			Runtime:    runtime,
 		}
 	}
 	return Home{
@@ -30,11 +38,15 @@ func HomeAt(dir string) Home {
 		Data:       dir,
 		State:      dir,
 		Cache:      filepath.Join(dir, "cache"),
+		Runtime:    dir,
 	}
 }
 
 // Vault is the file that holds the wrapped keys.
 func (h Home) Vault() string { return filepath.Join(h.Data, "vault.json") }
+
+// Agent is the socket of the process that holds the unlocked root of the vault.
+func (h Home) Agent() string { return filepath.Join(h.Runtime, "agent.sock") }
 
 // Certificates is the folder of identities, correspondents and anchors.
 func (h Home) Certificates() string { return filepath.Join(h.Data, "certificates") }
