@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,19 +38,29 @@ func (i *Identity) Certificate() *x509.Certificate { return i.Chain[0] }
 // PrivateKey fetches the key from the vault: an *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey or
 // *ecdh.PrivateKey. While the vault is locked the error wraps vault.ErrLocked.
 func (i *Identity) PrivateKey() (crypto.PrivateKey, error) {
-	if i.keys == nil {
-		return nil, fmt.Errorf("private key of %s: %w", displayName(i.Certificate()), ErrNoKey)
+	return privateKey(i.keys, i.Certificate())
+}
+
+// Key fetches the private key of any certificate from the vault, be it an identity's or not: a key may be there before its
+// certificate is. Where there is none, the error is that of the vault.
+func (s *Store) Key(cert *x509.Certificate) (crypto.PrivateKey, error) {
+	return privateKey(s.keys, cert)
+}
+
+func privateKey(keys Keys, cert *x509.Certificate) (crypto.PrivateKey, error) {
+	if keys == nil {
+		return nil, fmt.Errorf("private key of %s: %w", displayName(cert), ErrNoKey)
 	}
-	der, err := i.keys.Get(keyID(i.Certificate()))
+	der, err := keys.Get(keyID(cert))
 	if err != nil {
-		return nil, fmt.Errorf("private key of %s: %w", displayName(i.Certificate()), err)
+		return nil, fmt.Errorf("private key of %s: %w", displayName(cert), err)
 	}
 	defer clear(der)
 	key, err := parseKeyDER(der)
 	if err != nil {
 		return nil, err
 	}
-	if !KeyMatches(i.Certificate(), key) {
+	if !KeyMatches(cert, key) {
 		return nil, ErrKeyMismatch
 	}
 	return key, nil
@@ -69,7 +80,13 @@ func (i *Identity) Signer() (crypto.Signer, error) {
 }
 
 // keyID names a private key in the vault. Certificates over the same key, renewed ones for example, share it.
-func keyID(c *x509.Certificate) string { return "key:" + KeyFingerprint(c) }
+func keyID(c *x509.Certificate) string { return keyIDPrefix + KeyFingerprint(c) }
+
+const keyIDPrefix = "key:"
+
+// KeyOfEntry returns the [KeyFingerprint] of the private key that a vault's entry of this name holds, and whether it holds
+// one.
+func KeyOfEntry(id string) (fingerprint string, ok bool) { return strings.CutPrefix(id, keyIDPrefix) }
 
 // AddIdentity stores a certificate with its issuers and its private key, and returns it. What is there already is
 // replaced. The vault must be unlocked.

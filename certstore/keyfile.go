@@ -297,9 +297,6 @@ func firstElement(data []byte) []byte {
 	return element
 }
 
-// IsPKCS12 reports whether a file begins as PKCS#12 in DER or BER does.
-func IsPKCS12(data []byte) bool { return kindOf(data) == kindPKCS12 }
-
 // bareBase64 decodes a file that is base64 and nothing else, as some programs call their exports.
 func bareBase64(data []byte) ([]byte, bool) {
 	if !bytes.HasPrefix(data, []byte("M")) { // what the first octet of a SEQUENCE becomes

@@ -76,21 +76,6 @@ func (b Bundle) KeyPairs() (pairs []KeyPair, rest []*x509.Certificate) {
 	return pairs, rest
 }
 
-// LoneKeys returns the keys whose certificate is not in the bundle.
-func (b Bundle) LoneKeys() []crypto.PrivateKey {
-	var alone []crypto.PrivateKey
-	for _, key := range b.Keys {
-		found := false
-		for _, c := range b.Certificates {
-			found = found || KeyMatches(c, key)
-		}
-		if !found {
-			alone = append(alone, key)
-		}
-	}
-	return alone
-}
-
 func (b *Bundle) label(der []byte, name string) {
 	if b.labels == nil {
 		b.labels = map[string]string{}

@@ -28,11 +28,11 @@ func (k *keyFlags) given() bool {
 
 func (k *keyFlags) read(ctx context.Context, a *app) (client.KeyFiles, error) {
 	files := client.KeyFiles{P12: k.p12, Key: k.key, Cert: k.cert}
-	if len(k.p12) == 0 {
-		if k.password.given() {
-			return files, usagef("name the file with --p12", "a password is given for no PKCS#12 file")
-		}
+	if len(k.p12) == 0 && !k.password.given() {
 		return files, nil
+	}
+	if len(k.p12)+len(k.key) == 0 {
+		return files, usagef("name the file with --p12", "a password is given for no PKCS#12 file")
 	}
 	var err error
 	files.P12Password, err = k.password.read(ctx, a)

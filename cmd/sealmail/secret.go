@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -102,7 +101,12 @@ func (a *app) passphrase(ctx context.Context, create bool) ([]byte, error) {
 		}
 		return secret, err
 	}
-	first, err := a.prompt("New passphrase for the vault: ")
+	return a.chooseSecret("New passphrase for the vault: ", "passphrases")
+}
+
+// chooseSecret has a person choose a secret at the terminal, and type it twice.
+func (a *app) chooseSecret(question, what string) ([]byte, error) {
+	first, err := a.prompt(question)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +115,15 @@ func (a *app) passphrase(ctx context.Context, create bool) ([]byte, error) {
 		return nil, err
 	}
 	if !bytes.Equal(first, second) || len(first) == 0 {
-		return nil, errors.New("the two passphrases differ, or are empty")
+		return nil, fmt.Errorf("the two %s differ, or are empty", what)
 	}
 	return first, nil
+}
+
+// choose is read for a secret that is made now, which a person types twice.
+func (s *secretFlags) choose(ctx context.Context, a *app) ([]byte, error) {
+	if s.given() || a.prompt == nil {
+		return s.read(ctx, a)
+	}
+	return a.chooseSecret(strings.ToUpper(s.what[:1])+s.what[1:]+": ", "passwords")
 }

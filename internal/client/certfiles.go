@@ -1,14 +1,10 @@
 package client
 
 import (
-	"bytes"
-	"context"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 
 	"github.com/sealmail/sealmail/certstore"
-	"github.com/sealmail/sealmail/smime/cms"
 )
 
 // readCertificates reads all certificates in these files.
@@ -30,65 +26,47 @@ func (o Options) readCertificates(names []string) ([]*x509.Certificate, error) {
 
 // parseCertificates reads the certificates in a file, of which there must be one at least.
 func parseCertificates(name string, data []byte) ([]*x509.Certificate, error) {
-	bundle, err := parseBundle(data)
-	if err == nil && len(bundle.Certificates) == 0 {
-		err = certstore.ErrNoCertificate
-	}
+	certs, err := certstore.ParseCertificates(data)
 	if err != nil {
 		return nil, failed(name, err, "the file must hold certificates in PEM, DER or PKCS#7")
 	}
-	return bundle.Certificates, nil
+	return certs, nil
 }
 
-// parseBundle reads certificates and keys in PEM or DER, or the certificates of a PKCS#7 file (.p7b, .p7c).
-func parseBundle(data []byte) (certstore.Bundle, error) {
-	der := data
-	if block, _ := pem.Decode(data); block != nil && (block.Type == "PKCS7" || block.Type == "CMS") { // RFC 7468 sections 8 and 9
-		der = block.Bytes
+// explainFile says why a file of keys or certificates cannot be used, and what to do.
+func explainFile(name string, err error) error {
+	var said *Error
+	switch {
+	case errors.As(err, &said):
+		return err
+	case errors.Is(err, certstore.ErrPassword):
+		return failed(name, err, "check the password that --p12-password-file or --p12-password-command gives")
+	case errors.Is(err, certstore.ErrEncryptedKey):
+		return failed(name, err, "give it with --p12-password-file or --p12-password-command")
+	case errors.Is(err, certstore.ErrAltered):
+		return failed(name, err, "export it anew from where it was made")
+	case errors.Is(err, certstore.ErrUnsupportedEncryption):
+		return failed(name, err, "export it anew, with AES-256")
+	case errors.Is(err, certstore.ErrUnsupportedKey), errors.Is(err, certstore.ErrUnsupportedCertificate):
+		return failed(name, err, "sealmail takes RSA, P-256, P-384, P-521, Ed25519 and X25519")
+	case errors.Is(err, certstore.ErrMalformed), errors.Is(err, certstore.ErrTooLarge), errors.Is(err, certstore.ErrUnsupportedPKCS12):
+		return failed(name, err, "the file must hold certificates or keys in PEM or DER, or be PKCS#12 or PKCS#7")
 	}
-	info, err := cms.Read(bytes.NewReader(der), cms.Limits{})
-	signed, ok := info.(*cms.SignedData)
-	if err != nil || !ok {
-		return certstore.ParsePEM(data)
-	}
-	if _, err := signed.ReadContent(context.Background(), nil); err != nil {
-		return certstore.Bundle{}, err
-	}
-	var bundle certstore.Bundle
-	for _, raw := range signed.Certificates {
-		cert, err := raw.Parse()
-		if err != nil {
-			return certstore.Bundle{}, err
-		}
-		bundle.Certificates = append(bundle.Certificates, cert)
-	}
-	return bundle, nil
+	return err // of who was asked for the password
 }
 
 // decodePKCS12 opens a PKCS#12 file, and says what to do where it does not open.
 func decodePKCS12(name string, data, password []byte) ([]certstore.KeyPair, error) {
 	bundle, err := certstore.DecodePKCS12(data, string(password))
-	pairs, _ := bundle.KeyPairs()
-	switch {
-	case errors.Is(err, certstore.ErrPassword):
-		return nil, failed(name, err, "check the password that --p12-password-file or --p12-password-command gives")
-	case err != nil:
+	if errors.Is(err, certstore.ErrMalformed) {
 		return nil, failed(name, err, "the file must be PKCS#12, with a key and its certificate")
-	case len(pairs) == 0:
+	}
+	if err != nil {
+		return nil, explainFile(name, err)
+	}
+	pairs, _ := bundle.KeyPairs()
+	if len(pairs) == 0 {
 		return nil, failed(name, errors.New("it holds no private key with its certificate"), "export both together from where they are")
 	}
 	return pairs, nil
-}
-
-// looksLikePKCS12 tells a PKCS#12 file from certificates and keys in PEM or DER: a PFX is a SEQUENCE that begins with
-// the version 3 (RFC 7292 section 4), where a certificate begins with a SEQUENCE and a private key with version 0 or 1.
-func looksLikePKCS12(data []byte) bool {
-	if len(data) < 2 || data[0] != 0x30 {
-		return false
-	}
-	header := 2
-	if data[1] > 0x80 {
-		header += int(data[1] & 0x7f)
-	}
-	return len(data) > header+3 && bytes.Equal(data[header:header+3], []byte{2, 1, 3})
 }

@@ -46,7 +46,7 @@ func TestFileChanges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := c.CertImport(t.Context(), bob.Key[0], nil); err != nil {
+	if _, err := c.CertImport(t.Context(), client.CertImportParams{Files: bob.Key[:1]}); err != nil {
 		t.Fatal(err)
 	}
 	trusted := client.VerifyParams{Trust: []string{w.in("ca/root.pem")}, Revocation: "soft"}

@@ -1,73 +1,255 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/vault"
 )
 
-// CertImport takes what a file holds into the store; password is asked for where the file needs one.
-func (c *Client) CertImport(ctx context.Context, in string, password func() ([]byte, error)) ([]CertificateLine, error) {
-	data, err := c.o.readSmall(in)
+// CertImportParams say what to take into the store.
+type CertImportParams struct {
+	Files []string
+	// Password gives the password of a file. It is called for each file that needs one, once.
+	Password func(file string) ([]byte, error)
+	// FetchIssuers gets issuers that are missing from where the certificates say that they are.
+	FetchIssuers bool
+	// InsecureLoopback allows to fetch them from this machine too.
+	InsecureLoopback bool
+}
+
+// importedFile is a file with what it holds.
+type importedFile struct {
+	name   string
+	bundle certstore.Bundle
+}
+
+// importPlan is what an import is going to store.
+type importPlan struct {
+	pairs          []certstore.KeyPair
+	correspondents [][]*x509.Certificate // each with its issuers
+	passedOver     []*x509.Certificate   // authorities that belong to nobody's chain
+	sources        map[string]string     // the file of a certificate, by its DER
+}
+
+// CertImport takes what files hold into the store: a key with its certificate, which may be in another of the files or in
+// the store, becomes an identity; a certificate alone that of a correspondent. All files are read, and everything that can
+// be refused is, before anything is stored.
+func (c *Client) CertImport(ctx context.Context, p CertImportParams) ([]CertificateLine, error) {
+	files, err := c.readImports(p)
 	if err != nil {
 		return nil, err
 	}
-	var pairs []certstore.KeyPair
-	var alone []*x509.Certificate
-	if looksLikePKCS12(data) {
-		secret, err := password()
+	plan, err := c.planImport(files)
+	if err != nil {
+		return nil, err
+	}
+	if len(plan.pairs)+len(plan.correspondents) == 0 {
+		return nil, usage(strings.Join(p.Files, ", "), errors.New("it holds nothing but certificates of authorities"), "to trust one: `sealmail cert trust FILE --for mail`")
+	}
+	if err := c.completeChains(ctx, plan, p); err != nil {
+		return nil, err
+	}
+	return c.store(ctx, plan)
+}
+
+// readImports reads all the files.
+func (c *Client) readImports(p CertImportParams) ([]importedFile, error) {
+	var files []importedFile
+	for _, name := range p.Files {
+		data, err := c.o.readSmall(name)
 		if err != nil {
 			return nil, err
 		}
-		if pairs, err = decodePKCS12(in, data, secret); err != nil {
-			return nil, err
-		}
-	} else {
-		bundle, err := parseBundle(data)
+		bundle, err := certstore.ReadFile(data, func() ([]byte, error) {
+			if p.Password == nil {
+				return nil, certstore.ErrEncryptedKey
+			}
+			return p.Password(name)
+		})
 		if err != nil {
-			return nil, failed(in, err, "the file must hold certificates or keys in PEM or DER, or be PKCS#12 or PKCS#7")
+			return nil, explainFile(name, err)
 		}
-		pairs, alone = bundle.KeyPairs()
-		if len(bundle.Keys) > len(pairs) {
-			return nil, failed(in, errors.New("there is a private key without its certificate"), "put the certificate into the same file")
+		for _, warning := range bundle.Warnings {
+			c.o.Say(fmt.Sprintf("warning: %s: %v", name, warning))
+		}
+		for _, odd := range bundle.Oddities {
+			c.o.Say(fmt.Sprintf("warning: %s: passed over: %v", name, odd))
+		}
+		files = append(files, importedFile{name, bundle})
+	}
+	return files, nil
+}
+
+// planImport joins what the files hold, and what the store and the vault have for it.
+func (c *Client) planImport(files []importedFile) (*importPlan, error) {
+	plan := &importPlan{sources: map[string]string{}}
+	var all certstore.Bundle
+	for _, f := range files {
+		all.Join(f.bundle)
+		for _, cert := range f.bundle.Certificates {
+			plan.sources[string(cert.Raw)] = f.name
 		}
 	}
-	store, now := c.certificates(), c.o.Now()
-	var lines []CertificateLine
-	for _, pair := range pairs {
-		if _, err := store.AddIdentity(ctx, pair, "", "imported from "+filepath.Base(in), now); err != nil {
+	if err := c.findCertificates(files, &all); err != nil {
+		return nil, err
+	}
+	pairs, rest := all.KeyPairs()
+	plan.pairs = pairs
+	keys, err := c.storedKeys()
+	if err != nil {
+		return nil, err
+	}
+	// Few certificates among many are those of authorities: that a chain is looked for among these alone keeps an import linear.
+	authorities := slices.DeleteFunc(slices.Clone(all.Certificates), func(cert *x509.Certificate) bool { return !cert.IsCA })
+	used := map[string]bool{}
+	for _, cert := range rest {
+		own := keys[certstore.KeyFingerprint(cert)]
+		if cert.IsCA && !own {
+			continue
+		}
+		chain := append([]*x509.Certificate{cert}, certstore.IssuersIn(authorities, cert)...)
+		for _, link := range chain {
+			used[string(link.Raw)] = true
+		}
+		if own {
+			key, err := c.certificates().Key(cert)
+			if err != nil {
+				return nil, storeError(err)
+			}
+			plan.pairs = append(plan.pairs, certstore.KeyPair{Key: key, Chain: chain})
+			continue
+		}
+		plan.correspondents = append(plan.correspondents, chain)
+	}
+	for _, cert := range rest {
+		if !used[string(cert.Raw)] {
+			plan.passedOver = append(plan.passedOver, cert)
+		}
+	}
+	return plan, nil
+}
+
+// findCertificates adds the certificates of keys that came without one, as far as the store has them. A key without
+// any is of no use, and an error.
+func (c *Client) findCertificates(files []importedFile, all *certstore.Bundle) error {
+	var stored []storedCertificate
+	for _, f := range files {
+		for _, key := range f.bundle.Keys {
+			if slices.ContainsFunc(all.Certificates, func(cert *x509.Certificate) bool { return certstore.KeyMatches(cert, key) }) {
+				continue
+			}
+			if stored == nil {
+				var err error
+				if stored, err = c.storedCertificates(); err != nil {
+					return err
+				}
+			}
+			i := slices.IndexFunc(stored, func(s storedCertificate) bool { return certstore.KeyMatches(s.cert, key) })
+			if i < 0 {
+				return loneKey(f)
+			}
+			all.Certificates = append(all.Certificates, stored[i].chain...)
+		}
+	}
+	return nil
+}
+
+func loneKey(f importedFile) error {
+	if len(f.bundle.Oddities) > 0 {
+		return failed(f.name, f.bundle.Oddities[0], "the private key in it is of no use without a certificate that can be used")
+	}
+	return failed(f.name, errors.New("it has a private key without its certificate"), "name the certificate's file too: `sealmail cert import KEY CERTIFICATE`")
+}
+
+// storedKeys are the fingerprints of the keys in the vault, which tells them while it is locked.
+func (c *Client) storedKeys() (map[string]bool, error) {
+	v := c.vault
+	if v == nil {
+		var err error
+		if v, err = vault.Open(c.o.Disk, c.o.Home.Vault()); errors.Is(err, fs.ErrNotExist) {
+			return nil, nil
+		} else if err != nil {
 			return nil, storeError(err)
+		}
+	}
+	entries, err := v.Entries()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	keys := map[string]bool{}
+	for _, e := range entries {
+		if fingerprint, ok := certstore.KeyOfEntry(e.ID); ok {
+			keys[fingerprint] = true
+		}
+	}
+	return keys, nil
+}
+
+// store stores what was planned: identities first, so that a vault that does not open leaves all as it was.
+func (c *Client) store(ctx context.Context, plan *importPlan) ([]CertificateLine, error) {
+	store, now := c.certificates(), c.o.Now()
+	source := func(cert *x509.Certificate) string {
+		name := plan.sources[string(cert.Raw)]
+		if name == "" {
+			return "in the store before its key was imported"
+		}
+		return "imported from " + filepath.Base(name)
+	}
+	var lines []CertificateLine
+	for _, pair := range plan.pairs {
+		if _, err := store.AddIdentity(ctx, pair, pair.Label, source(pair.Chain[0]), now); err != nil {
+			return lines, storeError(err)
 		}
 		lines = append(lines, certificateLine("identity", "", pair.Chain[0]))
 	}
-	correspondents := slices.DeleteFunc(slices.Clone(alone), func(cert *x509.Certificate) bool { return cert.IsCA })
-	if len(pairs)+len(correspondents) == 0 {
-		return nil, usage(in, errors.New("it holds nothing but certificates of authorities"), "to trust one: `sealmail cert trust FILE --for mail`")
+	var correspondents []certstore.Correspondent
+	for _, chain := range plan.correspondents {
+		correspondents = append(correspondents, certstore.Correspondent{Chain: chain, Source: source(chain[0]), FirstSeen: now})
 	}
-	for _, cert := range correspondents {
-		correspondent := certstore.Correspondent{Chain: append([]*x509.Certificate{cert}, issuersOf(cert, alone)...), Source: "imported from " + filepath.Base(in), FirstSeen: now}
-		if _, err := store.AddCorrespondent(ctx, correspondent); err != nil {
-			return nil, storeError(err)
-		}
-		lines = append(lines, certificateLine("correspondent", "", cert))
+	if _, err := store.AddCorrespondents(ctx, correspondents); err != nil {
+		return lines, storeError(err)
 	}
-	if c.vault != nil && !c.vault.Protected() && len(pairs) > 0 {
+	for _, chain := range plan.correspondents {
+		lines = append(lines, certificateLine("correspondent", "", chain[0]))
+	}
+	if len(plan.passedOver) > 0 {
+		c.o.Say(fmt.Sprintf("passed over: %s of authorities (%s); to trust one: `sealmail cert trust FILE --for mail`",
+			counted(len(plan.passedOver), "certificate"), someNames(plan.passedOver)))
+	}
+	if c.vault != nil && !c.vault.Protected() && len(plan.pairs) > 0 {
 		c.o.Say("warning: the vault is unprotected: who reads the disk reads the key")
 	}
 	return lines, nil
 }
 
-// issuersOf are the certificates among others that may stand above cert.
-func issuersOf(cert *x509.Certificate, others []*x509.Certificate) []*x509.Certificate {
-	var issuers []*x509.Certificate
-	for _, other := range certstore.IssuersIn(others, cert) {
-		if other.IsCA {
-			issuers = append(issuers, other)
-		}
+// someNames are the names of a few certificates.
+func someNames(certs []*x509.Certificate) string {
+	const most = 3
+	var names []string
+	for _, cert := range certs[:min(len(certs), most)] {
+		names = append(names, fmt.Sprintf("%q", certstore.Describe(cert).Name))
 	}
-	return issuers
+	if len(certs) > most {
+		names = append(names, "…")
+	}
+	return strings.Join(names, ", ")
 }
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// selfIssued reports whether a certificate names itself as its issuer (RFC 5280 section 3.2).
+func selfIssued(cert *x509.Certificate) bool { return bytes.Equal(cert.RawSubject, cert.RawIssuer) }

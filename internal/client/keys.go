@@ -14,12 +14,19 @@ import (
 // KeyFiles are keys given for one command, in place of the store's.
 type KeyFiles struct {
 	P12         []string
-	P12Password []byte
+	P12Password []byte // of Key too, where that is encrypted
 	Key         []string
 	Cert        []string // certificates of Key, and further ones that may help to verify
 }
 
 func (k KeyFiles) given() bool { return len(k.P12)+len(k.Key) > 0 }
+
+func (k KeyFiles) password() ([]byte, error) {
+	if k.P12Password == nil {
+		return nil, certstore.ErrEncryptedKey
+	}
+	return k.P12Password, nil
+}
 
 // read returns the keys with their certificates, and all other certificates in the files.
 func (k KeyFiles) read(o Options) (pairs []certstore.KeyPair, others []*x509.Certificate, err error) {
@@ -44,12 +51,17 @@ func (k KeyFiles) read(o Options) (pairs []certstore.KeyPair, others []*x509.Cer
 		if err != nil {
 			return nil, nil, err
 		}
-		found, err := certstore.ParsePEM(data)
-		if err != nil || len(found.Keys) == 0 {
-			return nil, nil, failed(name, errors.Join(err, certstore.ErrNoKey), "the file must hold a private key in PEM or DER, not encrypted")
+		found, err := certstore.ReadFile(data, k.password)
+		if err == nil && len(found.Keys) == 0 {
+			err = certstore.ErrNoKey
 		}
-		bundle.Keys = append(bundle.Keys, found.Keys...)
-		bundle.Certificates = append(bundle.Certificates, found.Certificates...)
+		if errors.Is(err, certstore.ErrNoKey) || errors.Is(err, certstore.ErrMalformed) {
+			return nil, nil, failed(name, err, "the file must hold a private key in PEM or DER")
+		}
+		if err != nil {
+			return nil, nil, explainFile(name, err)
+		}
+		bundle.Join(found)
 	}
 	fromFiles, others := bundle.KeyPairs()
 	if len(fromFiles) < len(bundle.Keys) {

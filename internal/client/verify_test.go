@@ -100,7 +100,7 @@ func TestVerifyMany(t *testing.T) {
 func TestVerifyManyLocked(t *testing.T) {
 	w := newWorld(t)
 	files, bob := manyMessages(t, w, 60)
-	if _, err := w.client().CertImport(t.Context(), bob.Key[0], nil); err != nil {
+	if _, err := w.client().CertImport(t.Context(), client.CertImportParams{Files: bob.Key[:1]}); err != nil {
 		t.Fatal(err)
 	}
 	asked := 0

@@ -64,7 +64,7 @@ func TestX25519(t *testing.T) {
 		w := newWorld(t)
 		c := w.client()
 		p12 := peertest.Corpora(t, "rfc9216", name+".p12")
-		if _, err := c.CertImport(t.Context(), p12, func() ([]byte, error) { return []byte(name), nil }); err != nil {
+		if _, err := c.CertImport(t.Context(), client.CertImportParams{Files: []string{p12}, Password: func(string) ([]byte, error) { return []byte(name), nil }}); err != nil {
 			t.Fatal(err)
 		}
 		entity := w.write("entity", "Content-Type: text/plain\r\n\r\nfor "+name+"\r\n")
