@@ -136,7 +136,7 @@ func (c *Certificate) readTBS(element cryptobyte.String, known crypto.PublicKey)
 	}
 	var err error
 	if c.Issuer, err = ReadName(&tbs); err != nil {
-		return malformed("the issuer: " + err.Error())
+		return fmt.Errorf("%w: the issuer: %w", ErrMalformed, err)
 	}
 	if !tbs.ReadASN1(&validity, cbasn1.SEQUENCE) {
 		return malformed("the validity")
@@ -145,7 +145,7 @@ func (c *Certificate) readTBS(element cryptobyte.String, known crypto.PublicKey)
 		c.problem("", "4.1.2.5", "the validity is malformed")
 	}
 	if c.Subject, err = ReadName(&tbs); err != nil {
-		return malformed("the subject: " + err.Error())
+		return fmt.Errorf("%w: the subject: %w", ErrMalformed, err)
 	}
 	var key cryptobyte.String
 	if !tbs.ReadASN1Element(&key, cbasn1.SEQUENCE) {
@@ -177,10 +177,10 @@ func (c *Certificate) readRest(tbs cryptobyte.String) error {
 	var err error
 	c.Extensions, err = ReadExtensions(&extensions)
 	switch {
-	case errors.Is(err, errDuplicate):
-		c.problem("", "4.2", "an extension occurs twice")
+	case errors.Is(err, errSyntax):
+		return fmt.Errorf("%w: the extensions", ErrMalformed)
 	case err != nil:
-		return fmt.Errorf("%w: the extensions: %w", ErrMalformed, err)
+		c.problem("", "4.2", "the list of extensions is malformed: "+err.Error())
 	case !extensions.Empty():
 		c.problem("", "4.1", "something follows the extensions")
 	}

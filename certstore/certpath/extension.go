@@ -20,13 +20,15 @@ var (
 	errSyntax    = errors.New("malformed DER")
 	errEmpty     = errors.New("an empty list")
 	errDuplicate = errors.New("the same extension twice")
+	errTrailing  = errors.New("something follows the value")
+	errTooMany   = errors.New("too many")
 )
 
 // maxExtensions bounds the extensions of one certificate or CRL: honest ones have fifteen.
 const maxExtensions = 256
 
 // ReadExtensions reads a SEQUENCE OF Extension. It is an error, and all are returned that could be read, where an
-// extension occurs twice (RFC 5280 section 4.2) or there are more than 256.
+// extension occurs twice (RFC 5280 section 4.2) or is longer than its fields, or there are more than 256.
 func ReadExtensions(in *cryptobyte.String) ([]Extension, error) {
 	var list cryptobyte.String
 	if !in.ReadASN1(&list, cbasn1.SEQUENCE) {
@@ -43,12 +45,15 @@ func ReadExtensions(in *cryptobyte.String) ([]Extension, error) {
 		ok := false
 		if e.ID, ok = readOID(&content); !ok ||
 			content.PeekASN1Tag(cbasn1.BOOLEAN) && !content.ReadASN1Boolean(&e.Critical) ||
-			!content.ReadASN1(&value, cbasn1.OCTET_STRING) || !content.Empty() {
+			!content.ReadASN1(&value, cbasn1.OCTET_STRING) {
 			return extensions, errSyntax
 		}
 		e.Value = value
 		if len(extensions) == maxExtensions {
-			return extensions, fmt.Errorf("more than %d extensions", maxExtensions)
+			return extensions, fmt.Errorf("%w extensions", errTooMany)
+		}
+		if !content.Empty() && first == nil {
+			first = errTrailing
 		}
 		if _, twice := FindExtension(extensions, e.ID); twice && first == nil {
 			first = errDuplicate

@@ -27,7 +27,7 @@ func readEach(in *cryptobyte.String, read func(*cryptobyte.String) error) error 
 	for count := 0; !list.Empty(); count++ {
 		var element cryptobyte.String
 		if count == maxListed {
-			return fmt.Errorf("more than %d entries", maxListed)
+			return fmt.Errorf("%w entries", errTooMany)
 		}
 		if !list.ReadASN1(&element, cbasn1.SEQUENCE) {
 			return errSyntax
@@ -139,7 +139,7 @@ func readSubtrees(list cryptobyte.String) ([]GeneralName, error) {
 			return nil, errSyntax
 		}
 		if len(names) == maxGeneralNames {
-			return nil, fmt.Errorf("more than %d names", maxGeneralNames)
+			return nil, fmt.Errorf("%w names", errTooMany)
 		}
 		name, err := readGeneralName(&subtree, true)
 		if err != nil {

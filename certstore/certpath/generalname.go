@@ -67,7 +67,7 @@ func ReadGeneralNames(list cryptobyte.String) ([]GeneralName, error) {
 	}
 	for !list.Empty() {
 		if len(names) == maxGeneralNames {
-			return nil, fmt.Errorf("more than %d names", maxGeneralNames)
+			return nil, fmt.Errorf("%w names", errTooMany)
 		}
 		name, err := readGeneralName(&list, false)
 		if err == errSyntax {

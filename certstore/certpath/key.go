@@ -32,19 +32,15 @@ func (a AlgorithmIdentifier) noParameters() bool {
 
 // ReadAlgorithmIdentifier reads an AlgorithmIdentifier.
 func ReadAlgorithmIdentifier(in *cryptobyte.String) (a AlgorithmIdentifier, ok bool) {
-	var content, parameters cryptobyte.String
+	var content cryptobyte.String
 	if !in.ReadASN1(&content, cbasn1.SEQUENCE) {
 		return a, false
 	}
 	if a.Algorithm, ok = readOID(&content); !ok {
 		return a, false
 	}
-	if !content.Empty() {
-		var tag cbasn1.Tag
-		if !content.ReadAnyASN1Element(&parameters, &tag) || !content.Empty() {
-			return a, false
-		}
-		a.Parameters = parameters
+	if !content.Empty() { // whatever it is: no algorithm takes what is malformed
+		a.Parameters = content
 	}
 	return a, true
 }

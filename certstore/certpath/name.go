@@ -29,8 +29,8 @@ type RDN []NameAttribute
 // NameAttribute is one attribute of a name. Its value is what somebody wrote: it may hold anything.
 type NameAttribute struct {
 	Type OID
-	Tag  uint8 // of the value
-	Raw  []byte
+	Tag  uint8  // of the value; 0 where it is not one value
+	Raw  []byte // its content
 }
 
 // Attribute types that have short names (RFC 4514 section 3) or a meaning here.
@@ -80,7 +80,7 @@ func ReadName(in *cryptobyte.String) (Name, error) {
 			return Name{}, err
 		}
 		if count += max(1, len(rdn)); count > maxNameAttributes {
-			return Name{}, fmt.Errorf("%w: more than %d attributes", errName, maxNameAttributes)
+			return Name{}, fmt.Errorf("%w: attributes of a name", errTooMany)
 		}
 		name.RDNs = append(name.RDNs, rdn)
 		name.canonical = append(name.canonical, rdn.canonical())
@@ -98,8 +98,15 @@ func ReadRDN(set cryptobyte.String) (RDN, error) {
 			return nil, errName
 		}
 		id, ok := readOID(&attribute)
-		if !ok || !attribute.ReadAnyASN1(&value, &tag) || !attribute.Empty() || len(rdn) == maxNameAttributes {
+		rest := attribute
+		if !ok || !attribute.ReadAnyASN1(&value, &tag) {
 			return nil, errName
+		}
+		if !attribute.Empty() { // a value and something more is no text, and is compared as it is
+			value, tag = rest, 0
+		}
+		if len(rdn) == maxNameAttributes {
+			return nil, fmt.Errorf("%w: attributes of a name", errTooMany)
 		}
 		rdn = append(rdn, NameAttribute{Type: id, Tag: uint8(tag), Raw: value})
 	}
@@ -131,6 +138,10 @@ func (n Name) Append(rdn RDN) Name {
 			for _, a := range rdn {
 				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 					b.AddASN1(cbasn1.OBJECT_IDENTIFIER, func(b *cryptobyte.Builder) { b.AddBytes([]byte(a.Type)) })
+					if a.Tag == 0 {
+						b.AddBytes(a.Raw)
+						return
+					}
 					b.AddASN1(cbasn1.Tag(a.Tag), func(b *cryptobyte.Builder) { b.AddBytes(a.Raw) })
 				})
 			}
@@ -257,9 +268,9 @@ func (r RDN) canonical() string {
 func (a NameAttribute) canonical() string {
 	head := string([]byte{byte(len(a.Type) >> 8), byte(len(a.Type))}) + string(a.Type)
 	if text, ok := a.text(); ok {
-		return head + "\x00" + prepare(text) // no tag of a value is 0
+		return head + "\x00" + prepare(text)
 	}
-	return head + string([]byte{a.Tag}) + string(a.Raw)
+	return head + "\x01" + string([]byte{a.Tag}) + string(a.Raw)
 }
 
 // join puts strings together so that they can be told apart.

@@ -35,7 +35,7 @@ func NewOID(arcs asn1.ObjectIdentifier) OID {
 	return OID(content)
 }
 
-// maxOID bounds an identifier, in octets: registered ones have some ten.
+// maxOID is the longest identifier that is written out, in octets: registered ones have some ten.
 const maxOID = 256
 
 // readOID reads an OBJECT IDENTIFIER.
@@ -49,7 +49,7 @@ func readOID(in *cryptobyte.String) (OID, bool) {
 
 // newOID checks content octets: no arc begins with a padding octet, and the last one ends (X.690 section 8.19.2).
 func newOID(content []byte) (OID, bool) {
-	if len(content) == 0 || len(content) > maxOID || content[len(content)-1]&0x80 != 0 {
+	if len(content) == 0 || content[len(content)-1]&0x80 != 0 {
 		return "", false
 	}
 	start := true
