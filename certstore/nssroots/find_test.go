@@ -79,6 +79,39 @@ func TestSystem(t *testing.T) {
 	})
 }
 
+// TestUnreadable does not go on to an older module where one cannot be opened or examined.
+func TestUnreadable(t *testing.T) {
+	const debian = "usr/lib/x86_64-linux-gnu/libnssckbi.so"
+	files := fstest.MapFS{debian: {}, "opt/thunderbird/libnssckbi.so": {Data: plain(t).build(t).data}}
+	for _, opens := range []bool{false, true} {
+		if _, roots, err := System(unreadable{files, debian, opens}); !errors.Is(err, fs.ErrPermission) || roots != nil {
+			t.Errorf("%d roots, error %v", len(roots), err)
+		}
+	}
+}
+
+// unreadable is a file system with a file that cannot be opened, or opens and cannot be examined.
+type unreadable struct {
+	fstest.MapFS
+	name  string
+	opens bool
+}
+
+func (u unreadable) Open(name string) (fs.File, error) {
+	f, err := u.MapFS.Open(name)
+	if name != u.name {
+		return f, err
+	}
+	if !u.opens {
+		return nil, fs.ErrPermission
+	}
+	return noStat{f}, err
+}
+
+type noStat struct{ fs.File }
+
+func (noStat) Stat() (fs.FileInfo, error) { return nil, fs.ErrPermission }
+
 // streams is a file system whose files can be read from their beginning only.
 type streams struct{ fstest.MapFS }
 

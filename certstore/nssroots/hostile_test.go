@@ -39,7 +39,7 @@ func TestHostile(t *testing.T) {
 		"a program":                    {damage: func(b built) { b.data[16] = byte(elf.ET_EXEC) }, err: ErrNotModule, text: "shared library"},
 		"another machine":              {damage: func(b built) { b.data[18] = byte(elf.EM_SPARC) }, err: ErrNotModule, text: "machine"},
 		"relocations of another kind":  {damage: func(b built) { b.data[18] = byte(elf.EM_S390) }, err: ErrNotModule, text: "table of certificates"},
-		"too many segments":            {damage: func(b built) { le.PutUint16(b.data[phnum:], 0xffff) }, err: ErrMalformed, text: "program headers"},
+		"too many segments":            {damage: func(b built) { le.PutUint16(b.data[phnum:], 129) }, err: ErrMalformed, text: "more than 128"},
 		"program headers of no size":   {damage: func(b built) { le.PutUint16(b.data[phentsize:], 0) }, err: ErrMalformed, text: "program headers"},
 		"program headers out of it":    {damage: func(b built) { word(b, phoff, ^uint64(0)-55) }, err: ErrMalformed, text: "program headers"},
 		"program headers cut off":      {damage: func(b built) { word(b, phoff, uint64(len(b.data)-100)) }, err: ErrMalformed, text: "program headers"},
@@ -66,9 +66,16 @@ func TestHostile(t *testing.T) {
 		"class that is itself":         {damage: func(b built) { word(b, b.relocs+16, uint64(base+b.items[0])) }, err: ErrMalformed, text: "trusted without"},
 		"row without attributes":       {damage: func(b built) { word(b, b.rows[3], 0) }, err: ErrMalformed, text: "not in its table"},
 		"row with too many attributes": {damage: func(b built) { word(b, b.rows[0], 65) }, err: ErrMalformed, text: "not in its table"},
-		"row with one attribute more":  {damage: func(b built) { word(b, b.rows[0], 8) }, err: ErrMalformed, text: "attribute"},
+		"row with one attribute more":  {damage: func(b built) { word(b, b.rows[0], 8) }, err: ErrMalformed, text: "an attribute is out"},
 		"gap in the table":             {damage: func(b built) { word(b, b.rows[1], 0) }, err: ErrMalformed, text: "distances"},
-		"row that leads elsewhere":     {damage: func(b built) { word(b, b.relEnd-24+16, uint64(base+b.items[3]+16)) }, err: ErrMalformed, text: "not in its table"},
+		"types at the very end":        {damage: func(b built) { word(b, relocOf(b, b.rows[0]+8)+16, uint64(base+len(b.data)-8)) }, err: ErrMalformed, text: "an attribute is out"},
+		"items at the very end": {damage: func(b built) {
+			word(b, b.relocs+24, uint64(base+len(b.data)-8)) // a pointer there, the size of what it points at beyond
+			word(b, relocOf(b, b.rows[0]+16)+16, uint64(base+len(b.data)-8))
+		}, err: ErrMalformed, text: "not in its table"},
+		"name out of it":           {damage: func(b built) { word(b, b.dynamic+4*16+8, ^uint64(0)) }},
+		"names out of it":          {damage: func(b built) { word(b, b.dynamic+2*16+8, 0) }},
+		"row that leads elsewhere": {damage: func(b built) { word(b, b.relEnd-24+16, uint64(base+b.items[3]+16)) }, err: ErrMalformed, text: "not in its table"},
 	}
 	for about, test := range tests {
 		t.Run(about, func(t *testing.T) {
@@ -92,6 +99,16 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// relocOf returns the offset of the entry of a table of Elf64_Rela that is about the word at an offset.
+func relocOf(b built, at int) int {
+	place := binary.LittleEndian.AppendUint64(nil, uint64(base+at))
+	for entry := b.relocs; ; entry += 24 {
+		if bytes.HasPrefix(b.data[entry:], place) {
+			return entry
+		}
+	}
+}
+
 // TestTruncated refuses each beginning of a file.
 func TestTruncated(t *testing.T) {
 	for _, wide := range []bool{true, false} {
@@ -101,8 +118,12 @@ func TestTruncated(t *testing.T) {
 		}
 		data := m.build(t).data
 		for n := range data {
-			if roots, err := read(data[:n]); err == nil || roots != nil {
+			roots, err := read(data[:n])
+			if err == nil || roots != nil {
 				t.Fatalf("%d of %d octets: %d roots, error %v", n, len(data), len(roots), err)
+			}
+			if elf.EI_NIDENT <= n && n < 52 && !strings.Contains(err.Error(), "header is cut off") {
+				t.Fatalf("%d octets: error %v, want one about the header", n, err)
 			}
 		}
 	}

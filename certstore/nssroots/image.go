@@ -111,12 +111,15 @@ func (im *image) header(file []byte) ([]elf.Prog64, error) {
 	if im.relative, known = relativeType[elf.Machine(h.Machine)]; !known || elf.Type(h.Type) != elf.ET_DYN {
 		return nil, fmt.Errorf("%w: it is no shared library for a known machine (type %d, machine %d)", ErrNotModule, h.Type, h.Machine)
 	}
-	progs := make([]elf.Prog64, 0, min(h.Phnum, maxSegments))
+	var progs []elf.Prog64
 	size := uint64(56)
 	if im.word == 4 {
 		size = 32
 	}
-	if h.Phnum > maxSegments || uint64(h.Phentsize) != size || h.Phoff > uint64(len(file)) || uint64(h.Phnum)*size > uint64(len(file))-h.Phoff {
+	if h.Phnum > maxSegments {
+		return nil, malformed("it has more than %d segments", maxSegments)
+	}
+	if uint64(h.Phentsize) != size || h.Phoff > uint64(len(file)) || uint64(h.Phnum)*size > uint64(len(file))-h.Phoff {
 		return nil, malformed("its program headers are out of bounds")
 	}
 	for b := file[h.Phoff:][:uint64(h.Phnum)*size]; len(b) > 0; b = b[size:] {
@@ -205,14 +208,10 @@ func (im *image) addEntries(table []byte, words uint64) error {
 		return malformed("a table of relocations has a part of an entry")
 	}
 	for ; len(table) > 0; table = table[size:] {
-		kind := im.get(table[im.word:])
-		if im.word == 8 {
-			kind &= 0xffffffff
-		} else {
-			kind &= 0xff
-		}
-		if kind != im.relative {
-			continue // It is about the symbols of other libraries.
+		// The second word is the type with the number of a symbol above it, which is 0 here. The others are about the
+		// symbols of other libraries.
+		if im.get(table[im.word:]) != im.relative {
+			continue
 		}
 		place := im.get(table)
 		target, ok := im.wordAt(place)

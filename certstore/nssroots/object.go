@@ -73,14 +73,11 @@ type row struct{ addr, n, types, items uint64 }
 // a class. It returns also where the class is.
 func (im *image) row(addr uint64) (r row, class uint64, ok bool) {
 	r.addr = addr
-	if _, pointer := im.pointers[addr]; pointer {
-		return r, 0, false
-	}
 	var isTypes, isItems bool
-	r.n, ok = im.wordAt(addr)
+	r.n, _ = im.wordAt(addr)
 	r.types, isTypes = im.pointers[addr+im.word]
 	r.items, isItems = im.pointers[addr+2*im.word]
-	if !ok || !isTypes || !isItems || r.n == 0 || r.n > maxAttributes {
+	if !isTypes || !isItems || r.n == 0 || r.n > maxAttributes {
 		return r, 0, false
 	}
 	first, ok := im.wordAt(r.types)
@@ -154,7 +151,7 @@ func (im *image) rows() ([]row, error) {
 	}
 	// How long a row is depends on what the program keeps in it besides.
 	for stride, i := rows[1].addr-rows[0].addr, 1; i < len(rows); i++ {
-		if stride < 3*im.word || rows[i].addr-rows[i-1].addr != stride {
+		if rows[i].addr-rows[i-1].addr != stride {
 			return nil, malformed("the rows of its table of objects are not at equal distances")
 		}
 	}

@@ -2,6 +2,7 @@ package nssroots
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"slices"
 	"strings"
@@ -17,11 +18,10 @@ func TestMain(m *testing.M) { peertest.Main(m) }
 func TestCertutil(t *testing.T) {
 	peertest.Command(t, "certutil")
 	peertest.Command(t, "modutil")
-	found := Find(os.DirFS("/"))
-	if len(found) == 0 {
-		peertest.Files(t, "NSS's root module", "/usr/lib/libnssckbi.so")
-	}
 	name, roots, err := System(os.DirFS("/"))
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrP11Kit) {
+		peertest.Files(t, "libnssckbi.so", "/usr/lib64/nss/libnssckbi.so") // which would have been found
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -199,6 +199,7 @@ func TestInconsistent(t *testing.T) {
 		"trust without a certificate":         {more: [][]attribute{nssTrust(t, testCertificate(t, 3), cktNSSTrustedDelegator, cktNSSMustVerifyTrust)}, err: ErrMalformed, text: "trusted without"},
 		"server trust without a certificate":  {more: [][]attribute{nssTrust(t, testCertificate(t, 3), cktNSSMustVerifyTrust, cktNSSTrustedDelegator)}, err: ErrMalformed, text: "trusted without"},
 		"trust in nothing":                    {more: [][]attribute{with(nssTrust(t, testCertificate(t, 3), cktNSSNotTrusted, cktNSSNotTrusted), ckaSerialNumber, "")}, err: ErrMalformed, text: "names no certificate"},
+		"trust in nobody":                     {more: [][]attribute{with(nssTrust(t, testCertificate(t, 3), cktNSSNotTrusted, cktNSSNotTrusted), ckaIssuer, "")}, err: ErrMalformed, text: "names no certificate"},
 		"SHA-1 of another":                    {trust: with(trust, ckaNSSCertSHA1Hash, other[:]), err: ErrMalformed, text: "hash of another"},
 		"SHA-1 of a wrong size":               {trust: with(trust, ckaNSSCertSHA1Hash, other[:19]), err: ErrMalformed, text: "hash of another"},
 		"MD5 of another":                      {trust: with(trust, ckaNSSCertMD5Hash, other[:16]), err: ErrMalformed, text: "hash of another"},
