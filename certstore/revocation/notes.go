@@ -1,0 +1,54 @@
+package revocation
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds on a sentence.
+const (
+	maxNotes = 8
+	maxNote  = 300 // characters
+)
+
+// notes are the reasons why some evidence did not count, for the sentence that says why nothing is known.
+type notes struct {
+	list []string
+	more int
+}
+
+func (n *notes) add(text string) {
+	text = short(text, maxNote)
+	switch {
+	case slices.Contains(n.list, text):
+	case len(n.list) == maxNotes:
+		n.more++
+	default:
+		n.list = append(n.list, text)
+	}
+}
+
+// text returns the end of a sentence.
+func (n *notes) text() string {
+	if len(n.list) == 0 {
+		return ": there is neither a list nor a responder to ask"
+	}
+	text := ": " + strings.Join(n.list, "; ")
+	if n.more > 0 {
+		text += fmt.Sprintf("; and %d other reasons", n.more)
+	}
+	return text
+}
+
+// quote returns text from a certificate or a server as it can stand in a sentence.
+func quote(text string) string { return fmt.Sprintf("%q", short(text, 120)) }
+
+func short(text string, most int) string {
+	text = strings.ToValidUTF8(text, "\ufffd")
+	if utf8.RuneCountInString(text) > most {
+		text = string([]rune(text)[:most]) + "…"
+	}
+	return text
+}
