@@ -26,6 +26,8 @@ type Anchor struct {
 	Origin      Origin
 	Added       time.Time
 	Accounts    []string // by name, the only ones that trust it; none: all do
+	// DistrustAfter is the time from which on nothing that it issues is trusted (see [Validator]); zero: there is none.
+	DistrustAfter time.Time
 }
 
 type anchorMeta struct {
@@ -33,6 +35,8 @@ type anchorMeta struct {
 	Origin   Origin    `json:"origin"`
 	Added    time.Time `json:"added"`
 	Accounts []string  `json:"accounts,omitempty"`
+
+	DistrustAfter time.Time `json:"distrust_after,omitzero"`
 }
 
 // Trust makes a certificate an anchor for these purposes. One that some accounts trust already is then trusted by these
@@ -50,7 +54,7 @@ func (s *Store) Trust(anchor Anchor, purposes ...Purpose) error {
 		if err != nil {
 			return err
 		}
-		meta := anchorMeta{Version: metaVersion, Origin: anchor.Origin, Added: anchor.Added.UTC(), Accounts: anchor.Accounts}
+		meta := anchorMeta{Version: metaVersion, Origin: anchor.Origin, Added: anchor.Added.UTC(), Accounts: anchor.Accounts, DistrustAfter: anchor.DistrustAfter.UTC()}
 		if known, err := s.readAnchor(purpose, Fingerprint(anchor.Certificate)); err == nil && len(meta.Accounts) > 0 {
 			meta.Accounts = known.Accounts
 			if len(known.Accounts) > 0 {
@@ -124,7 +128,7 @@ func (s *Store) readAnchor(purpose Purpose, fingerprint string) (Anchor, error) 
 	if err != nil {
 		return Anchor{}, err
 	}
-	return Anchor{Certificate: chain[0], Origin: meta.Origin, Added: meta.Added, Accounts: meta.Accounts}, nil
+	return Anchor{Certificate: chain[0], Origin: meta.Origin, Added: meta.Added, Accounts: meta.Accounts, DistrustAfter: meta.DistrustAfter}, nil
 }
 
 func (s *Store) anchorPath(purpose Purpose, fingerprint string) (string, error) {
@@ -147,6 +151,12 @@ func (s *Store) Validator(purpose Purpose, account string) (Validator, []Problem
 	var v Validator
 	for _, anchor := range anchors {
 		v.Anchors = append(v.Anchors, anchor.Certificate)
+		if !anchor.DistrustAfter.IsZero() {
+			if v.DistrustAfter == nil {
+				v.DistrustAfter = map[string]time.Time{}
+			}
+			v.DistrustAfter[string(anchor.Certificate.Raw)] = anchor.DistrustAfter
+		}
 	}
 	identities, more, err := s.Identities()
 	if err != nil {

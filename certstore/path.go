@@ -54,6 +54,9 @@ type Validator struct {
 	Anchors       []*x509.Certificate
 	Intermediates []*x509.Certificate
 	Cache         *PathCache // remembers the paths that were found; copies of the Validator share it; nil: none is
+	// DistrustAfter has, by the DER of an anchor, the time from which on nothing that is issued below it is trusted: what
+	// it certified before stays good. Root programs part with authorities in this way.
+	DistrustAfter map[string]time.Time
 }
 
 // Path returns a valid path from leaf to an anchor, both included and leaf first, for this use at this time. Further
@@ -61,6 +64,19 @@ type Validator struct {
 // reasons the gravest that can be told is given: an unknown issuer before an expired certificate, and a breach of a
 // constraint before both wherever a path is found at all.
 func (v Validator) Path(leaf *x509.Certificate, bag []*x509.Certificate, use Use, at time.Time) ([]*x509.Certificate, error) {
+	chain, err := v.path(leaf, bag, use, at)
+	if err != nil {
+		return nil, err
+	}
+	anchor := chain[len(chain)-1]
+	if until, ok := v.DistrustAfter[string(anchor.Raw)]; ok && leaf.NotBefore.After(until) {
+		return nil, &PathError{Code: NoAnchor, Certificate: anchor, Reason: fmt.Sprintf("%s is not trusted for %s for what it issued after %s",
+			displayName(anchor), use.Purpose(), until.UTC().Format(time.DateOnly))}
+	}
+	return chain, nil
+}
+
+func (v Validator) path(leaf *x509.Certificate, bag []*x509.Certificate, use Use, at time.Time) ([]*x509.Certificate, error) {
 	// The standard library takes the zero time for now: here it is a mistake of the caller's.
 	if at.IsZero() {
 		return nil, &PathError{Code: ChainInvalid, Reason: "no time was given to judge the certificate at"}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/certstore/vault"
@@ -217,6 +218,70 @@ func TestAnchors(t *testing.T) {
 	}
 	if _, _, err := h.store.Anchors("../mail", ""); err == nil {
 		t.Error("listed an unknown purpose")
+	}
+}
+
+// TestAnchorsOfAccounts: what one account trusts is nothing to the others, and what all trust stays so.
+func TestAnchorsOfAccounts(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	root := issue(t, nil, "root", newKey(t), asCA(nil))
+	trust := func(accounts ...string) {
+		t.Helper()
+		if err := h.store.Trust(certstore.Anchor{Certificate: root.cert, Added: now(), Accounts: accounts}, certstore.Mail); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(want ...string) {
+		t.Helper()
+		var got []string
+		for _, account := range []string{"", "work", "home", "other"} {
+			v, problems, err := h.store.Validator(certstore.Mail, account)
+			if err != nil || len(problems) > 0 {
+				t.Fatal(err, problems)
+			}
+			if len(v.Anchors) > 0 {
+				got = append(got, account)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("trusted by %q, want %q", got, want)
+		}
+	}
+	trust("work")
+	want("work")
+	trust("home")
+	want("work", "home")
+	trust()
+	want("", "work", "home", "other")
+	trust("work")
+	want("", "work", "home", "other")
+}
+
+// TestDistrustAfter: an authority that was parted with vouches for what it issued before, and for nothing after.
+func TestDistrustAfter(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	root := issue(t, nil, "root", newKey(t), asCA(nil))
+	until := now().AddDate(0, -1, 0)
+	if err := h.store.Trust(certstore.Anchor{Certificate: root.cert, Origin: certstore.Public, Added: now(), DistrustAfter: until}, certstore.Mail); err != nil {
+		t.Fatal(err)
+	}
+	v, _, err := h.store.Validator(certstore.Mail, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.Cache = new(certstore.PathCache)
+	for _, test := range []struct {
+		from time.Time
+		good bool
+	}{{until.AddDate(0, 0, -1), true}, {until, true}, {until.Add(time.Second), false}} {
+		leaf := issue(t, root, "leaf", newKey(t), forMail("bob@example.org", func(c *x509.Certificate) { c.NotBefore = test.from }))
+		for range 2 { // the second time from the cache
+			_, err := v.Path(leaf.cert, nil, certstore.SignMail, now())
+			var refused *certstore.PathError
+			if test.good != (err == nil) || err != nil && (!errors.As(err, &refused) || refused.Code != certstore.NoAnchor) {
+				t.Errorf("issued %v: %v", test.from, err)
+			}
+		}
 	}
 }
 
