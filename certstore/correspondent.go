@@ -221,6 +221,21 @@ func (s *Store) CorrespondentsFor(address string) ([]Correspondent, []Problem, e
 	return list, problems, nil
 }
 
+// CorrespondentsByFingerprint returns the certificates of others whose fingerprints begin with these two hex digits or
+// more.
+func (s *Store) CorrespondentsByFingerprint(prefix string) ([]Correspondent, []Problem, error) {
+	prefix = strings.ToLower(prefix)
+	if len(prefix) < 2 || strings.Trim(prefix, "0123456789abcdef") != "" {
+		return nil, nil, nil
+	}
+	fingerprints, problems, err := s.list(filepath.Join(s.dir, correspondentsDir, prefix[:2]))
+	if err != nil {
+		return nil, nil, err
+	}
+	list, more := s.readCorrespondents(slices.DeleteFunc(fingerprints, func(f string) bool { return !strings.HasPrefix(f, prefix) }))
+	return list, append(problems, more...), nil
+}
+
 // Correspondents returns all certificates of others, those whose validity began last first.
 func (s *Store) Correspondents() ([]Correspondent, []Problem, error) {
 	shards, err := readDir(filepath.Join(s.dir, correspondentsDir))

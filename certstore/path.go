@@ -259,6 +259,12 @@ func checkKeyUsage(leaf *x509.Certificate, use Use) error {
 	return nil
 }
 
+// AllowsUse reports whether a certificate may be used so by its key, its key usage and its extended key usage, whoever
+// issued it.
+func AllowsUse(c *x509.Certificate, use Use) bool {
+	return checkLeaf(c, use) == nil && (use.Purpose() != Mail || mailAllowed(c))
+}
+
 var (
 	oidKeyUsage         = asn1.ObjectIdentifier{2, 5, 29, 15}
 	oidExtendedKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}

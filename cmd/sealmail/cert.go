@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +19,8 @@ mail, for timestamps or for servers.
 ` + exitCodesHelp,
 		Example: "  sealmail cert import bob.pem\n  sealmail cert trust root.pem --for mail\n  sealmail cert list",
 	}
-	cmd.AddCommand(newCertImportCommand(a), newCertListCommand(a), newCertShowCommand(a), newCertExportCommand(a), newCertTrustCommand(a))
+	cmd.AddCommand(newCertImportCommand(a), newCertListCommand(a), newCertShowCommand(a), newCertExportCommand(a),
+		newCertTrustCommand(a), newCertDistrustCommand(a), newCertFindCommand(a), newCertForgetCommand(a), newCertShareCommand(a))
 	return cmd
 }
 
@@ -48,16 +48,17 @@ func newCertListCommand(a *app) *cobra.Command {
 }
 
 func newCertShowCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var tree bool
+	cmd := &cobra.Command{
 		Use:   "show FINGERPRINT|ADDRESS|FILE",
 		Short: "Show what a certificate says, and whether it is trusted",
 		Long: `Shows certificates from the store, by the first digits of the fingerprint or by address, or from a file: names,
-addresses, issuer, validity, uses, and whether a path leads to a trust anchor.
+addresses, issuer, validity, uses, where it was seen first, and whether a path leads to a trust anchor; --tree draws it.
 
 The exit code is 1 where a certificate shown is not trusted for mail now.
 
 ` + exitCodesHelp,
-		Example: "  sealmail cert show bob@example.org\n  sealmail cert show ./bob.pem --json",
+		Example: "  sealmail cert show bob@example.org\n  sealmail cert show ./bob.pem --json\n  sealmail cert show alice@example.org --tree",
 		Args:    argCount(1, 1, "one certificate"),
 		RunE: a.withClient(func(_ context.Context, c *client.Client, args []string) error {
 			shown, err := c.CertShow(args[0])
@@ -67,9 +68,12 @@ The exit code is 1 where a certificate shown is not trusted for mail now.
 			good := true
 			for _, cert := range shown {
 				good = good && cert.Trusted
-				if a.flags.json {
+				switch {
+				case a.flags.json:
 					err = a.printJSON(cert)
-				} else {
+				case tree:
+					err = term.PrintCertificateTree(a.out, cert)
+				default:
 					err = term.PrintCertificate(a.out, cert)
 				}
 				if err != nil {
@@ -82,47 +86,7 @@ The exit code is 1 where a certificate shown is not trusted for mail now.
 			return nil
 		}),
 	}
-}
-
-func newCertTrustCommand(a *app) *cobra.Command {
-	var purpose string
-	cmd := &cobra.Command{
-		Use:   "trust FILE… --for mail|tsa|server",
-		Short: "Trust anchors for a purpose",
-		Long: `Makes the certificates in FILE trust anchors for mail, for timestamps (tsa) or for TLS servers, and for nothing else.
-What each of them can then vouch for is all mail, all timestamps, or all servers: check the fingerprint first.
-
-` + exitCodesHelp,
-		Example: "  sealmail cert trust root.pem --for mail",
-		Args:    argCount(1, -1, "at least one file"),
-		RunE: a.withClient(func(_ context.Context, c *client.Client, args []string) error {
-			if purpose == "" {
-				return usagef("--for mail, --for tsa, or --for server", "what to trust it for is not said")
-			}
-			for _, name := range args {
-				anchors, err := c.CertAnchors(name)
-				if err != nil {
-					return err
-				}
-				for _, anchor := range anchors {
-					if a.prompt != nil {
-						if err := a.confirm(fmt.Sprintf("Trust %s (SHA-256 %s) for %s?", term.Line(anchor.Subject), anchor.Fingerprint, purpose)); err != nil {
-							return err
-						}
-					}
-				}
-				trusted, err := c.CertTrust(anchors, purpose)
-				if err != nil {
-					return err
-				}
-				if err := a.printCertificates(trusted); err != nil {
-					return err
-				}
-			}
-			return nil
-		}),
-	}
-	cmd.Flags().StringVar(&purpose, "for", "", "the `purpose`: mail, tsa or server")
+	cmd.Flags().BoolVar(&tree, "tree", false, "draw the chain, the anchor first")
 	return cmd
 }
 

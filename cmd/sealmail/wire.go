@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,7 @@ func (a *app) options() client.Options {
 		Disk:        a.disk,
 		Now:         a.now,
 		Stdin:       a.in,
+		System:      os.DirFS("/"),
 		Passphrase:  a.passphrase,
 		Unprotected: a.flags.unprotected,
 		Dial:        a.dial,

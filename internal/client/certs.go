@@ -42,14 +42,15 @@ type CertListParams struct {
 
 // storedCertificate is a certificate with what the store has it as.
 type storedCertificate struct {
-	cert     *x509.Certificate
-	chain    []*x509.Certificate
-	identity *certstore.Identity
-	line     CertificateLine
+	cert          *x509.Certificate
+	chain         []*x509.Certificate
+	identity      *certstore.Identity
+	correspondent *certstore.Correspondent
+	line          CertificateLine
 }
 
-// storedCertificates lists everything in the store: identities, correspondents, anchors.
-func (c *Client) storedCertificates() ([]storedCertificate, error) {
+// storedCertificates lists everything in the store: identities, correspondents as the function gets them, anchors.
+func (c *Client) storedCertificates(correspondents func() ([]certstore.Correspondent, []certstore.Problem, error)) ([]storedCertificate, error) {
 	store := c.certificates()
 	var all []storedCertificate
 	identities, problems, err := store.Identities()
@@ -58,24 +59,32 @@ func (c *Client) storedCertificates() ([]storedCertificate, error) {
 	}
 	c.sayProblems(problems)
 	for _, i := range identities {
-		all = append(all, storedCertificate{i.Certificate(), i.Chain, i, certificateLine("identity", "", i.Certificate())})
+		line := certificateLine("identity", "", i.Certificate())
+		line.Label = orNull(i.Label)
+		all = append(all, storedCertificate{cert: i.Certificate(), chain: i.Chain, identity: i, line: line})
 	}
-	correspondents, problems, err := store.Correspondents()
+	list, problems, err := correspondents()
 	if err != nil {
 		return nil, storeError(err)
 	}
 	c.sayProblems(problems)
-	for _, p := range correspondents {
-		all = append(all, storedCertificate{p.Certificate(), p.Chain, nil, certificateLine("correspondent", "", p.Certificate())})
+	for _, p := range list {
+		all = append(all, storedCertificate{cert: p.Certificate(), chain: p.Chain, correspondent: &p, line: certificateLine("correspondent", "", p.Certificate())})
 	}
 	for _, purpose := range certstore.Purposes() {
-		anchors, err := c.anchors(purpose)
+		anchors, problems, err := store.Anchors(purpose, c.accountName())
 		if err != nil {
-			return nil, err
+			return nil, c.storeUnreadable(err)
 		}
+		c.sayProblems(problems)
 		for _, a := range anchors {
-			all = append(all, storedCertificate{a, []*x509.Certificate{a}, nil, certificateLine("anchor", string(purpose), a)})
+			line := certificateLine("anchor", string(purpose), a.Certificate)
+			line.Origin = orNull(string(a.Origin))
+			all = append(all, storedCertificate{cert: a.Certificate, chain: []*x509.Certificate{a.Certificate}, line: line})
 		}
+	}
+	for i := range all {
+		all[i].line.Expiry = orNull(expiresSoon(all[i].cert.NotAfter, c.o.Now()))
 	}
 	return all, nil
 }
@@ -87,7 +96,13 @@ func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 	default:
 		return nil, usage("--kind", fmt.Errorf("%q is none", p.Kind), "identity, correspondent or anchor")
 	}
-	all, err := c.storedCertificates()
+	correspondents := c.certificates().Correspondents
+	if _, ok := certstore.NormalizeAddress(p.Text); ok { // without reading those of everybody else
+		correspondents = func() ([]certstore.Correspondent, []certstore.Problem, error) {
+			return c.certificates().CorrespondentsFor(p.Text)
+		}
+	}
+	all, err := c.storedCertificates(correspondents)
 	if err != nil {
 		return nil, err
 	}
@@ -104,12 +119,17 @@ func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 // find returns the certificates in the store that a person means: by the beginning of the fingerprint (eight digits or
 // more), or by address. What is there in several roles comes once for each.
 func (c *Client) find(which string) ([]storedCertificate, error) {
-	all, err := c.storedCertificates()
+	prefix := strings.ToLower(strings.ReplaceAll(which, ":", ""))
+	all, err := c.storedCertificates(func() ([]certstore.Correspondent, []certstore.Problem, error) {
+		if _, ok := certstore.NormalizeAddress(which); ok {
+			return c.certificates().CorrespondentsFor(which)
+		}
+		return c.certificates().CorrespondentsByFingerprint(prefix)
+	})
 	if err != nil {
 		return nil, err
 	}
 	var found []storedCertificate
-	prefix := strings.ToLower(strings.ReplaceAll(which, ":", ""))
 	for _, s := range all {
 		if len(prefix) >= 8 && strings.HasPrefix(s.line.Fingerprint, prefix) || certstore.MatchAddress(s.cert, which) {
 			found = append(found, s)
@@ -152,6 +172,10 @@ func (c *Client) CertShow(which string) ([]CertificateReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	origins, err := c.anchorOrigins()
+	if err != nil {
+		return nil, err
+	}
 	var reports []CertificateReport
 	index := map[string]int{}
 	for _, s := range found {
@@ -160,7 +184,7 @@ func (c *Client) CertShow(which string) ([]CertificateReport, error) {
 		if !seen {
 			i = len(reports)
 			index[fingerprint] = i
-			reports = append(reports, c.certificateReport(s, validator))
+			reports = append(reports, c.certificateReport(s, validator, origins))
 		}
 		if s.line.Kind != "" {
 			kind := s.line.Kind
@@ -173,17 +197,33 @@ func (c *Client) CertShow(which string) ([]CertificateReport, error) {
 	return reports, nil
 }
 
-func (c *Client) certificateReport(s storedCertificate, v certstore.Validator) CertificateReport {
-	d := certstore.Describe(s.cert)
-	r := CertificateReport{SignerReport: *signerReport(s.cert, nil, nil), Subject: s.cert.Subject.String(), KeyAlgorithm: certstore.KeyAlgorithm(s.cert), Uses: d.Usages, Kinds: []string{}, Chain: []string{}}
+func (c *Client) certificateReport(s storedCertificate, v certstore.Validator, origins map[string]certstore.Anchor) CertificateReport {
 	path, err := trustPath(s, v, c.o.Now())
+	r := CertificateReport{
+		SignerReport: *signerReport(s.cert, path, origins), Subject: s.cert.Subject.String(), KeyAlgorithm: certstore.KeyAlgorithm(s.cert),
+		Uses: certstore.Describe(s.cert).Usages, Kinds: []string{}, Chain: []string{}, Path: []PathReport{}, Trusted: err == nil,
+	}
+	switch {
+	case s.identity != nil:
+		r.Label, r.Source, r.FirstSeen = orNull(s.identity.Label), orNull(s.identity.Source), timeOrNull(s.identity.Added.Truncate(time.Second))
+	case s.correspondent != nil:
+		r.Source, r.FirstSeen = orNull(s.correspondent.Source), timeOrNull(s.correspondent.FirstSeen.Truncate(time.Second))
+	}
 	if err != nil {
 		r.Reason = orNull(err.Error())
-		return r
+		path = certstore.IssuersIn(s.chain, s.cert)
+		path = append([]*x509.Certificate{s.cert}, path...)
+	} else if anchor, ok := origins[certstore.Fingerprint(path[len(path)-1])]; ok {
+		r.Origin = orNull(string(anchor.Origin))
 	}
-	r.Trusted = true
-	for _, cert := range path {
-		r.Chain = append(r.Chain, cert.Subject.String())
+	for i, cert := range path {
+		if r.Trusted {
+			r.Chain = append(r.Chain, cert.Subject.String())
+		}
+		r.Path = append(r.Path, PathReport{
+			Subject: cert.Subject.String(), Name: certstore.Describe(cert).Name, Fingerprint: certstore.Fingerprint(cert), NotAfter: cert.NotAfter.UTC(),
+			Anchor: r.Trusted && i == len(path)-1,
+		})
 	}
 	return r
 }
@@ -210,43 +250,4 @@ func trustPath(s storedCertificate, v certstore.Validator, at time.Time) (path [
 		}
 	}
 	return nil, err
-}
-
-// CertAnchors reads the certificates of a file that are to become anchors.
-func (c *Client) CertAnchors(in string) ([]Anchor, error) {
-	data, err := c.o.readSmall(in)
-	if err != nil {
-		return nil, err
-	}
-	certs, err := parseCertificates(in, data)
-	if err != nil {
-		return nil, err
-	}
-	anchors := make([]Anchor, len(certs))
-	for i, cert := range certs {
-		anchors[i] = Anchor{Subject: certstore.Describe(cert).Name, Fingerprint: certstore.Fingerprint(cert), cert: cert}
-	}
-	return anchors, nil
-}
-
-// Anchor is a certificate that may be trusted.
-type Anchor struct {
-	Subject, Fingerprint string
-	cert                 *x509.Certificate
-}
-
-// CertTrust makes certificates anchors for a purpose.
-func (c *Client) CertTrust(anchors []Anchor, purpose string) ([]CertificateLine, error) {
-	what, err := certstore.ParsePurpose(purpose)
-	if err != nil {
-		return nil, usage("--for", err, "mail, tsa or server")
-	}
-	var lines []CertificateLine
-	for _, a := range anchors {
-		if err := c.certificates().Trust(certstore.Anchor{Certificate: a.cert, Added: c.o.Now()}, what); err != nil {
-			return nil, storeError(err)
-		}
-		lines = append(lines, certificateLine("anchor", purpose, a.cert))
-	}
-	return lines, nil
 }

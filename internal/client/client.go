@@ -35,6 +35,7 @@ type Options struct {
 	Disk    safeio.Disk
 	Now     func() time.Time
 	Stdin   io.Reader // what a file named "-" holds
+	System  fs.FS     // the root folder of the system, where roots for e-mail are looked for
 	// MaxLayer bounds the octets that may come out of one layer of a message, and so what opening it takes on disk; 0 is
 	// DefaultMaxLayer. A message that is itself larger than half of it may come to twice its own size.
 	MaxLayer int64

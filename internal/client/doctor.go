@@ -12,9 +12,6 @@ import (
 	"github.com/sealmail/sealmail/internal/config"
 )
 
-// expiryWarning is how long before the end of a certificate it is worth a word.
-const expiryWarning = 30 * 24 * time.Hour
-
 // Doctor looks at everything an account needs, one thing after the other.
 func (c *Client) Doctor(ctx context.Context) iter.Seq[Finding] {
 	return func(yield func(Finding) bool) {
@@ -77,7 +74,11 @@ func (d *doctor) anchors() {
 		case err != nil:
 			d.bad(check, err, "")
 		case len(anchors) == 0:
-			d.say(check, FindingWarning, "none: nothing can be judged by them", "`sealmail cert trust ROOT.pem --for "+string(purpose)+"`")
+			hint := "`sealmail cert trust ROOT.pem --for " + string(purpose) + "`"
+			if purpose == certstore.Mail {
+				hint += ", or `sealmail cert trust --system` for the roots that come with NSS"
+			}
+			d.say(check, FindingWarning, "none: nothing can be judged by them", hint)
 		default:
 			d.say(check, FindingGood, fmt.Sprintf("%d", len(anchors)), "")
 		}
@@ -120,8 +121,8 @@ func (d *doctor) identity(check string, c *certstore.Candidate) {
 		return
 	}
 	switch {
-	case c.Certificate.NotAfter.Sub(d.now) < expiryWarning:
-		d.say(check, FindingWarning, detail, "get a new certificate, and import it: `sealmail cert import FILE.p12`")
+	case expiresSoon(c.Certificate.NotAfter, d.now) != "":
+		d.say(check, FindingWarning, detail+"; it "+expiresSoon(c.Certificate.NotAfter, d.now), fmt.Sprintf("`sealmail cert renew %.8s` asks for the next one", certstore.Fingerprint(c.Certificate)))
 	case c.Reason != "":
 		d.say(check, FindingWarning, detail+"; "+c.Reason, "others may not trust it either; `sealmail cert trust ROOT.pem --for mail` if you do")
 	default:

@@ -293,6 +293,9 @@ func (c *Client) List(ctx context.Context, p ListParams, each func(ListLine) err
 	if p.Limit > 0 && len(lines) > p.Limit {
 		lines = lines[len(lines)-p.Limit:]
 	}
+	if err := c.warnOfExpiry(a); err != nil {
+		return err
+	}
 	var strict strictness
 	for _, line := range lines {
 		strict.add(line)

@@ -237,6 +237,33 @@ type CertificateLine struct {
 	Issuer      string    `json:"issuer"`
 	NotAfter    time.Time `json:"not_after"`
 	Fingerprint string    `json:"fingerprint"`
+	Label       *string   `json:"label,omitempty"`  // what the owner calls an identity
+	Origin      *string   `json:"origin,omitempty"` // whose decision an anchor is: private, local, public
+	Expiry      *string   `json:"expiry,omitempty"` // in words, where it ends within 30 days, or did
+}
+
+// SystemTrustResult says what `cert trust --system` took from the system.
+type SystemTrustResult struct {
+	Source  string        `json:"source"`  // the file
+	Added   int           `json:"added"`   // trusted now
+	Kept    int           `json:"kept"`    // trusted before
+	Removed int           `json:"removed"` // trusted before as public, and in the file no more
+	Skipped []SkippedRoot `json:"skipped"`
+}
+
+// SkippedRoot is a root that cannot be used.
+type SkippedRoot struct {
+	Label  string `json:"label"`
+	Reason string `json:"reason"`
+}
+
+// FindResult is what `cert find` says of an address.
+type FindResult struct {
+	Address     string            `json:"address"`
+	Certificate *string           `json:"certificate"` // the one that would be taken; null: none can be
+	Cipher      *string           `json:"cipher"`      // for a mail to this address alone
+	Reason      *string           `json:"reason"`      // why this cipher
+	Candidates  []CandidateReport `json:"candidates"`
 }
 
 // CertificateReport is what `cert show` says of a certificate.
@@ -249,6 +276,21 @@ type CertificateReport struct {
 	Trusted      bool     `json:"trusted"`
 	Reason       *string  `json:"reason"` // why it is not trusted
 	Chain        []string `json:"chain"`  // subjects, leaf first
+	// Path is the same as Chain, with what tells the certificates from others of their names; where there is no path to an
+	// anchor, the issuers as far as they are known.
+	Path   []PathReport `json:"path"`
+	Label  *string      `json:"label"`  // what its owner calls an identity
+	Source *string      `json:"source"` // where it came from
+	Origin *string      `json:"origin"` // whose decision the anchor of the path is: private, local, public
+}
+
+// PathReport is a certificate of a path.
+type PathReport struct {
+	Subject     string    `json:"subject"`
+	Name        string    `json:"name"`
+	Fingerprint string    `json:"fingerprint"`
+	NotAfter    time.Time `json:"not_after"`
+	Anchor      bool      `json:"anchor"`
 }
 
 // StampResult is what is known of a timestamp that was made or checked.

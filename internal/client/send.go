@@ -76,6 +76,9 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 		result.State = orNull("dry-run")
 		return result, nil
 	}
+	if err := c.warnOfExpiry(a); err != nil {
+		return result, err
+	}
 	seal.plan.brief()
 	for _, r := range result.Recipients {
 		if r.Notice != nil {

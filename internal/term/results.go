@@ -179,43 +179,6 @@ func PrintFinding(w io.Writer, f client.Finding) error {
 	return p.err
 }
 
-// PrintCertificates writes a table of certificates.
-func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
-	if len(list) == 0 {
-		_, err := io.WriteString(w, "no certificate\n")
-		return err
-	}
-	rows := [][]string{{"KIND", "NAME", "ADDRESSES", "ISSUER", "VALID TO", "FINGERPRINT"}}
-	for _, c := range list {
-		kind := c.Kind
-		if c.Purpose != nil {
-			kind += " for " + *c.Purpose
-		}
-		rows = append(rows, []string{kind, c.Subject, strings.Join(c.Addresses, ", "), c.Issuer, c.NotAfter.UTC().Format(time.DateOnly), c.Fingerprint[:16] + "…"})
-	}
-	return Table(w, rows)
-}
-
-// PrintCertificate writes all that a certificate says.
-func PrintCertificate(w io.Writer, c client.CertificateReport) error {
-	p := &linePrinter{w: w}
-	trust := "trusted for mail"
-	if !c.Trusted {
-		trust = "NOT TRUSTED for mail: " + optional(c.Reason)
-	}
-	for _, field := range [][2]string{
-		{"subject", c.Subject}, {"name", optional(c.Name)}, {"organization", optional(c.Organization)}, {"addresses", strings.Join(c.Addresses, ", ")},
-		{"issuer", optional(c.Issuer)}, {"valid", c.NotBefore.UTC().Format(time.RFC3339) + " to " + c.NotAfter.UTC().Format(time.RFC3339)},
-		{"key", c.KeyAlgorithm}, {"uses", strings.Join(c.Uses, ", ")}, {"serial", c.Serial}, {"fingerprint", c.Fingerprint},
-		{"in the store", strings.Join(c.Kinds, ", ")}, {"trust", trust}, {"chain", strings.Join(c.Chain, "  <  ")},
-	} {
-		if field[1] != "" {
-			p.line(fmt.Sprintf("%-13s %s", field[0], Line(field[1])))
-		}
-	}
-	return p.err
-}
-
 // StampWords says when something existed, and who proves it.
 func StampWords(r *client.StampResult) string {
 	words := fmt.Sprintf("existed at %s, proven by %s (serial %s)", r.Time.UTC().Format(time.RFC3339), Line(r.ProvenBy), r.Serial)

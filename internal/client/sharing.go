@@ -1,0 +1,75 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sealmail/sealmail/certstore"
+)
+
+// shareText is what a mail that carries a certificate says. Whoever gets it need not know what a certificate is.
+const shareText = `This mail is signed with my S/MIME certificate. Most mail programs keep it by themselves, and can then
+encrypt mail to me.
+
+Please answer with a signed mail of yours, so that I can do the same.
+`
+
+// CertShare sends somebody one's certificate, in a mail that is signed only.
+func (c *Client) CertShare(ctx context.Context, to string, dryRun bool) (*SendResult, error) {
+	return c.Send(ctx, SendParams{To: []string{to}, Subject: "My certificate, to encrypt mail to me", Body: []byte(shareText), NoEncrypt: true, DryRun: dryRun})
+}
+
+// CertFind says which certificate mail to an address would be encrypted to, and what came of each that was considered.
+func (c *Client) CertFind(ctx context.Context, address string) (*FindResult, error) {
+	if _, ok := certstore.NormalizeAddress(address); !ok {
+		return nil, usage("cert find", fmt.Errorf("%q is not an e-mail address", address), "write it like bob@example.org")
+	}
+	by, err := c.selector(c.o.Now())
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.chooseRecipient(ctx, address, by)
+	if err != nil {
+		return nil, err
+	}
+	c.sayProblems(s.Problems)
+	r := &FindResult{Address: address, Candidates: candidateReports(s)}
+	if s.Chosen == nil {
+		return r, nil
+	}
+	r.Certificate = orNull(certstore.Fingerprint(s.Chosen.Certificate))
+	choice := certstore.ChooseCipher([]certstore.Candidate{*s.Chosen})
+	r.Cipher, r.Reason = orNull(choice.Cipher.String()), orNull(choice.Reason)
+	return r, nil
+}
+
+// CertForget removes certificates of correspondents: by fingerprint, the beginning of one, or address.
+func (c *Client) CertForget(which string, confirm func([]CertificateLine) error) ([]CertificateLine, error) {
+	found, err := c.find(which)
+	if err != nil {
+		return nil, err
+	}
+	own := slices.ContainsFunc(found, func(s storedCertificate) bool { return s.identity != nil })
+	found = slices.DeleteFunc(found, func(s storedCertificate) bool { return s.line.Kind != "correspondent" })
+	switch {
+	case len(found) == 0 && own:
+		return nil, failed("", fmt.Errorf("%s is your own", which), "old keys are kept, because they open old mail")
+	case len(found) == 0:
+		return nil, failed("", errors.New(which+" is no correspondent's"), "an anchor is taken away with `sealmail cert distrust`")
+	}
+	lines := make([]CertificateLine, len(found))
+	for i, s := range found {
+		lines[i] = s.line
+	}
+	if err := confirm(lines); err != nil {
+		return nil, err
+	}
+	for _, line := range lines {
+		if err := c.certificates().ForgetCorrespondent(line.Fingerprint); err != nil {
+			return nil, storeError(err)
+		}
+	}
+	return lines, nil
+}

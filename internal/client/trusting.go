@@ -1,0 +1,141 @@
+package client
+
+import (
+	"crypto/x509"
+	"fmt"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/nssroots"
+)
+
+// CertAnchors reads the certificates of a file that are to become anchors.
+func (c *Client) CertAnchors(in string) ([]Anchor, error) {
+	data, err := c.o.readSmall(in)
+	if err != nil {
+		return nil, err
+	}
+	certs, err := parseCertificates(in, data)
+	if err != nil {
+		return nil, err
+	}
+	anchors := make([]Anchor, len(certs))
+	for i, cert := range certs {
+		anchors[i] = Anchor{Subject: certstore.Describe(cert).Name, Fingerprint: certstore.Fingerprint(cert), cert: cert}
+	}
+	return anchors, nil
+}
+
+// Anchor is a certificate that may be trusted.
+type Anchor struct {
+	Subject, Fingerprint string
+	cert                 *x509.Certificate
+}
+
+// CertTrust makes certificates anchors for a purpose: for all accounts, or, where one was named for this command, for that
+// account alone.
+func (c *Client) CertTrust(anchors []Anchor, purpose string) ([]CertificateLine, error) {
+	what, err := certstore.ParsePurpose(purpose)
+	if err != nil {
+		return nil, usage("--for", err, "mail, tsa or server")
+	}
+	var accounts []string
+	if c.o.Account != "" {
+		a, err := c.account()
+		if err != nil {
+			return nil, err
+		}
+		accounts = []string{a.Name}
+	}
+	var lines []CertificateLine
+	for _, a := range anchors {
+		if err := c.certificates().Trust(certstore.Anchor{Certificate: a.cert, Added: c.o.Now(), Accounts: accounts}, what); err != nil {
+			return nil, storeError(err)
+		}
+		lines = append(lines, certificateLine("anchor", purpose, a.cert))
+	}
+	return lines, nil
+}
+
+// CertDistrust takes anchors away, for one purpose or, where purpose is empty, for all. which is a fingerprint, or the
+// beginning of one.
+func (c *Client) CertDistrust(which, purpose string) ([]CertificateLine, error) {
+	purposes := certstore.Purposes()
+	if purpose != "" {
+		what, err := certstore.ParsePurpose(purpose)
+		if err != nil {
+			return nil, usage("--for", err, "mail, tsa or server")
+		}
+		purposes = []certstore.Purpose{what}
+	}
+	found, err := c.find(which)
+	if err != nil {
+		return nil, err
+	}
+	lines := []CertificateLine{}
+	for _, s := range found {
+		for _, p := range purposes {
+			if s.line.Kind != "anchor" || *s.line.Purpose != string(p) {
+				continue
+			}
+			if err := c.certificates().Distrust(s.line.Fingerprint, p); err != nil {
+				return lines, storeError(err)
+			}
+			lines = append(lines, s.line)
+		}
+	}
+	if len(lines) == 0 {
+		return nil, failed("", fmt.Errorf("%s is not trusted for that", which), "`sealmail cert list --kind anchor` lists what is")
+	}
+	return lines, nil
+}
+
+// CertTrustSystem makes the roots for e-mail that NSS's root module has anchors for mail, marked public, and takes those
+// away that were there before and that the module has no more.
+func (c *Client) CertTrustSystem() (*SystemTrustResult, error) {
+	name, roots, err := nssroots.System(c.o.System)
+	if err != nil {
+		return nil, failed("", err, "install NSS (package libnss3 on Debian, nss elsewhere), or name root certificates: `sealmail cert trust FILE --for mail`")
+	}
+	store := c.certificates()
+	before, problems, err := store.Anchors(certstore.Mail, "")
+	if err != nil {
+		return nil, c.storeUnreadable(err)
+	}
+	c.sayProblems(problems)
+	r := &SystemTrustResult{Source: "/" + name, Skipped: []SkippedRoot{}}
+	known := map[string]certstore.Anchor{}
+	for _, a := range before {
+		known[certstore.Fingerprint(a.Certificate)] = a
+	}
+	for _, root := range roots {
+		if !root.EmailTrusted {
+			continue
+		}
+		cert, err := x509.ParseCertificate(root.DER)
+		if err != nil {
+			r.Skipped = append(r.Skipped, SkippedRoot{root.Label, "it cannot be used here: " + err.Error()})
+			continue
+		}
+		fingerprint := certstore.Fingerprint(cert)
+		anchor, there := known[fingerprint]
+		delete(known, fingerprint)
+		if there && (anchor.Origin != certstore.Public || anchor.DistrustAfter.Equal(root.EmailDistrustAfter)) {
+			r.Kept++ // what a person decided is not changed
+			continue
+		}
+		if err := store.Trust(certstore.Anchor{Certificate: cert, Origin: certstore.Public, Added: c.o.Now(), DistrustAfter: root.EmailDistrustAfter}, certstore.Mail); err != nil {
+			return nil, storeError(err)
+		}
+		r.Added++
+	}
+	for fingerprint, anchor := range known {
+		if anchor.Origin != certstore.Public {
+			continue
+		}
+		if err := store.Distrust(fingerprint, certstore.Mail); err != nil {
+			return nil, storeError(err)
+		}
+		r.Removed++
+	}
+	return r, nil
+}
