@@ -17,8 +17,8 @@ func newCertShareCommand(a *app) *cobra.Command {
 		Use:   "share ADDRESS",
 		Short: "Send somebody your certificate, and ask for theirs",
 		Long: `Sends a mail that is signed and not encrypted: your certificate comes with the signature, and the text asks for a
-signed answer. Most mail programs keep the certificate, and can encrypt to you from then on; theirs is kept here when you
-fetch the answer.
+signed answer. Most mail programs keep the certificate, and can encrypt to you from then on; theirs is kept here when
+you fetch the answer.
 
 ` + exitCodesHelp,
 		Example: "  sealmail cert share bob@example.org",
@@ -42,9 +42,9 @@ func newCertFindCommand(a *app) *cobra.Command {
 		Use:   "find ADDRESS",
 		Short: "Show which certificate mail to an address is encrypted to, and why",
 		Long: `Lists the certificates in the store that name an address, in the order in which they would be taken, with the reason
-for each that would not be. A certificate is taken that speaks for the address, is valid now, is for encryption, has a path
-to an anchor for mail and is not known to be revoked; of several the one that its owner named last, then the newest, then
-the one with the strongest key.
+for each that would not be. A certificate is taken that speaks for the address, is valid now, is for encryption, has a
+path to an anchor for mail and is not known to be revoked; of several the one that its owner named last, then the newest,
+then the one with the strongest key.
 
 The exit code is 1 where none can be used.
 

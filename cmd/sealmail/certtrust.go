@@ -22,9 +22,9 @@ func newCertTrustCommand(a *app) *cobra.Command {
 with --account for that account alone. What each of them can then vouch for is all mail, all timestamps, or all servers:
 check the fingerprint first.
 
-With --system the roots that Mozilla trusts for e-mail are taken from NSS's root module (libnssckbi.so), and marked public:
-their authorities are audited, so that what a certificate says of an organization is shown as validated. Run it again to
-take over what was added and removed since.
+With --system the roots that Mozilla trusts for e-mail are taken from NSS's root module (libnssckbi.so), and marked
+public: their authorities are audited, so that what a certificate says of an organization is shown as validated. Run it
+again to take over what was added and removed since.
 
 ` + exitCodesHelp,
 		Example: "  sealmail cert trust root.pem --for mail\n  sealmail cert trust --system",
