@@ -149,7 +149,7 @@ func (c *Client) findCertificates(files []importedFile, all *certstore.Bundle) e
 			}
 			if stored == nil {
 				var err error
-				if stored, err = c.storedCertificates(); err != nil {
+				if stored, err = c.storedCertificates(c.certificates().Correspondents); err != nil {
 					return err
 				}
 			}
