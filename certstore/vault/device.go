@@ -228,7 +228,7 @@ func (p folderPlace) Delete(name string) error {
 
 // check sees to it that no other user can put files into the folder.
 func (p folderPlace) check() error {
-	warning, err := safeio.CloseFolderToOthers(p.dir, 0o022)
+	warning, err := safeio.ClosePathToOthers(p.dir, 0o022)
 	p.warn(warning)
 	return err
 }

@@ -79,7 +79,7 @@ shows the identity in the sender's certificate.
 	flags.BoolVarP(&a.flags.verbose, "verbose", "v", false, "more on stderr")
 	flags.BoolVar(&a.flags.yes, "yes", false, "answer yes to confirmations")
 	flags.DurationVar(&a.flags.timeout, "timeout", 0, "bound on each network step (default 30s; 10m for a server's answer to a whole message)")
-	flags.StringVar(&a.flags.passphraseFile, "passphrase-file", "", "read the vault's passphrase from this `file` (default: $SEALMAIL_PASSPHRASE_FILE, else a prompt)")
+	flags.StringVar(&a.flags.passphraseFile, "passphrase-file", "", "read the vault's passphrase from this `file` (default: $SEALMAIL_PASSPHRASE_FILE, else the keyring, or a prompt)")
 	flags.StringVar(&a.flags.passphraseCommand, "passphrase-command", "", "read the vault's passphrase from what this `command` prints")
 
 	root.AddCommand(
@@ -88,6 +88,7 @@ shows the identity in the sender's certificate.
 		newFetchCommand(a), newListCommand(a), newReadCommand(a),
 		newVerifyCommand(a), newDecryptCommand(a), newSignCommand(a), newEncryptCommand(a),
 		newCertCommand(a), newCACommand(a), newTSACommand(a),
+		newVaultCommand(a), newUnlockCommand(a), newLockCommand(a), newAgentCommand(a),
 		newDemoCommand(a), newVersionCommand(a),
 	)
 	root.InitDefaultCompletionCmd()

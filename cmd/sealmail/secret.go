@@ -88,12 +88,18 @@ func readSecretCommand(ctx context.Context, command string) ([]byte, error) {
 	return secret, readErr
 }
 
-// passphrase unlocks the vault: by flag, by environment, else by asking. With new, a person types it twice.
-func (a *app) passphrase(ctx context.Context, create bool) ([]byte, error) {
-	s := secretFlags{what: "the vault's passphrase", file: a.flags.passphraseFile, command: a.flags.passphraseCommand}
+// passphraseFlags is how the vault's passphrase is given, by flag or by environment.
+func (a *app) passphraseFlags() *secretFlags {
+	s := &secretFlags{what: "the vault's passphrase", file: a.flags.passphraseFile, command: a.flags.passphraseCommand}
 	if !s.given() {
 		s.file = a.getenv("SEALMAIL_PASSPHRASE_FILE")
 	}
+	return s
+}
+
+// passphrase unlocks the vault: by flag, by environment, else by asking. With new, a person types it twice.
+func (a *app) passphrase(ctx context.Context, create bool) ([]byte, error) {
+	s := a.passphraseFlags()
 	if s.given() || a.prompt == nil || !create {
 		secret, err := s.read(ctx, a)
 		if err == nil && len(secret) == 0 {

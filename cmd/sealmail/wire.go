@@ -9,6 +9,7 @@ import (
 
 	"github.com/sealmail/sealmail/internal/client"
 	"github.com/sealmail/sealmail/internal/config"
+	"github.com/sealmail/sealmail/internal/keyring"
 	"github.com/sealmail/sealmail/mailbox"
 )
 
@@ -35,7 +36,12 @@ func (a *app) options() client.Options {
 		System:      os.DirFS("/"),
 		Passphrase:  a.passphrase,
 		Unprotected: a.flags.unprotected,
-		Dial:        a.dial,
+
+		PassphraseGiven: a.passphraseFlags().given(),
+		Keyring:         keyring.System("sealmail", timeout),
+		AgentCommand:    ownCommand(agentCommand),
+
+		Dial: a.dial,
 		DialStore: func(ctx context.Context, o mailbox.Options) (mailbox.Store, error) {
 			s, err := mailbox.DialIMAP(ctx, o)
 			if err != nil {
@@ -53,6 +59,16 @@ func (a *app) options() client.Options {
 		},
 		Say: func(message string) { a.say("%s", message) },
 	}
+}
+
+// ownCommand is the command line by which this program runs one of its own commands, or nothing where it does not know
+// what it is called.
+func ownCommand(words ...string) []string {
+	program, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	return append([]string{program}, words...)
 }
 
 // withClient is what a command runs that needs a home and, mostly, an account.

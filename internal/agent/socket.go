@@ -91,7 +91,7 @@ func listen(ctx context.Context, path string) (*listener, error) {
 		return nil, err
 	}
 	// What was wrong is said by who opens the vault. Here it only must not be so any more.
-	if _, err := safeio.CloseFolderToOthers(dir, 0o077); err != nil {
+	if _, err := safeio.ClosePathToOthers(dir, 0o077); err != nil {
 		return nil, err
 	}
 	lock, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE|noFollow, 0o600)

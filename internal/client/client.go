@@ -14,8 +14,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -42,6 +40,14 @@ type Options struct {
 
 	// Passphrase gives the vault's passphrase; create says that a new vault is being made.
 	Passphrase func(ctx context.Context, create bool) ([]byte, error)
+	// PassphraseGiven says that Passphrase need ask nobody. Then the keyring is not asked either.
+	PassphraseGiven bool
+	// Keyring is the operating system's; nil: there is none.
+	Keyring vault.SecretPlace
+	// AgentCommand is the command line of a process that runs RunAgent.
+	AgentCommand []string
+	// Deriving, if set, is called before each derivation of a key from a passphrase.
+	Deriving func()
 	// Unprotected makes a new vault without a passphrase.
 	Unprotected bool
 
@@ -66,11 +72,13 @@ type Client struct {
 
 // New reads the configuration. The caller closes the client.
 func New(o Options) (*Client, error) {
-	c, err := config.Load(o.Home.ConfigFile)
+	loaded, err := config.Load(o.Home.ConfigFile)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{o: o, config: c}, nil
+	c := &Client{o: o, config: loaded}
+	c.closeConfig()
+	return c, nil
 }
 
 // Close forgets the keys.
@@ -114,78 +122,6 @@ func explainOpen(what string, err error) error {
 	return failed(what, err, hint)
 }
 
-// openVault opens and unlocks the vault. Where there is none, create makes one.
-func (c *Client) openVault(ctx context.Context, create bool) (*vault.Vault, error) {
-	c.opening.Lock()
-	defer c.opening.Unlock()
-	if c.vault != nil && !c.vault.Locked() {
-		return c.vault, nil
-	}
-	if c.locked != nil {
-		return nil, c.locked
-	}
-	path := c.o.Home.Vault()
-	v, err := vault.Open(c.o.Disk, path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist) && create:
-		return c.createVault(ctx, path)
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, failed("vault", errors.New("there is none yet, and so no key"), "set up an account with `sealmail init`, or import a key with `sealmail cert import`")
-	case err != nil:
-		return nil, failed("vault", err, "restore "+path+" from a backup")
-	}
-	for _, warning := range v.Warnings() {
-		c.o.Say("warning: " + warning)
-	}
-	if v.Locked() {
-		if c.locked = c.unlock(ctx, v); c.locked != nil {
-			return nil, c.locked
-		}
-		// Stretching the passphrase took 32 MiB, which would let the heap grow to twice that before they are collected.
-		debug.FreeOSMemory()
-	}
-	c.vault = v
-	return v, nil
-}
-
-func (c *Client) unlock(ctx context.Context, v *vault.Vault) error {
-	passphrase, err := c.o.Passphrase(ctx, false)
-	if err != nil {
-		return failed("vault is locked", err, "unlock it with --passphrase-file, --passphrase-command or $SEALMAIL_PASSPHRASE_FILE")
-	}
-	if err := v.Unlock(passphrase); err != nil {
-		return failed("vault", err, "check the passphrase that --passphrase-file, --passphrase-command or $SEALMAIL_PASSPHRASE_FILE gives")
-	}
-	return nil
-}
-
-// isLocked tells whether err is that the vault could not be unlocked: then no message that needs a key can be read.
-func (c *Client) isLocked(err error) bool {
-	c.opening.Lock()
-	defer c.opening.Unlock()
-	return c.locked != nil && errors.Is(err, c.locked)
-}
-
-func (c *Client) createVault(ctx context.Context, path string) (*vault.Vault, error) {
-	protection := vault.Protection{Unprotected: c.o.Unprotected}
-	if !c.o.Unprotected {
-		passphrase, err := c.o.Passphrase(ctx, true)
-		if err != nil {
-			return nil, usage("vault", err, "give a passphrase with --passphrase-file or --passphrase-command, or say --unprotected")
-		}
-		protection.Passphrase = passphrase
-	}
-	if err := c.o.Disk.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, failed("vault", err, "")
-	}
-	v, err := vault.Create(ctx, c.o.Disk, path, protection)
-	if err != nil {
-		return nil, failed("vault", err, "")
-	}
-	c.vault = v
-	return v, nil
-}
-
 // password finds the account's password: from a command, a file, or the vault.
 func (c *Client) password(ctx context.Context, a config.Account) (mailbox.Password, error) {
 	const hint = "mend the account in the configuration, or run `sealmail init` again"
@@ -197,6 +133,7 @@ func (c *Client) password(ctx context.Context, a config.Account) (mailbox.Passwo
 		defer cancel()
 		secret, err = exec.CommandContext(ctx, "/bin/sh", "-c", a.PasswordCommand).Output()
 	case a.PasswordFile != "":
+		c.closeToOthers(a.PasswordFile, 0o077)
 		secret, err = os.ReadFile(a.PasswordFile)
 	default:
 		v, openErr := c.openVault(ctx, false)
@@ -366,23 +303,4 @@ func (c *Client) httpClient() (*http.Client, error) {
 // certificates is the certificate store; it unlocks the vault when a private key is first asked for.
 func (c *Client) certificates() *certstore.Store {
 	return certstore.New(c.o.Home.Certificates(), c.o.Disk, lazyKeys{c})
-}
-
-// lazyKeys opens the vault when a key is first asked for, so that what needs no key asks for no passphrase.
-type lazyKeys struct{ c *Client }
-
-func (k lazyKeys) Get(id string) ([]byte, error) {
-	v, err := k.c.openVault(context.Background(), false)
-	if err != nil {
-		return nil, err
-	}
-	return v.Get(id)
-}
-
-func (k lazyKeys) Put(ctx context.Context, id, kind string, secret []byte) error {
-	v, err := k.c.openVault(ctx, true)
-	if err != nil {
-		return err
-	}
-	return v.Put(ctx, id, kind, secret)
 }

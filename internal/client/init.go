@@ -5,14 +5,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"reflect"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/internal/config"
-	"github.com/sealmail/sealmail/internal/safeio"
 	"github.com/sealmail/sealmail/mailbox"
 )
 
@@ -52,21 +48,22 @@ func (p InitParams) account(c *config.Config) (config.Account, error) {
 	// Through the file's own text and back, so that what is accepted here is what loads later.
 	text, err := config.WithAccount(c.Path, nil, a)
 	if err != nil {
-		return a, initUsage(err)
+		return a, wordsUsage("init", err)
 	}
 	parsed, err := config.Parse(c.Path, text)
 	if err != nil {
-		return a, initUsage(err)
+		return a, wordsUsage("init", err)
 	}
 	return parsed.Accounts[0], nil
 }
 
-func initUsage(err error) error {
+// wordsUsage says that the words of a command would make no configuration.
+func wordsUsage(command string, err error) error {
 	var broken *config.Error
 	if errors.As(err, &broken) {
-		return usage("init", errors.New(broken.Why), "see `sealmail init --help`")
+		err = errors.New(broken.Why)
 	}
-	return usage("init", err, "see `sealmail init --help`")
+	return usage(command, err, "see `sealmail "+command+" --help`")
 }
 
 // CheckInit says whether Init can be done with these words, before any secret is asked for.
@@ -171,31 +168,27 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 	}
 	// The configuration last: an account that is named there is complete.
 	if !present {
-		if err := c.addAccount(a); err != nil {
+		if err := c.addAccount(ctx, a); err != nil {
 			return nil, err
 		}
 	}
 	return result, nil
 }
 
-func (c *Client) addAccount(a config.Account) error {
-	data, err := os.ReadFile(c.config.Path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return failed("", err, "")
-	}
-	text, err := config.WithAccount(c.config.Path, data, a)
-	if err != nil {
-		return err
-	}
-	if err := c.o.Disk.MkdirAll(filepath.Dir(c.config.Path), 0o700); err != nil {
-		return failed("", err, "")
-	}
-	_ = safeio.RemoveStale(filepath.Dir(c.config.Path)) // what a kill left behind; not being able to is no reason to stop
-	if err := c.o.Disk.WriteFile(c.config.Path, text, 0o600); err != nil {
-		return failed("", err, "")
-	}
-	c.config, err = config.Parse(c.config.Path, text)
-	return err
+// addAccount writes the account into the configuration, unless somebody did just that meanwhile.
+func (c *Client) addAccount(ctx context.Context, a config.Account) error {
+	return c.updateConfig(ctx, func(text []byte) ([]byte, error) {
+		now, err := config.Parse(c.config.Path, text)
+		if err != nil {
+			return nil, err
+		}
+		for _, old := range now.Accounts {
+			if old.Default = a.Default; reflect.DeepEqual(old, a) {
+				return text, nil
+			}
+		}
+		return config.WithAccount(c.config.Path, text, a)
+	})
 }
 
 // tryServers logs in at both servers.

@@ -31,11 +31,12 @@ func CloseToOthers(f *os.File, bits fs.FileMode) (warning string, err error) {
 	return fmt.Sprintf("%s was open to other users (mode %04o); it is not any more", f.Name(), mode.Perm()), nil
 }
 
-// CloseFolderToOthers is [CloseToOthers] for the folder at path. Where there is none, there is nothing to do.
-func CloseFolderToOthers(path string, bits fs.FileMode) (warning string, err error) {
+// ClosePathToOthers is [CloseToOthers] for the file or folder at path. Where there is none, or something else, such as a
+// pipe, which opening would disturb, it does nothing.
+func ClosePathToOthers(path string, bits fs.FileMode) (warning string, err error) {
 	info, err := os.Stat(path)
-	if err == nil && !info.IsDir() {
-		return "", &fs.PathError{Op: "open", Path: path, Err: fs.ErrInvalid}
+	if err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		return "", nil
 	}
 	var f *os.File
 	if err == nil {

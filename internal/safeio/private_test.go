@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sealmail/sealmail/internal/safeio"
@@ -47,17 +48,7 @@ func TestCloseToOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var warning string
-			if test.folder {
-				warning, err = safeio.CloseFolderToOthers(path, test.bits)
-			} else {
-				f, openErr := os.Open(path)
-				if openErr != nil {
-					t.Fatal(openErr)
-				}
-				defer f.Close()
-				warning, err = safeio.CloseToOthers(f, test.bits)
-			}
+			warning, err := safeio.ClosePathToOthers(path, test.bits)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,11 +64,11 @@ func TestCloseToOthers(t *testing.T) {
 			}
 		})
 	}
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := safeio.CloseFolderToOthers(file, 0o077); err == nil {
-		t.Error("a file passes for a folder")
+	if warning, err := safeio.ClosePathToOthers(pipe, 0o077); warning != "" || err != nil {
+		t.Errorf("a pipe: %q, %v", warning, err) // opening it would wait for who writes to it
 	}
 }
