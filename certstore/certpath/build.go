@@ -65,14 +65,11 @@ type Path struct {
 // that is outside its validity alone before one that breaks a rule. Where no anchor is reached it tells of a
 // signature that does not hold, if one was in the way, or of the last certificate whose issuer is not known.
 func (b Builder) Build(leaf *Certificate, p Parameters) (*Path, error) {
-	s := &search{
-		Builder: b, p: p,
-		verified: map[edge]error{}, issuers: map[*Certificate][]*Certificate{},
-	}
-	if b.Anchors.contains(leaf) {
-		return s.anchorItself(leaf)
-	}
-	return s.run(leaf)
+	return b.newSearch(p).run(leaf)
+}
+
+func (b Builder) newSearch(p Parameters) *search {
+	return &search{Builder: b, p: p, verified: map[edge]error{}, issuers: map[*Certificate][]*Certificate{}}
 }
 
 // search is the work on one leaf.
@@ -114,6 +111,9 @@ func (s *search) anchorItself(leaf *Certificate) (*Path, error) {
 
 // run tries paths depth first.
 func (s *search) run(leaf *Certificate) (*Path, error) {
+	if s.Anchors.contains(leaf) {
+		return s.anchorItself(leaf)
+	}
 	for stack := []branch{{c: leaf}}; len(stack) > 0; {
 		current := &stack[len(stack)-1]
 		candidates := s.candidates(current.c)
@@ -277,7 +277,7 @@ func (s *search) noAnchor(leaf *Certificate) *Error {
 	e := &Error{Code: NoAnchor, Index: -1, Certificate: top, Section: "6.1.1 (d)"}
 	switch {
 	case s.limited:
-		e.Reason = fmt.Sprintf("no path from %s to a trust anchor was found among too many certificates", leaf.display())
+		e.Reason = fmt.Sprintf("%s leads to more certificates than are looked at, and to none that is trusted", leaf.display())
 	case top.SelfIssued():
 		e.Reason = fmt.Sprintf("the path ends at %s, which is not trusted", top.display())
 	default:
