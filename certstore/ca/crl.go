@@ -219,8 +219,9 @@ func (a *Authority) entries(i Issuer, last *x509.RevocationList) ([]x509.Revocat
 		if r == nil || r.Issuer != i {
 			continue
 		}
-		// RFC 5280 section 3.3: an entry stays until it was on one list made after the end of the certificate.
-		if listed[serial] && last.ThisUpdate.After(r.NotAfter) {
+		// RFC 5280 section 3.3: an entry stays until it was on one list made after the end of the certificate. The last list
+		// was such a one, or came after it, where it was made after the end and after the revocation.
+		if last != nil && last.ThisUpdate.After(r.NotAfter) && (listed[serial] || last.ThisUpdate.After(r.Revoked)) {
 			continue
 		}
 		entry, err := r.entry()
