@@ -147,9 +147,9 @@ func newCAServeCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve --dir DIR --listen ADDRESS",
 		Short: "Serve revocation lists, OCSP and issuers over HTTP",
-		Long: `Serves /root.crl, /issuing.crl and /services.crl, /root.cer, /issuing.cer and /services.cer, and /ocsp: what certificates
-name with ` + "`sealmail ca init --base-url`" + `. The first line on stdout is {"url":…} once it is ready; SIGTERM ends it with 0. What
-` + "`sealmail ca revoke`" + ` does meanwhile is seen at once. The root's key is not needed.
+		Long: `Serves /root.crl, /issuing.crl and /services.crl, /root.cer, /issuing.cer and /services.cer, and /ocsp: what the
+certificates name that are issued after ` + "`sealmail ca init --base-url`" + `. The first line on stdout is {"url":…} once it is
+ready; SIGTERM ends it with 0. What ` + "`sealmail ca revoke`" + ` does meanwhile is seen at once. The root's key is not needed.
 
 ` + exitCodesHelp,
 		Example: "  sealmail ca serve --dir ca --ca-passphrase-file secret --listen 127.0.0.1:8080",
