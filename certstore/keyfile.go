@@ -61,8 +61,8 @@ func readFile(data []byte, password func() ([]byte, error), budget int) (Bundle,
 	}
 	r := fileReader{password: password, budget: budget}
 	defer func() { clear(r.secret) }()
-	data = bytes.TrimPrefix(data, []byte("\ufeff")) // which editors put in front of text
-	if bytes.Contains(data, []byte(pemBegin)) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))                            // which editors put in front of text
+	if kindOf(data) == kindUnknown && bytes.Contains(data, []byte(pemBegin)) { // what is signed may be PEM itself
 		err := r.readPEM(data)
 		return r.bundle, err
 	}

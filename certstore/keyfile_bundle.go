@@ -124,11 +124,11 @@ func (b *Bundle) takeKey(der []byte) error {
 	if err == nil && publicKey(key) == nil {
 		err = ErrUnsupportedKey // such as an ECDH key on a curve of NIST, which no parser returns today
 	}
-	if errors.Is(err, ErrUnsupportedKey) || errors.Is(err, ErrMalformed) {
-		return b.odd("private key", err)
+	if errors.Is(err, ErrMalformed) {
+		err = ErrMalformed
 	}
 	if err != nil {
-		return err
+		return b.odd("private key", err)
 	}
 	b.Keys = append(b.Keys, key)
 	return nil

@@ -112,6 +112,9 @@ func parseKeyDER(der []byte) (crypto.PrivateKey, error) {
 	if isPKCS8(der) {
 		return nil, unsupportedKey(der)
 	}
+	if curve := sec1Curve(der); algorithmNames[curve.String()] != "" {
+		return nil, fmt.Errorf("%w: %s", ErrUnsupportedKey, algorithmName(curve))
+	}
 	return nil, fmt.Errorf("private key: %w", ErrMalformed)
 }
 
@@ -131,6 +134,18 @@ func unsupportedKey(der []byte) error {
 		return fmt.Errorf("%w: an elliptic curve that is given by its equation and not by its name", ErrUnsupportedKey)
 	}
 	return fmt.Errorf("%w: type %v, or damaged values", ErrUnsupportedKey, id)
+}
+
+// sec1Curve returns the curve that an ECPrivateKey names (RFC 5915 section 3), or nil.
+func sec1Curve(der []byte) (curve asn1.ObjectIdentifier) {
+	input := cryptobyte.String(der)
+	var body, skipped, parameters cryptobyte.String
+	if !input.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadASN1(&skipped, cryptobyteasn1.INTEGER) ||
+		!body.ReadASN1(&skipped, cryptobyteasn1.OCTET_STRING) || !body.ReadASN1(&parameters, tagExplicit0) ||
+		!parameters.ReadASN1ObjectIdentifier(&curve) {
+		return nil
+	}
+	return curve
 }
 
 var oidPublicKeyEC = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}

@@ -25,16 +25,21 @@ func EncodePKCS12(pair KeyPair, password string) ([]byte, error) {
 // RFC 7292 appendix B with SHA-1. GnuPG up to 2.2.40 computes that derivation wrongly for one salt in some hundred; salts
 // on which it does are not used.
 func EncodeLegacyPKCS12(pair KeyPair, password string) ([]byte, error) {
+	return drawSalts(password, func() ([]byte, error) { return encodePKCS12(pkcs12.LegacyDES, pair, password) })
+}
+
+// drawSalts encodes until the salts are such that GnuPG can read the file.
+func drawSalts(password string, encode func() ([]byte, error)) ([]byte, error) {
 	for range legacyAttempts {
-		data, err := encodePKCS12(pkcs12.LegacyDES, pair, password)
+		data, err := encode()
 		if err != nil {
 			return nil, err
 		}
-		agreed, err := gnupgAgrees(data, password)
+		agrees, err := gnupgAgrees(data, password)
 		if err != nil {
 			return nil, err
 		}
-		if agreed {
+		if agrees {
 			return data, nil
 		}
 	}
