@@ -153,8 +153,15 @@ func (q *question) askResponder(ctx context.Context, address string) Answer {
 	if err != nil {
 		return failed(err.Error())
 	}
-	// A nonce is echoed or, by responders that sign in advance, left out (RFC 5019 section 4): then the times decide.
-	if response.Nonce != nil && subtle.ConstantTimeCompare(response.Nonce, nonce) != 1 {
+	// A nonce is echoed or, by responders that sign in advance, left out (RFC 5019 section 4): then the times decide, and
+	// those of the present, whatever time counts, as an old response may be replayed.
+	switch {
+	case response.Nonce == nil:
+		response.Singles = slices.DeleteFunc(response.Singles, func(s SingleResponse) bool { return s.window().stale(q.now) != "" })
+		if len(response.Singles) == 0 {
+			return failed("the response has no nonce, and nothing in it is up to date")
+		}
+	case subtle.ConstantTimeCompare(response.Nonce, nonce) != 1:
 		return failed("the response is for another request: its nonce is not ours")
 	}
 	before := len(q.notes.list)

@@ -30,12 +30,12 @@ func (n *notes) add(text string) {
 	}
 }
 
-// text returns the end of a sentence.
+// text returns all of them, as the end of a sentence.
 func (n *notes) text() string {
 	if len(n.list) == 0 {
-		return ": there is neither a list nor a responder to ask"
+		return "there is neither a list nor a responder to ask"
 	}
-	text := ": " + strings.Join(n.list, "; ")
+	text := strings.Join(n.list, "; ")
 	if n.more > 0 {
 		text += fmt.Sprintf("; and %d other reasons", n.more)
 	}

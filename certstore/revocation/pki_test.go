@@ -395,3 +395,23 @@ func check(t testing.TB, path []*certpath.Certificate, given Evidence, at, now t
 }
 
 func describe(a Answer) string { return fmt.Sprintf("%v %s %s", a.Status, a.Source, a.Why) }
+
+// certificateExtension adds an extension that crypto/x509 has no field for.
+func certificateExtension(t testing.TB, id string, value []byte) func(*x509.Certificate) {
+	t.Helper()
+	parsed, err := x509.ParseOID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var arcs asn1.ObjectIdentifier
+	for part := range strings.SplitSeq(parsed.String(), ".") {
+		arc, err := strconv.Atoi(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		arcs = append(arcs, arc)
+	}
+	return func(c *x509.Certificate) {
+		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: arcs, Value: value})
+	}
+}

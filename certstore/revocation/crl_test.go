@@ -1,0 +1,290 @@
+package revocation
+
+import (
+	"bytes"
+	"crypto/x509"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/sealmail/sealmail/certstore/certpath"
+)
+
+// scope is an issuingDistributionPoint with these fields.
+func scope(t testing.TB, fields ...func(*cryptobyte.Builder)) extension {
+	return extension{oidIssuingDistributionPoint, true, build(t, func(b *cryptobyte.Builder) {
+		addSequence(b, func(b *cryptobyte.Builder) {
+			for _, f := range fields {
+				f(b)
+			}
+		})
+	})}
+}
+
+// flag is a BOOLEAN of issuingDistributionPoint, or its octets.
+func flag(tag cbasn1.Tag, octets ...byte) func(*cryptobyte.Builder) {
+	if octets == nil {
+		octets = []byte{0xff}
+	}
+	return func(b *cryptobyte.Builder) { b.AddASN1(tag, func(b *cryptobyte.Builder) { b.AddBytes(octets) }) }
+}
+
+// pointName is a distributionPoint with one address.
+func pointName(address string) func(*cryptobyte.Builder) {
+	return func(b *cryptobyte.Builder) {
+		b.AddASN1(tagExplicit0, func(b *cryptobyte.Builder) {
+			b.AddASN1(tagExplicit0, func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.Tag(0x86), func(b *cryptobyte.Builder) { b.AddBytes([]byte(address)) })
+			})
+		})
+	}
+}
+
+func directoryNames(t testing.TB, name []byte) []byte {
+	return build(t, func(b *cryptobyte.Builder) {
+		addSequence(b, func(b *cryptobyte.Builder) {
+			b.AddASN1(cbasn1.Tag(0xa4), func(b *cryptobyte.Builder) { b.AddBytes(name) })
+		})
+	})
+}
+
+func indirectPoint(t testing.TB, address string, issuer []byte) func(*x509.Certificate) {
+	return certificateExtension(t, "2.5.29.31", build(t, func(b *cryptobyte.Builder) {
+		addSequence(b, func(b *cryptobyte.Builder) {
+			addSequence(b, func(b *cryptobyte.Builder) {
+				pointName(address)(b)
+				b.AddASN1(tagExplicit2, func(b *cryptobyte.Builder) {
+					b.AddASN1(cbasn1.Tag(0xa4), func(b *cryptobyte.Builder) { b.AddBytes(issuer) })
+				})
+			})
+		})
+	}))
+}
+
+// TestLists has one rule in each line, kept or broken once, with what the answer is and why.
+func TestLists(t *testing.T) {
+	root := newRoot(t, "Root")
+	other := newRoot(t, "Other")
+	namesake := newRoot(t, "Root")
+	stranger := issue(t, &root, "Stranger", authority)
+	noSign := issue(t, nil, "No CRLs", func(c *x509.Certificate) {
+		authority(c)
+		c.KeyUsage = x509.KeyUsageCertSign
+	})
+	leaf := issue(t, &root, "Leaf", func(c *x509.Certificate) { c.CRLDistributionPoints = []string{"ldap://example.org/a"} })
+	sub := issue(t, &root, "Sub", authority)
+	ofNoSign := issue(t, &noSign, "Leaf")
+	delegated := issue(t, &root, "Delegated", indirectPoint(t, "http://example.org/i", stranger.Subject.Raw))
+
+	hour := epoch().Add(-time.Hour)
+	revoked := func(h holder, extensions ...extension) []entry {
+		return []entry{{serial: big.NewInt(5), date: hour}, {serial: h.SerialNumber, date: hour, extensions: extensions}}
+	}
+	indirect := scope(t, pointName("http://example.org/i"), flag(tagImplicit4))
+	forRoot := extension{oidCertificateIssuer, true, directoryNames(t, root.Subject.Raw)}
+	var invalidity cryptobyte.Builder
+	invalidity.AddASN1GeneralizedTime(hour.AddDate(0, 0, -3))
+
+	complete := list{by: root, extensions: []extension{number(oidCRLNumber, 5)}}
+	delta := func(by holder, base, n int64, entries []entry, more ...extension) list {
+		return list{by: by, entries: entries, extensions: append([]extension{number(oidCRLNumber, n), number(oidDeltaCRLIndicator, base)}, more...)}
+	}
+	unknown := extension{parseOID(t, "1.2.3.4"), true, []byte{5, 0}}
+	malformed := []byte{0x30, 1}
+
+	tests := []struct {
+		name   string
+		path   []*certpath.Certificate
+		lists  []list
+		status Status
+		why    string
+	}{
+		{"not listed", pathOf(leaf, root), []list{{by: root, entries: revoked(other)}}, Good, "does not have it"},
+		{"a list without entries", pathOf(leaf, root), []list{{by: root}}, Good, ""},
+		{"version 1", pathOf(leaf, root), []list{{by: root, v1: true}}, Good, ""},
+		{"listed", pathOf(leaf, root), []list{{by: root, entries: revoked(leaf)}}, Revoked, "unspecified (CRL)"},
+		{"with a reason", pathOf(leaf, root), []list{{by: root, entries: revoked(leaf, reasonCode(ReasonSuperseded))}}, Revoked, "superseded"},
+		{"with a date", pathOf(leaf, root), []list{{by: root, entries: revoked(leaf, extension{oidInvalidityDate, false, invalidity.BytesOrPanic()})}}, Revoked, ""},
+		{"on hold", pathOf(leaf, root), []list{{by: root, entries: revoked(leaf, reasonCode(ReasonCertificateHold))}}, Revoked, "certificateHold"},
+		{"a malformed reason revokes all the same", pathOf(leaf, root), []list{{by: root, entries: revoked(leaf, extension{oidReasonCode, true, malformed})}}, Revoked, "unspecified"},
+		{"revoked by one of two lists", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit3, 6, 0x40))}},
+			{by: root, entries: revoked(leaf)}}, Revoked, ""},
+
+		{"no list", pathOf(leaf, root), nil, Unknown, `"ldap://example.org/a" is not asked: only http`},
+		{"of another issuer", pathOf(leaf, root), []list{{by: other}}, Unknown, ""},
+		{"with the name of the issuer and another key", pathOf(leaf, root), []list{{by: namesake}}, Unknown, "the signature does not verify"},
+		{"by who may not sign lists", pathOf(ofNoSign, noSign), []list{{by: noSign}}, Unknown, "may not sign revocation lists"},
+		{"out of date", pathOf(leaf, root), []list{{by: root, this: epoch().AddDate(0, 0, -8), next: epoch().AddDate(0, 0, -1)}}, Unknown, "out of date since 2026-11-20"},
+		{"out of date, and listed", pathOf(leaf, root), []list{{by: root, this: epoch().AddDate(0, 0, -8), next: epoch().AddDate(0, 0, -1), entries: revoked(leaf)}}, Revoked, ""},
+		{"out of date, and on hold", pathOf(leaf, root), []list{{by: root, this: epoch().AddDate(0, 0, -8), next: epoch().AddDate(0, 0, -1),
+			entries: revoked(leaf, reasonCode(ReasonCertificateHold))}}, Unknown, "out of date"},
+		{"without nextUpdate", pathOf(leaf, root), []list{{by: root, next: absent}}, Unknown, "promises nothing"},
+		{"without nextUpdate, made now", pathOf(leaf, root), []list{{by: root, this: epoch(), next: absent}}, Good, ""},
+		{"in the future", pathOf(leaf, root), []list{{by: root, this: epoch().Add(6 * time.Minute)}}, Unknown, "dated in the future"},
+		{"within the skew", pathOf(leaf, root), []list{{by: root, this: epoch().Add(4 * time.Minute)}}, Good, ""},
+		{"nextUpdate before thisUpdate", pathOf(leaf, root), []list{{by: root, this: epoch().Add(2 * time.Minute), next: epoch()}}, Unknown, "before its thisUpdate"},
+
+		{"a critical extension", pathOf(leaf, root), []list{{by: root, extensions: []extension{unknown}}}, Unknown, "not understood (1.2.3.4)"},
+		{"a critical extension of another entry", pathOf(leaf, root), []list{{by: root, entries: revoked(other, unknown)}}, Unknown, "entry 2 has a critical extension"},
+		{"another extension", pathOf(leaf, root), []list{{by: root, extensions: []extension{{unknown.id, false, unknown.value}}}}, Good, ""},
+		{"version 1 with extensions", pathOf(leaf, root), []list{{by: root, v1: true, extensions: []extension{number(oidCRLNumber, 1)}}}, Unknown, "version 1 has no"},
+		{"version 1 with extensions of an entry", pathOf(leaf, root), []list{{by: root, v1: true, entries: revoked(other, reasonCode(1))}}, Unknown, "version 1 has no"},
+		{"a malformed number", pathOf(leaf, root), []list{{by: root, extensions: []extension{{oidCRLNumber, false, malformed}}}}, Unknown, "2.5.29.20 is malformed"},
+		{"a negative number", pathOf(leaf, root), []list{{by: root, extensions: []extension{number(oidCRLNumber, 0xff)}}}, Unknown, "2.5.29.20 is malformed"},
+		{"a malformed delta indicator makes no complete list", pathOf(leaf, root), []list{{by: root, extensions: []extension{{oidDeltaCRLIndicator, false, malformed}}}}, Unknown, ""},
+		{"a malformed scope", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit1, 1))}}}, Unknown, "2.5.29.28 is malformed"},
+		{"for two kinds only", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit1), flag(tagImplicit2))}}}, Unknown, "two kinds"},
+		{"a malformed key identifier", pathOf(leaf, root), []list{{by: root, extensions: []extension{{certpath.OIDAuthorityKeyIdentifier, false, malformed}}}}, Unknown, "2.5.29.35"},
+
+		{"for users only, a user", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit1))}}}, Good, ""},
+		{"for users only, an authority", pathOf(sub, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit1))}}}, Unknown, "not about certificates of authorities"},
+		{"for authorities only, a user", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit2))}}}, Unknown, "of authorities only"},
+		{"for authorities only, an authority", pathOf(sub, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit2))}}}, Good, ""},
+		{"for attributes only", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit5))}}}, Unknown, "attribute certificates only"},
+		{"of another point", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, pointName("http://example.org/b"))}}}, Unknown, "another distribution point"},
+		{"of its point", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, pointName("ldap://example.org/a"))}}}, Good, ""},
+		{"for some reasons", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit3, 6, 0x40))}}}, Unknown, "do not cover all reasons"},
+		{"for all reasons by two lists", pathOf(leaf, root), []list{{by: root, extensions: []extension{scope(t, flag(tagImplicit3, 6, 0x40))}},
+			{by: root, extensions: []extension{scope(t, flag(tagImplicit3, 7, 0x3f, 0x80))}}}, Good, ""},
+
+		{"indirect, not listed", pathOf(delegated, root), []list{{by: root}, {by: stranger, extensions: []extension{indirect}}}, Good, ""},
+		{"indirect, listed for its issuer", pathOf(delegated, root), []list{{by: root}, {by: stranger, extensions: []extension{indirect}, entries: revoked(delegated, forRoot)}}, Revoked, ""},
+		{"indirect, the issuer of the entry before", pathOf(delegated, root), []list{{by: root}, {by: stranger, extensions: []extension{indirect},
+			entries: append([]entry{{big.NewInt(9), hour, []extension{forRoot}}}, revoked(delegated)...)}}, Revoked, ""},
+		{"indirect, the number of another issuer", pathOf(delegated, root), []list{{by: root}, {by: stranger, extensions: []extension{indirect}, entries: revoked(delegated)}}, Good, ""},
+		{"indirect, a malformed issuer", pathOf(delegated, root), []list{{by: stranger, extensions: []extension{indirect},
+			entries: revoked(delegated, extension{oidCertificateIssuer, true, malformed})}}, Unknown, "certificateIssuer of entry 2"},
+		{"indirect, not said to be so", pathOf(delegated, root), []list{{by: stranger, extensions: []extension{scope(t, pointName("http://example.org/i"))}}}, Unknown, ""},
+		{"indirect, another point", pathOf(delegated, root), []list{{by: stranger, extensions: []extension{scope(t, pointName("http://example.org/x"), flag(tagImplicit4))}}}, Unknown, "another distribution point"},
+
+		{"delta, listed", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf))}, Revoked, ""},
+		{"delta, not listed", pathOf(leaf, root), []list{complete, delta(root, 5, 6, nil)}, Good, "with the delta list"},
+		{"delta, not on hold any more", pathOf(leaf, root), []list{{by: root, entries: revoked(leaf, reasonCode(ReasonCertificateHold)), extensions: complete.extensions},
+			delta(root, 3, 7, revoked(leaf, reasonCode(ReasonRemoveFromCRL)))}, Good, ""},
+		{"delta alone", pathOf(leaf, root), []list{delta(root, 5, 6, nil)}, Unknown, ""},
+		{"delta that begins later", pathOf(leaf, root), []list{complete, delta(root, 6, 7, revoked(leaf))}, Good, ""},
+		{"delta that is older", pathOf(leaf, root), []list{complete, delta(root, 4, 5, revoked(leaf))}, Good, ""},
+		{"delta of another key", pathOf(leaf, root), []list{complete, delta(namesake, 5, 6, revoked(leaf))}, Good, ""},
+		{"delta of another scope", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf), scope(t, flag(tagImplicit1)))}, Good, ""},
+		{"delta that cannot be used", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf), unknown)}, Good, ""},
+		{"delta for a list out of date", pathOf(leaf, root), []list{{by: root, this: epoch().AddDate(0, 0, -9), extensions: complete.extensions}, delta(root, 5, 6, nil)}, Good, "with the delta list"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			given := Evidence{Certificates: [][]byte{stranger.Raw}}
+			for _, l := range test.lists {
+				given.CRLs = append(given.CRLs, l.der(t))
+			}
+			a := check(t, test.path, given, epoch(), epoch())
+			if a.Status != test.status || !strings.Contains(a.Why, test.why) {
+				t.Errorf("%s", describe(a))
+			}
+			if (a.Status == Unknown) != (len(a.Evidence.CRLs) == 0) || a.Status != Unknown && a.Source != SourceCRL {
+				t.Errorf("%d lists as evidence, by %q", len(a.Evidence.CRLs), a.Source)
+			}
+			if a.Status == Unknown {
+				return
+			}
+			if again := check(t, test.path, a.Evidence, epoch(), epoch().AddDate(1, 0, 0)); again.Status != a.Status || again.Why != a.Why || !again.At.Equal(a.At) {
+				t.Errorf("with its own evidence, a year later: %s", describe(again))
+			}
+		})
+	}
+}
+
+// TestRevokedSigner has a list whose signer, who is not part of the path, is revoked, or of whom nothing is known.
+func TestRevokedSigner(t *testing.T) {
+	root := newRoot(t, "Root")
+	signer := issue(t, &root, "Signer", authority)
+	leaf := issue(t, &root, "Leaf", indirectPoint(t, "http://example.org/i", signer.Subject.Raw))
+	// For all but the signer the list of the root covers one reason, so that it alone decides nothing about the leaf.
+	partial := scope(t, flag(tagImplicit3, 6, 0x40))
+	indirect := list{by: signer, extensions: []extension{scope(t, pointName("http://example.org/i"), flag(tagImplicit4))}}.der(t)
+	tests := []struct {
+		name   string
+		lists  [][]byte
+		status Status
+		why    string
+	}{
+		{"nothing is known", [][]byte{indirect}, Unknown, "may be revoked: there is neither"},
+		{"too little is known", [][]byte{indirect, list{by: root, extensions: []extension{partial}}.der(t)}, Unknown, "may be revoked: the lists that there are do not cover"},
+		{"revoked", [][]byte{indirect, list{by: root, extensions: []extension{partial}, entries: []entry{{serial: signer.SerialNumber, date: epoch().AddDate(0, 0, -1)}}}.der(t)},
+			Unknown, "may be revoked: revoked since 2026-11-20"},
+	}
+	for _, test := range tests {
+		a := check(t, pathOf(leaf, root), Evidence{CRLs: test.lists, Certificates: [][]byte{signer.Raw}}, epoch(), epoch())
+		if a.Status != test.status || !strings.Contains(a.Why, test.why) {
+			t.Errorf("%s: %s", test.name, describe(a))
+		}
+	}
+	// The same list by somebody else of that name, whom the root does not know.
+	impostor := newRoot(t, "Signer")
+	forged := list{by: impostor, extensions: []extension{scope(t, pointName("http://example.org/i"), flag(tagImplicit4))}}.der(t)
+	a := check(t, pathOf(leaf, root), Evidence{CRLs: [][]byte{forged}, Certificates: [][]byte{impostor.Raw}}, epoch(), epoch())
+	if a.Status != Unknown || !strings.Contains(a.Why, "no valid path to the same anchor") {
+		t.Errorf("another anchor: %s", describe(a))
+	}
+}
+
+// TestSignersOfEachOther has lists that two authorities sign about each other's certificates.
+func TestSignersOfEachOther(t *testing.T) {
+	root := newRoot(t, "Root")
+	a := issue(t, &root, "A", authority)
+	b := issue(t, &root, "B", func(c *x509.Certificate) {
+		authority(c)
+		indirectPoint(t, "http://example.org/b", a.Subject.Raw)(c)
+	})
+	// The first certificate of A does not know B yet.
+	a = issue(t, &root, "A", func(c *x509.Certificate) {
+		authority(c)
+		indirectPoint(t, "http://example.org/a", b.Subject.Raw)(c)
+	})
+	leaf := issue(t, &root, "Leaf", indirectPoint(t, "http://example.org/a", b.Subject.Raw))
+	given := Evidence{Certificates: [][]byte{a.Raw, b.Raw}, CRLs: [][]byte{
+		list{by: b, extensions: []extension{scope(t, pointName("http://example.org/a"), flag(tagImplicit4))}}.der(t),
+		list{by: a, extensions: []extension{scope(t, pointName("http://example.org/b"), flag(tagImplicit4))}}.der(t),
+	}}
+	if answer := check(t, pathOf(leaf, root), given, epoch(), epoch()); answer.Status != Unknown || !strings.Contains(answer.Why, "in question") {
+		t.Errorf("%s", describe(answer))
+	}
+}
+
+// TestMalformedList has octets that are no list.
+func TestMalformedList(t *testing.T) {
+	root := newRoot(t, "Root")
+	whole := list{by: root, entries: []entry{{serial: big.NewInt(5), date: epoch(), extensions: []extension{reasonCode(1)}}}}.der(t)
+	if _, err := ParseCRL(whole); err != nil {
+		t.Fatal(err)
+	}
+	replace := func(old, with string) []byte {
+		if bytes.Count(whole, []byte(old)) != 1 {
+			t.Fatalf("%x occurs %d times", old, bytes.Count(whole, []byte(old)))
+		}
+		return bytes.Replace(whole, []byte(old), []byte(with), 1)
+	}
+	tests := []struct {
+		name string
+		der  []byte
+		why  string
+	}{
+		{"nothing", nil, "no list"},
+		{"something behind it", append(bytes.Clone(whole), 0), "no list"},
+		{"cut off", whole[:len(whole)-1], "no list"},
+		{"too large", make([]byte, MaxCRL+1), "67108865 octets"},
+		{"version 3", replace("\x02\x01\x01\x30", "\x02\x01\x02\x30"), "version"},
+		{"version 1, written", replace("\x02\x01\x01\x30", "\x02\x01\x00\x30"), "version"},
+		{"an entry without a number", replace("\x02\x01\x05", "\x04\x01\x05"), "entry 1"},
+		{"an entry without a date", replace("\x02\x01\x05\x18", "\x02\x01\x05\x04"), "entry 1"},
+		{"an extension without a value", replace("\x04\x03\x0a\x01\x01", "\x05\x03\x0a\x01\x01"), "extensions of entry 1"},
+	}
+	for _, test := range tests {
+		_, err := ParseCRL(test.der)
+		if err == nil || !strings.Contains(err.Error(), test.why) || !strings.Contains(err.Error(), ErrMalformed.Error()) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
