@@ -43,8 +43,8 @@ func newCertFindCommand(a *app) *cobra.Command {
 		Short: "Show which certificate mail to an address is encrypted to, and why",
 		Long: `Lists the certificates in the store that name an address, in the order in which they would be taken, with the reason
 for each that would not be. A certificate is taken that speaks for the address, is valid now, is for encryption, has a
-path to an anchor for mail and is not known to be revoked; of several the one that its owner named last, then the newest,
-then the one with the strongest key.
+path to an anchor for mail and is not known to be revoked; of several the one that its owner named last, then the
+newest, then the one with the strongest key.
 
 The exit code is 1 where none can be used.
 
