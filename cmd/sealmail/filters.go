@@ -21,7 +21,8 @@ func newVerifyCommand(a *app) *cobra.Command {
 		Use:   "verify FILE… [-o FILE]",
 		Short: "Judge the signatures of messages in files",
 		Long: `Says of each message who signed it, when, and whether that is to be believed. FILE is a message (.eml), or bare CMS
-(.p7m, .p7s with --content), or - for stdin. Touches no network.
+(.p7m, .p7s with --content), or - for stdin. Touches no network unless --online says so: then the responders and lists
+that the certificates of trusted paths name are asked whether one was revoked.
 
 The exit code is 0 only where every message passed; an unsigned message is 1.
 
@@ -33,6 +34,7 @@ as it is. With -o - the entity goes to stdout, and what is said of the message t
 		Example: `  sealmail verify mail.eml
   sealmail verify --trust root.pem --tsa-trust root.pem --json *.eml
   sealmail verify mail.eml -o content.eml
+  sealmail verify mail.eml --crl issuing.crl --revocation hard
   sealmail verify --content report.pdf report.pdf.p7s --at 2026-11-21T10:00:00Z`,
 		Args: argCount(1, -1, "at least one file"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
@@ -62,6 +64,9 @@ as it is. With -o - the entity goes to stdout, and what is said of the message t
 	f.StringArrayVar(&p.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")
 	f.StringVar(&p.Content, "content", "", "the content that a detached .p7s signs, in this `file`")
 	f.StringVar(&at, "at", "", "judge as of this `time` (RFC 3339) instead of now")
+	f.StringArrayVar(&p.CRLs, "crl", nil, "a `file` with revocation lists, in DER or PEM; repeat for more")
+	f.StringArrayVar(&p.OCSPResponses, "ocsp", nil, "a `file` with an OCSP response, in DER; repeat for more")
+	f.BoolVar(&p.Online, "online", false, "ask responders and distribution points about revocation")
 	f.StringVar(&p.Revocation, "revocation", "soft", "what an unknown revocation status does: `soft` reports it, hard holds back the verdict, off does not ask")
 	addAllowWeak(cmd, &p.AllowWeak)
 	keys.add(cmd)

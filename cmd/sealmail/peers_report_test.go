@@ -96,11 +96,12 @@ func (e expectedReport) report(t *testing.T, got map[string]any) {
 			"layer": 1.0, "covers": "whole", "verdict": "passed",
 			"checks": map[string]any{
 				"integrity": passed, "chain": passed, "address": passed, "time": passed,
-				"revocation": map[string]any{"status": "indeterminate", "code": "unknown", "reason": "revocation was not looked up"},
+				"revocation": map[string]any{"status": "indeterminate", "code": "unknown", "reason": "no answer about revocation could be had: there is neither a list nor a responder to ask"},
 			},
 			"signer": map[string]any{
 				"name": "alice", "organization": "Example GmbH", "addresses": []any{peerAlice}, "validation": "private", "issuer": certstore.IssuerName(alice),
 				"serial": certstore.SerialHex(alice.SerialNumber), "fingerprint": certstore.Fingerprint(alice),
+				"contact": at(t, got, "signatures", 0, "signer", "contact"), "first_seen": at(t, got, "signatures", 0, "signer", "first_seen"),
 				"not_before": alice.NotBefore.UTC().Format(time.RFC3339), "not_after": alice.NotAfter.UTC().Format(time.RFC3339),
 			},
 			"signing_time": map[string]any{"claimed": e.when(t, at(t, got, "signatures", 0, "signing_time", "claimed")), "proven": e.when(t, proven), "proven_by": "Peers TSA"},

@@ -2,9 +2,11 @@ package client
 
 import (
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/revocation"
 )
 
 // readCertificates reads all certificates in these files.
@@ -22,6 +24,53 @@ func (o Options) readCertificates(names []string) ([]*x509.Certificate, error) {
 		all = append(all, certs...)
 	}
 	return all, nil
+}
+
+// readRevocation reads revocation lists and OCSP responses from files: DER, or PEM where there may be several in one.
+func (o Options) readRevocation(crls, responses []string) (e revocation.Evidence, err error) {
+	for _, group := range []struct {
+		files []string
+		list  *[][]byte
+		block string
+	}{{crls, &e.CRLs, "X509 CRL"}, {responses, &e.OCSPResponses, "OCSP RESPONSE"}} {
+		for _, name := range group.files {
+			data, err := o.readSmall(name)
+			if err != nil {
+				return e, err
+			}
+			found := blocks(data, group.block)
+			for _, der := range found {
+				if group.block == "X509 CRL" {
+					_, err = revocation.ParseCRL(der)
+				} else {
+					_, err = revocation.ParseResponse(der)
+				}
+				if err != nil { // who names a file means it to be used
+					return e, usage(name, err, "it must hold what --crl or --ocsp says, in DER or PEM")
+				}
+			}
+			*group.list = append(*group.list, found...)
+		}
+	}
+	return e, nil
+}
+
+// blocks are the PEM blocks of a type; a file without PEM is one of them in DER.
+func blocks(data []byte, kind string) [][]byte {
+	var found [][]byte
+	for rest := data; ; {
+		block, more := pem.Decode(rest)
+		if block == nil {
+			break
+		}
+		if rest = more; block.Type == kind {
+			found = append(found, block.Bytes)
+		}
+	}
+	if found == nil {
+		found = [][]byte{data}
+	}
+	return found
 }
 
 // parseCertificates reads the certificates in a file, of which there must be one at least.

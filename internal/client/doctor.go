@@ -93,7 +93,7 @@ func (d *doctor) anchors() {
 // identities checks that there is a certificate to sign with and one to be written to, with their keys.
 func (d *doctor) identities(ctx context.Context, a config.Account) {
 	const hint = "import yours: `sealmail cert import FILE.p12`"
-	by, err := d.client.selector(d.now)
+	by, err := d.client.selector(d.now, true)
 	if err != nil {
 		return // said already
 	}

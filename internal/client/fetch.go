@@ -109,7 +109,7 @@ func (f *fetcher) run(ctx context.Context) (err error) {
 	if f.state, err = c.loadIndex(f.index); err != nil {
 		return err
 	}
-	if f.judge, err = c.newJudge(VerifyParams{Revocation: string(verdict.RevocationSoft)}); err != nil {
+	if f.judge, err = c.newJudge(VerifyParams{Revocation: string(f.account.Revocation), Online: true}); err != nil {
 		return err
 	}
 	if f.store, err = c.dialStore(ctx, f.account); err != nil {

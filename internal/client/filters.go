@@ -159,7 +159,7 @@ type EncryptParams struct {
 // Encrypt encrypts a MIME entity or a message, and signs it before where that is asked for.
 func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Output) error {
 	var candidates []certstore.Candidate
-	by, err := c.selector(c.o.Now())
+	by, err := c.selector(c.o.Now(), false)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/revocation"
 	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/smime/entity"
 	"github.com/sealmail/sealmail/smime/verdict"
@@ -20,18 +21,19 @@ import (
 // judge opens messages and collects the evidence by which their signatures are judged. It is made once and used for as
 // many messages as wanted, by several goroutines too.
 type judge struct {
-	client     *Client
-	store      *certstore.Store
-	validator  certstore.Validator
-	stampPath  tsa.PathFunc
-	origins    map[string]certstore.Anchor
-	decrypters []smime.Decrypter
-	extra      []*x509.Certificate
-	parsed     *certstore.ParseCache
-	detached   smime.Source
-	allowWeak  bool
-	brief      bool
-	policy     verdict.Policy
+	client      *Client
+	store       *certstore.Store
+	revocations *revocations
+	validator   certstore.Validator
+	stampPath   tsa.PathFunc
+	origins     map[string]certstore.Anchor
+	decrypters  []smime.Decrypter
+	extra       []*x509.Certificate
+	parsed      *certstore.ParseCache
+	detached    smime.Source
+	allowWeak   bool
+	brief       bool
+	policy      verdict.Policy
 }
 
 func (c *Client) newJudge(p VerifyParams) (*judge, error) {
@@ -52,6 +54,12 @@ func (c *Client) newJudge(p VerifyParams) (*judge, error) {
 		return nil, err
 	}
 	if j.origins, err = c.anchorOrigins(); err != nil {
+		return nil, err
+	}
+	if j.revocations, err = c.newRevocations(p.Online); err != nil {
+		return nil, err
+	}
+	if j.revocations.given, err = c.o.readRevocation(p.CRLs, p.OCSPResponses); err != nil {
 		return nil, err
 	}
 	if j.decrypters, j.extra, err = c.decrypters(p.Keys); err != nil {
@@ -88,6 +96,7 @@ type judged struct {
 	tokens   int // timestamps of all signatures
 	looked   int // how many of them were looked at
 	origins  map[string]certstore.Anchor
+	proof    revocation.Evidence // what revocation was decided by
 
 	acquaintances map[*x509.Certificate]certstore.Acquaintance // of good signers
 	changes       []WarningReport                              // what is new in them
@@ -139,7 +148,7 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 		}
 		if l.Signed != nil {
 			for _, s := range l.Signed.Signatures {
-				e, err := j.evidence(ctx, r, s, address)
+				e, err := j.evidence(ctx, r, s, revocation.Evidence{CRLs: l.Signed.CRLs, OCSPResponses: l.Signed.OCSPResponses}, address)
 				if err != nil {
 					return nil, errors.Join(failed(what, err, ""), m.Close())
 				}
@@ -178,18 +187,22 @@ func noMessage(m *smime.Message) bool {
 
 // evidence is what there is to say of one signature. The error is that the context ended: what is left out then must not
 // be taken for missing.
-func (j *judge) evidence(ctx context.Context, r *judged, s smime.Signature, address verdict.AddressEvidence) (verdict.Evidence, error) {
+func (j *judge) evidence(ctx context.Context, r *judged, s smime.Signature, brought revocation.Evidence, address verdict.AddressEvidence) (verdict.Evidence, error) {
 	proven, err := j.timeEvidence(ctx, r, s)
 	if err != nil {
 		return verdict.Evidence{}, err
 	}
-	e := verdict.Evidence{Time: proven, Address: address, Revocation: verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Reason: "revocation was not looked up"}}
+	e := verdict.Evidence{Time: proven, Address: address}
 	if s.Signer == nil {
 		e.Chain = verdict.ChainEvidence{Code: verdict.ChainNoAnchor, Reason: "the signer's certificate is missing"}
 		e.Address.NoCertificate = true
 		return e, nil
 	}
-	e.Chain = j.chainEvidence(r, s, verdict.TimeThatCounts(e.Time, j.policy.Now))
+	at := verdict.TimeThatCounts(e.Time, j.policy.Now)
+	e.Chain = j.chainEvidence(r, s, at)
+	if e.Revocation, err = j.revocationEvidence(ctx, r, r.paths[s.Signer], brought, at); err != nil {
+		return e, err
+	}
 	e.Address.FromMatches = len(address.From) == 1 && certstore.MatchAddress(s.Signer, address.From[0])
 	e.Address.SenderMatches = address.Sender != "" && certstore.MatchAddress(s.Signer, address.Sender)
 	return e, nil

@@ -107,7 +107,7 @@ func (c *Client) signer(ctx context.Context, k KeyFiles, address string) (smime.
 		}
 		return smime.Signer{}, usage("sign", errors.New("none of the keys can sign"), "give an RSA or EC key")
 	}
-	by, err := c.selector(c.o.Now())
+	by, err := c.selector(c.o.Now(), false)
 	if err != nil {
 		return smime.Signer{}, err
 	}

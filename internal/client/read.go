@@ -12,7 +12,6 @@ import (
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/smime/spool"
-	"github.com/sealmail/sealmail/smime/verdict"
 )
 
 // ReadParams say which message to read.
@@ -23,9 +22,12 @@ type ReadParams struct {
 	AllowWeak bool // as in VerifyParams
 }
 
+// isFile reports whether the message is in a file: then nothing is asked of any server.
+func (p ReadParams) isFile() bool { return p.ID == "-" || namesFile(p.ID, ".eml") }
+
 // Read opens messages and judges them, with their text; each is told one report.
 func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) error) error {
-	j, err := c.newJudge(VerifyParams{Keys: p.Keys, Revocation: string(verdict.RevocationSoft), AllowWeak: p.AllowWeak})
+	j, err := c.newJudge(VerifyParams{Keys: p.Keys, Revocation: string(c.revocationMode()), Online: !p.isFile(), AllowWeak: p.AllowWeak})
 	if err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func (m located) name() string {
 
 // eachMessage finds the messages that an ID means, and gets them one after the other.
 func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located) error) error {
-	if p.ID == "-" || namesFile(p.ID, ".eml") {
+	if p.isFile() {
 		src, err := c.openSource(p.ID)
 		if err != nil {
 			return err

@@ -95,6 +95,7 @@ func (c *Client) planAudience(ctx context.Context, p *plan, self certstore.Selec
 			p.refusals = append(p.refusals, selection)
 			result.Error = orNull(refusal(selection))
 		} else {
+			c.sayUnknownRevocation(*selection.Chosen)
 			a.candidates = append(a.candidates, *selection.Chosen)
 			result.Certificate = orNull(certstore.Fingerprint(selection.Chosen.Certificate))
 			if result.Notice, err = c.recipientNotice(address.Address, *selection.Chosen); err != nil {

@@ -46,7 +46,7 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 	if p.NoEncrypt && p.NoSign {
 		return nil, usage("send", errors.New("--no-encrypt and --no-sign together leave nothing that protects the message"), "leave out one of them")
 	}
-	by, err := c.selector(d.Date)
+	by, err := c.selector(d.Date, true)
 	if err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func (c *Client) CertFind(ctx context.Context, address string) (*FindResult, err
 	if _, ok := certstore.NormalizeAddress(address); !ok {
 		return nil, usage("cert find", fmt.Errorf("%q is not an e-mail address", address), "write it like bob@example.org")
 	}
-	by, err := c.selector(c.o.Now())
+	by, err := c.selector(c.o.Now(), true)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime/verdict"
 )
 
 // mailValidator judges certificates of mail: by the anchors in these files and no others, or else by the store's. The
@@ -23,10 +24,27 @@ func (c *Client) mailValidator(files []string) (certstore.Validator, error) {
 	return v, nil
 }
 
-// selector is by what certificates are chosen to sign with and to encrypt to.
-func (c *Client) selector(at time.Time) (certstore.Selector, error) {
+// revocationMode is what the account does where revocation is not known.
+func (c *Client) revocationMode() verdict.RevocationMode {
+	a, err := c.account()
+	if err != nil || a.Revocation == "" {
+		return verdict.RevocationSoft
+	}
+	return verdict.RevocationMode(a.Revocation)
+}
+
+// selector is by what certificates are chosen to sign with and to encrypt to. Whether they are revoked is asked over the
+// network only where the command uses it anyway.
+func (c *Client) selector(at time.Time, online bool) (certstore.Selector, error) {
 	v, err := c.mailValidator(nil)
-	return certstore.Selector{Validator: v, At: at}, err
+	if err != nil {
+		return certstore.Selector{}, err
+	}
+	r, err := c.newRevocations(online)
+	if err != nil {
+		return certstore.Selector{}, err
+	}
+	return certstore.Selector{Validator: v, At: at, Revocation: r.selectRevocation(c.revocationMode())}, nil
 }
 
 // anchorOrigins tells for each anchor in the store whose decision it is, by fingerprint.

@@ -20,6 +20,9 @@ type VerifyParams struct {
 	Content         string    // file that a detached .p7s signs
 	At              time.Time // zero: now
 	Revocation      string    // soft, hard, off
+	CRLs            []string  // files with revocation lists
+	OCSPResponses   []string  // files with OCSP responses
+	Online          bool      // responders and distribution points may be asked
 	AllowWeak       bool
 	Brief           bool // leave the parts out of the reports: to tell their sizes, they would have to be read once more
 }

@@ -27,6 +27,16 @@ const (
 	TimestampOff       TimestampPolicy = "off"
 )
 
+// RevocationPolicy says what is done where it cannot be found out whether a certificate is revoked.
+type RevocationPolicy string
+
+// The policies: soft goes on and says so, hard holds back verdicts and refuses recipients, off does not ask.
+const (
+	RevocationSoft RevocationPolicy = "soft"
+	RevocationHard RevocationPolicy = "hard"
+	RevocationOff  RevocationPolicy = "off"
+)
+
 // Account is one validated account. It is never changed after loading.
 type Account struct {
 	Name             string
@@ -40,6 +50,7 @@ type Account struct {
 	PasswordFile     string
 	TSA              []string // URLs, asked in this order
 	Timestamp        TimestampPolicy
+	Revocation       RevocationPolicy
 	InsecureLoopback bool
 }
 
@@ -80,10 +91,11 @@ type fileAccount struct {
 	PasswordFile     string   `toml:"password_file,omitempty"`
 	TSA              []string `toml:"tsa,omitempty"`
 	Timestamp        string   `toml:"timestamp"`
+	Revocation       string   `toml:"revocation,omitempty"`
 	InsecureLoopback bool     `toml:"insecure_loopback,omitempty"`
 }
 
-var knownKeys = []string{"address", "display_name", "default", "imap", "smtp", "user", "password_command", "password_file", "tsa", "timestamp", "insecure_loopback"}
+var knownKeys = []string{"address", "display_name", "default", "imap", "smtp", "user", "password_command", "password_file", "tsa", "timestamp", "revocation", "insecure_loopback"}
 
 var knownVaultKeys = []string{"device", "keyring"}
 
@@ -216,7 +228,7 @@ func (fa fileAccount) validate(name string) (Account, error) {
 	a := Account{
 		Name: name, DisplayName: fa.DisplayName, Default: fa.Default, User: fa.User,
 		PasswordCommand: fa.PasswordCommand, PasswordFile: fa.PasswordFile,
-		Timestamp: TimestampPolicy(fa.Timestamp), InsecureLoopback: fa.InsecureLoopback,
+		Timestamp: TimestampPolicy(fa.Timestamp), Revocation: RevocationPolicy(fa.Revocation), InsecureLoopback: fa.InsecureLoopback,
 	}
 	// The name becomes a folder of the cache.
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\x00") {
@@ -257,6 +269,13 @@ func (fa fileAccount) validate(name string) (Account, error) {
 		if len(a.TSA) > 0 {
 			a.Timestamp = TimestampRequired
 		}
+	}
+	switch a.Revocation {
+	case "":
+		a.Revocation = RevocationSoft
+	case RevocationSoft, RevocationHard, RevocationOff:
+	default:
+		return Account{}, fmt.Errorf("revocation is %q, not soft, hard or off", fa.Revocation)
 	}
 	switch a.Timestamp {
 	case TimestampRequired, TimestampPreferred:
@@ -301,7 +320,7 @@ func WithAccount(path string, data []byte, a Account) ([]byte, error) {
 	fa := fileAccount{
 		Address: a.Address, DisplayName: a.DisplayName, Default: a.Default, IMAP: a.IMAP.String(), SMTP: a.SMTP.String(),
 		User: a.User, PasswordCommand: a.PasswordCommand, PasswordFile: a.PasswordFile, TSA: a.TSA,
-		Timestamp: string(a.Timestamp), InsecureLoopback: a.InsecureLoopback,
+		Timestamp: string(a.Timestamp), Revocation: string(a.Revocation), InsecureLoopback: a.InsecureLoopback,
 	}
 	block, err := toml.Marshal(file{Account: map[string]fileAccount{a.Name: fa}})
 	if err != nil {

@@ -25,7 +25,7 @@ func work(t *testing.T) Account {
 	return Account{
 		Name: "work", Address: "alice@example.org", DisplayName: "Alice \"A.\" Adams", Default: true,
 		IMAP: parseURL(t, "imaps://imap.example.org"), SMTP: parseURL(t, "submission://smtp.example.org"),
-		User: "alice", TSA: []string{"https://tsa.example.org/ts"}, Timestamp: TimestampRequired,
+		User: "alice", TSA: []string{"https://tsa.example.org/ts"}, Timestamp: TimestampRequired, Revocation: RevocationHard,
 	}
 }
 

@@ -1,0 +1,165 @@
+package client
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/certpath"
+	"github.com/sealmail/sealmail/certstore/revocation"
+	"github.com/sealmail/sealmail/smime/verdict"
+)
+
+// revocations finds out about revocation for one command: its messages and recipients share what was fetched, and which
+// servers did not answer.
+type revocations struct {
+	checker *revocation.Checker
+	given   revocation.Evidence // from files
+	now     time.Time
+	say     func(string)
+
+	unkept sync.Once
+}
+
+// newRevocations looks at what is given and at what was fetched before; only where the command may use the network are
+// responders and distribution points asked.
+func (c *Client) newRevocations(online bool) (*revocations, error) {
+	r := &revocations{now: c.o.Now(), say: c.o.Say, checker: &revocation.Checker{
+		Cache: &revocation.Cache{Dir: filepath.Join(c.o.Home.Cache, "revocation"), Disk: c.o.Disk}, Timeout: c.o.Timeout,
+	}}
+	if online {
+		client, err := c.httpClient()
+		if err != nil {
+			return nil, err
+		}
+		r.checker.Fetcher = revocation.HTTP{Client: client}
+	}
+	return r, nil
+}
+
+// check finds out about a validated path, leaf first, at the time that counts. The answers are those of the whole path
+// but the anchor.
+func (r *revocations) check(ctx context.Context, path []*x509.Certificate, given revocation.Evidence, at time.Time) ([]revocation.Answer, error) {
+	parsed := make([]*certpath.Certificate, len(path))
+	for i, c := range path {
+		var err error
+		if parsed[i], err = certpath.FromX509(c); err != nil {
+			return nil, err
+		}
+	}
+	given.Add(r.given)
+	now := r.now
+	if at.After(now) { // somebody asks how it will be
+		now = at
+	}
+	answers, err := r.checker.Check(ctx, parsed, given, at, now)
+	if errors.Is(err, revocation.ErrCache) {
+		r.unkept.Do(func() { r.say("warning: " + err.Error()) })
+		err = nil
+	}
+	return answers, err
+}
+
+// revocationEvidence is the worst of what was said about the certificates of a path.
+func revocationEvidence(path []*x509.Certificate, answers []revocation.Answer) verdict.RevocationEvidence {
+	if len(answers) == 0 { // the signer's certificate is an anchor itself
+		return verdict.RevocationEvidence{Code: verdict.RevocationGood, Reason: "the certificate is a trust anchor: nobody else could revoke it"}
+	}
+	worst := answers[0]
+	for _, a := range answers[1:] {
+		if graver(a, worst) {
+			worst = a
+		}
+	}
+	e := verdict.RevocationEvidence{Source: worst.Source, At: worst.At, Reason: worst.Why, KeyCompromise: worst.KeyCompromise, Invalidity: worst.Invalidity}
+	if worst.Index > 0 {
+		e.Reason = fmt.Sprintf("the authority %q: %s", certstore.Describe(path[worst.Index]).Name, worst.Why)
+	}
+	switch worst.Status {
+	case revocation.Good:
+		e.Code = verdict.RevocationGood
+	case revocation.Revoked:
+		e.Code = verdict.RevocationRevoked
+	default:
+		e.Code = verdict.RevocationUnknown
+	}
+	return e
+}
+
+// graver orders answers: revoked because of a key in other hands, revoked, unknown, good; of two that are equal there, the
+// one that took effect first.
+func graver(a, b revocation.Answer) bool {
+	rank := func(a revocation.Answer) int {
+		switch {
+		case a.Status == revocation.Revoked && a.KeyCompromise:
+			return 3
+		case a.Status == revocation.Revoked:
+			return 2
+		case a.Status == revocation.Unknown:
+			return 1
+		}
+		return 0
+	}
+	if ra, rb := rank(a), rank(b); ra != rb {
+		return ra > rb
+	}
+	return a.Status == revocation.Revoked && a.At.Before(b.At)
+}
+
+// revocationEvidence finds out whether the signer's certificate is revoked: from what the message brought along, from what
+// was given, from what was fetched before, and over the network where that is allowed.
+func (j *judge) revocationEvidence(ctx context.Context, r *judged, path []*x509.Certificate, brought revocation.Evidence, at time.Time) (verdict.RevocationEvidence, error) {
+	switch {
+	case j.policy.Revocation == verdict.RevocationOff:
+		return verdict.RevocationEvidence{}, nil
+	case path == nil:
+		return verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Reason: "revocation is asked about where the certificate has a valid path to an anchor, and it has none"}, nil
+	}
+	answers, err := j.revocations.check(ctx, path, brought, at)
+	if err != nil {
+		return verdict.RevocationEvidence{}, err
+	}
+	for _, a := range answers {
+		r.proof.Add(a.Evidence)
+	}
+	return revocationEvidence(path, answers), nil
+}
+
+// selectRevocation is certstore.Selector.Revocation: how it goes on where nothing can be found out is the account's to say.
+func (r *revocations) selectRevocation(mode verdict.RevocationMode) func(context.Context, []*x509.Certificate) (certstore.PathCode, string, error) {
+	if mode == verdict.RevocationOff {
+		return nil
+	}
+	return func(ctx context.Context, path []*x509.Certificate) (certstore.PathCode, string, error) {
+		answers, err := r.check(ctx, path, revocation.Evidence{}, r.now)
+		if err != nil {
+			return "", "", err
+		}
+		e := revocationEvidence(path, answers)
+		switch {
+		case e.Code == verdict.RevocationRevoked:
+			return certstore.Revoked, e.Reason, nil
+		case e.Code == verdict.RevocationGood:
+			return certstore.Usable, "", nil
+		case mode == verdict.RevocationHard:
+			return certstore.RevocationUnknown, e.Reason, nil
+		}
+		return certstore.Usable, e.Reason, nil
+	}
+}
+
+// sayUnknownRevocation tells the person that a certificate is used although it could not be found out whether it is
+// revoked. Where it does not say who would know, there is nothing to be found out, ever, and nothing to say each time.
+func (c *Client) sayUnknownRevocation(chosen certstore.Candidate) {
+	for _, cert := range chosen.Chain {
+		if chosen.Identity == nil && chosen.Reason != "" && len(cert.OCSPServer)+len(cert.CRLDistributionPoints) > 0 {
+			c.o.Say(fmt.Sprintf("warning: certificate %.16s… is used, and %s", certstore.Fingerprint(chosen.Certificate), chosen.Reason))
+			return
+		}
+	}
+}
