@@ -121,8 +121,8 @@ func readSingle(list *cryptobyte.String) (id certID, err error) {
 	return id, nil
 }
 
-// certIDHash returns the hash that names issuers, 0 where it is not known. SHA-1 only picks one of our own, and RFC 9919
-// section 3.1.1 keeps it for who knows no other.
+// certIDHash returns the hash that names issuers, 0 where it is not known. SHA-1 only picks one of our own, and RFC 9919 keeps
+// it for who knows no other.
 func certIDHash(oid asn1.ObjectIdentifier) crypto.Hash {
 	for _, known := range []struct {
 		oid  asn1.ObjectIdentifier

@@ -16,7 +16,7 @@ func oidOCSPBasic() asn1.ObjectIdentifier {
 func responseData(o *OCSPResponse, singles []single, keyHash, nonce []byte) ([]byte, error) {
 	var b cryptobyte.Builder
 	b.AddASN1(cryptobyteasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		// responderID: by key, as RFC 9919 section 3.2.1 prefers.
+		// responderID: by key, which is shorter (RFC 9919).
 		b.AddASN1(explicit(2), func(b *cryptobyte.Builder) { b.AddASN1OctetString(keyHash) })
 		b.AddASN1GeneralizedTime(o.ThisUpdate) // producedAt
 		b.AddASN1(cryptobyteasn1.SEQUENCE, func(b *cryptobyte.Builder) {

@@ -73,7 +73,7 @@ func decodePath(path string) ([]byte, bool) {
 	return der, err == nil
 }
 
-// sendOCSP sends an answer. Only one that is signed and for everybody may be kept (RFC 9919 section 7.2).
+// sendOCSP sends an answer. Only one that is signed and for everybody may be kept by caches (RFC 9919).
 func (s *Server) sendOCSP(w http.ResponseWriter, r *http.Request, o *ca.OCSPResponse) {
 	if o.Status == ca.OCSPSuccessful && !o.Nonce && r.Method != http.MethodPost {
 		s.serve(w, r, file{media: responseType, data: o.DER, made: o.ThisUpdate, age: max(0, o.NextUpdate.Sub(s.o.Clock()))})
