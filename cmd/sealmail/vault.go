@@ -19,8 +19,8 @@ func newVaultCommand(a *app) *cobra.Command {
 	group := &cobra.Command{
 		Use:   "vault",
 		Short: "The file with your keys: how it is protected, and a new passphrase",
-		Long: `The vault is the file with your private keys and passwords. What opens it is your passphrase and a device secret: random
-octets that are kept outside the file, so that a copy of the file alone, old or new, opens with no passphrase.
+		Long: `The vault is the file with your private keys and passwords. What opens it is your passphrase and a device secret:
+random octets that are kept outside the file, so that a copy of the file alone, old or new, opens with no passphrase.
 
 ` + exitCodesHelp,
 		Example: "  sealmail vault status\n  sealmail vault passwd",
@@ -33,8 +33,8 @@ func newVaultStatusCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Say how the vault is protected, and what is weak about it",
-		Long: `Says where the vault is, how it is protected, where its device secret is and whether that is a weak place, what is in it by
-kind, when it was last rotated, and until when an agent holds its key. It needs no passphrase.
+		Long: `Says where the vault is, how it is protected, where its device secret is and whether that is a weak place, what is in
+it by kind, when it was last rotated, and until when an agent holds its key. It needs no passphrase.
 
 ` + exitCodesHelp,
 		Example: "  sealmail vault status\n  sealmail vault status --json",
@@ -64,9 +64,9 @@ func newVaultPasswdCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "passwd",
 		Short: "Give the vault a new passphrase, root key and device secret",
-		Long: `Gives the vault a new passphrase, a new root key and a new device secret, and removes the old one: an old copy of the file
-does not open any more, whoever knows the old passphrase. The old passphrase is needed, also while an agent runs, which is
-ended. A kill at any instant leaves the old vault or the new one.
+		Long: `Gives the vault a new passphrase, a new root key and a new device secret, and removes the old one: an old copy of the
+file does not open any more, whoever knows the old passphrase. The old passphrase is needed, also while an agent runs,
+which is ended. A kill at any instant leaves the old vault or the new one.
 
 --device says where the device secret is kept from now on, and without a new passphrase the old one stays:
   beside    in the vault's folder: who copies the folder has both, so that this is the weakest place
@@ -109,8 +109,8 @@ func newUnlockCommand(a *app) *cobra.Command {
 socket that only you can open. With it no command asks, and none pays for stretching the passphrase. It ends after its
 time, by lock, and when the vault gets another passphrase.
 
---keyring puts the passphrase into the operating system's keyring instead, where commands look from then on; with --for both
-is done.
+--keyring puts the passphrase into the operating system's keyring instead, where commands look from then on; with --for
+both is done.
 
 What unlocks the vault is asked in this order: the agent; --passphrase-file, --passphrase-command or
 $SEALMAIL_PASSPHRASE_FILE; the keyring, if it was told; a person at the terminal.
@@ -145,8 +145,8 @@ func newLockCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lock",
 		Short: "End what unlock began",
-		Long: `Ends the agent, whose key is wiped; that there was none is no error. --keyring also takes the passphrase out of the operating
-system's keyring.
+		Long: `Ends the agent, whose key is wiped; that there was none is no error. --keyring also takes the passphrase out of the
+operating system's keyring.
 
 ` + exitCodesHelp,
 		Example: "  sealmail lock\n  sealmail lock --keyring",

@@ -136,7 +136,7 @@ func Parse(path string, data []byte) (*Config, error) {
 	c := &Config{Path: path}
 	var err error
 	if c.Vault, err = f.Vault.validate(); err != nil {
-		return nil, &Error{Path: path, Line: lineOf(data, "[vault", ""), Why: "vault: " + err.Error(), Hint: "mend this line; `sealmail vault passwd --help` shows what there is"}
+		return nil, &Error{Path: path, Line: lineOf(data, "[vault", ""), Why: "vault: " + err.Error(), Hint: "mend this line; " + vaultHint}
 	}
 	for name, fa := range f.Account {
 		a, err := fa.validate(name)

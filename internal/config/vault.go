@@ -19,6 +19,8 @@ const (
 	DeviceKeyring = "keyring"
 )
 
+const vaultHint = "`sealmail vault passwd --help` shows what there is"
+
 // Vault is how the vault is to be protected and unlocked.
 type Vault struct {
 	// Device is where the next device secret goes: DeviceBeside, DeviceKeyring, or the absolute path of a folder; empty where
@@ -52,6 +54,9 @@ var (
 // WithVault returns the text of the configuration in data with other words for the vault; what else stands there stays as
 // it is, comments included. A text in which the words cannot be exchanged line by line is an *Error.
 func WithVault(path string, data []byte, v Vault) ([]byte, error) {
+	if _, err := fileVault(v).validate(); err != nil {
+		return nil, &Error{Path: path, Why: "vault: " + err.Error(), Hint: vaultHint}
+	}
 	before, err := Parse(path, data)
 	if err != nil {
 		return nil, err
