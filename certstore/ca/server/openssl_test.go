@@ -11,12 +11,11 @@ import (
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/certstore/ca"
 	"github.com/sealmail/sealmail/internal/peertest"
-	"github.com/sealmail/sealmail/internal/safeio"
 )
 
 func open(t testing.TB, dir string) *ca.Authority {
 	t.Helper()
-	a, err := ca.Open(dir, safeio.Disk{}, nil)
+	a, err := ca.Open(dir, ca.InitOptions{}.Disk, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
