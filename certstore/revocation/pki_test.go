@@ -1,7 +1,6 @@
 package revocation
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -274,7 +273,6 @@ type response struct {
 	extensions []extension
 	attached   []holder
 	kind       certpath.OID // "" is id-pkix-ocsp-basic
-	mangle     func(tbs []byte) []byte
 }
 
 func (r response) der(t testing.TB) []byte {
@@ -306,9 +304,6 @@ func (r response) der(t testing.TB) []byte {
 			}
 		})
 	})
-	if r.mangle != nil {
-		tbs = r.mangle(bytes.Clone(tbs))
-	}
 	basic := signed(t, r.by, tbs, func(b *cryptobyte.Builder) {
 		if len(r.attached) > 0 {
 			b.AddASN1(tagExplicit0, func(b *cryptobyte.Builder) {
