@@ -67,7 +67,7 @@ func (c *Client) CertExport(ctx context.Context, p CertExportParams, out Output)
 	}
 	if p.WithKey {
 		if others := countIdentities(found) - 1; others > 0 {
-			c.o.Say(fmt.Sprintf("warning: this exports %s, the newest; %s of the name stay: name them by fingerprint", s.line.Fingerprint[:16], counted(others, "other identity")))
+			c.o.Say(fmt.Sprintf("warning: this exports %s, the newest, and not the %d others that are called so: name them by fingerprint", s.line.Fingerprint[:16], others))
 		}
 		return c.exportKey(s, p, out)
 	}

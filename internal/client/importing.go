@@ -222,8 +222,7 @@ func (c *Client) store(ctx context.Context, plan *importPlan) ([]CertificateLine
 		lines = append(lines, certificateLine("correspondent", "", chain[0]))
 	}
 	if len(plan.passedOver) > 0 {
-		c.o.Say(fmt.Sprintf("passed over: %s of authorities (%s); to trust one: `sealmail cert trust FILE --for mail`",
-			counted(len(plan.passedOver), "certificate"), someNames(plan.passedOver)))
+		c.o.Say("passed over, as of authorities: " + someNames(plan.passedOver) + "; to trust one: `sealmail cert trust FILE --for mail`")
 	}
 	if c.vault != nil && !c.vault.Protected() && len(plan.pairs) > 0 {
 		c.o.Say("warning: the vault is unprotected: who reads the disk reads the key")
@@ -238,17 +237,10 @@ func someNames(certs []*x509.Certificate) string {
 	for _, cert := range certs[:min(len(certs), most)] {
 		names = append(names, fmt.Sprintf("%q", certstore.Describe(cert).Name))
 	}
-	if len(certs) > most {
-		names = append(names, "…")
+	if more := len(certs) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
-}
-
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // selfIssued reports whether a certificate names itself as its issuer (RFC 5280 section 3.2).
