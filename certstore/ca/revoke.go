@@ -56,7 +56,7 @@ func (a *Authority) Revoke(ctx context.Context, o RevokeOptions) ([]Revocation, 
 	if err != nil {
 		return nil, err
 	}
-	if err := o.check(cert, issuer); err != nil {
+	if err := o.check(issuer); err != nil {
 		return nil, err
 	}
 	// Before anything is written: without the key the list cannot be made.
@@ -116,7 +116,7 @@ func (a *Authority) Revocable(serial string) (*x509.Certificate, Issuer, error) 
 	return a.issuedCertificate(serial)
 }
 
-func (o *RevokeOptions) check(cert *x509.Certificate, issuer Issuer) error {
+func (o *RevokeOptions) check(issuer Issuer) error {
 	switch {
 	case o.Now.IsZero():
 		return fmt.Errorf("%w: no time was given", ErrReason)
@@ -126,8 +126,6 @@ func (o *RevokeOptions) check(cert *x509.Certificate, issuer Issuer) error {
 		return fmt.Errorf("%w: %s is for issuers; the reason for others is %s", ErrReason, CACompromise, KeyCompromise)
 	case o.InvalidityDate.After(o.Now):
 		return fmt.Errorf("%w: the time since when it is invalid is in the future", ErrReason)
-	case !o.InvalidityDate.IsZero() && o.InvalidityDate.Before(cert.NotBefore):
-		return fmt.Errorf("%w: the time since when it is invalid is before the certificate's own", ErrReason)
 	}
 	return nil
 }
