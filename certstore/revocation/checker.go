@@ -59,7 +59,7 @@ func (c *Checker) Check(ctx context.Context, path []*certpath.Certificate, given
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	r := &run{
-		Checker: c, path: path, at: at, now: now, step: timeout / 2,
+		Checker: c, path: path, at: at, now: now, step: timeout/2 + 1, // two that do not answer use up all of it
 		verified: map[*CRL]bool{}, signatures: map[signature]error{}, asking: map[string]bool{},
 	}
 	r.read(given)
