@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -207,6 +208,19 @@ func (m *mailServer) end() error {
 	return stop()
 }
 
+// freePort NAME: puts a port that nobody listens on into $NAME, for who must name an address before a server is there.
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: port NAME")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ts.Check(err)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	ts.Check(err)
+	ts.Check(l.Close())
+	ts.Setenv(args[0], port)
+}
+
 // background is a sealmail that serves.
 type background struct {
 	cmd    *exec.Cmd
@@ -247,11 +261,11 @@ func (s *stories) serve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// stop NAME: ends what serve has started, by SIGTERM; it must end with 0.
-func (s *stories) stop(ts *testscript.TestScript, neg bool, args []string) {
+// end NAME: ends what serve has started, by SIGTERM; it must end with 0. (The word stop is testscript's own: it ends the story.)
+func (s *stories) end(ts *testscript.TestScript, neg bool, args []string) {
 	own := storyOf(ts)
 	if neg || len(args) != 1 || own.running[args[0]] == nil {
-		ts.Fatalf("usage: stop NAME")
+		ts.Fatalf("usage: end NAME")
 	}
 	b := own.running[args[0]]
 	delete(own.running, args[0])

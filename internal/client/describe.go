@@ -180,6 +180,9 @@ func (r *judged) signature(v verdict.SignatureVerdict) SignatureReport {
 		report.SigningTime.Proven = timeOrNull(e.Time.Proven)
 		report.SigningTime.ProvenBy = orNull(e.Time.Authority)
 	}
+	if e.Revocation.Source != "" && v.Revocation.Status != verdict.Skipped {
+		report.Revocation = &RevocationReport{Source: e.Revocation.Source, At: timeOrNull(e.Revocation.At)}
+	}
 	report.Digest, report.Algorithm = orNull(s.Digest), orNull(s.Algorithm)
 	return report
 }

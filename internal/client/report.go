@@ -73,6 +73,7 @@ type SignatureReport struct {
 	Checks      ChecksReport      `json:"checks"`
 	Signer      *SignerReport     `json:"signer"`
 	SigningTime SigningTimeReport `json:"signing_time"`
+	Revocation  *RevocationReport `json:"revocation"`
 	Digest      *string           `json:"digest"`
 	Algorithm   *string           `json:"algorithm"`
 }
@@ -107,6 +108,12 @@ type SignerReport struct {
 	// Contact is how a good signer's certificate stands to those that signed as this sender before: first, known, changed.
 	Contact   *string    `json:"contact,omitempty"`
 	FirstSeen *time.Time `json:"first_seen,omitempty"`
+}
+
+// RevocationReport is what the check of revocation rests on; null where nothing was found out.
+type RevocationReport struct {
+	Source string     `json:"source"` // OCSP or CRL
+	At     *time.Time `json:"at"`     // when it was said that the certificate is good, or from when on it is revoked
 }
 
 // SigningTimeReport tells what the signer claims from what an authority proves.

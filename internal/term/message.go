@@ -109,8 +109,14 @@ func certificateWords(s client.SignatureReport) string {
 	switch s.Checks.Revocation.Status {
 	case "passed":
 		revocation = "not revoked"
+		if optional(s.Checks.Revocation.Code) == "revoked-later" {
+			revocation = "revoked later"
+		}
 	case "failed":
 		revocation = "REVOKED"
+	}
+	if r := s.Revocation; r != nil && r.At != nil {
+		revocation += fmt.Sprintf(" (%s %s)", r.Source, r.At.UTC().Format("2006-01-02 15:04"))
 	}
 	words := fmt.Sprintf("certificate from %s, valid to %s, %s", issuer, s.Signer.NotAfter.UTC().Format(time.DateOnly), revocation)
 	switch {
