@@ -34,6 +34,7 @@ func TestScript(t *testing.T) {
 			"mailserver":      s.mailServer,
 			"serve":           s.serve,
 			"port":            freePort,
+			"evidence":        collectEvidence,
 			"end":             s.end,
 			"json":            checkJSON,
 			"keep":            keepJSON,

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -207,4 +210,28 @@ func readPair(name, password string) (certstore.KeyPair, error) {
 		return certstore.KeyPair{}, fmt.Errorf("%s: not one key with its certificate", name)
 	}
 	return pairs[0], nil
+}
+
+// evidence HOME DIR: puts the one revocation list and the one OCSP response that HOME keeps of its messages into DIR/crl and
+// DIR/ocsp; every file must be named after its octets.
+func collectEvidence(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: evidence HOME DIR")
+	}
+	ts.Check(os.MkdirAll(ts.MkAbs(args[1]), 0o700))
+	for _, kind := range []string{"cer", "crl", "ocsp"} {
+		files, err := filepath.Glob(filepath.Join(ts.MkAbs(args[0]), "evidence", "*", "*."+kind))
+		ts.Check(err)
+		if len(files) == 0 || kind != "cer" && len(files) != 1 {
+			ts.Fatalf("%d files of kind %s", len(files), kind)
+		}
+		for _, f := range files {
+			data, err := os.ReadFile(f)
+			ts.Check(err)
+			if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != strings.TrimSuffix(filepath.Base(f), "."+kind) {
+				ts.Fatalf("%s is not named after its octets", f)
+			}
+			ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[1]), kind), data, 0o600))
+		}
+	}
 }

@@ -38,6 +38,7 @@ type ListParams struct {
 type indexRecord struct {
 	Line     ListLine             `json:"line"`
 	Evidence [][]verdict.Evidence `json:"evidence,omitempty"`
+	Proof    proofRecord          `json:"proof,omitzero"`
 }
 
 // saveEvery is after how many messages the index is written: a kill costs at most so many to be fetched once more.
@@ -211,7 +212,11 @@ func (f *fetcher) message(ctx context.Context, info mailbox.Info) (indexRecord, 
 	}
 	defer judged.message.Close()
 	judged.fill(&line)
-	return indexRecord{Line: line, Evidence: judged.evidence}, f.judge.collect(ctx, judged, "signed mail to "+f.account.Name)
+	proof, err := c.keepProof(judged)
+	if err != nil {
+		return indexRecord{}, err
+	}
+	return indexRecord{Line: line, Evidence: judged.evidence, Proof: proof}, f.judge.collect(ctx, judged, "signed mail to "+f.account.Name)
 }
 
 // isMessageFault tells an error that one message is to blame for from one that would befall the next one too.

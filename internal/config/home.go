@@ -51,6 +51,9 @@ func (h Home) Agent() string { return filepath.Join(h.Runtime, "agent.sock") }
 // Certificates is the folder of identities, correspondents and anchors.
 func (h Home) Certificates() string { return filepath.Join(h.Data, "certificates") }
 
+// Evidence is the folder of what verdicts on fetched mail were decided by: certificates, revocation lists, OCSP responses.
+func (h Home) Evidence() string { return filepath.Join(h.Data, "evidence") }
+
 // Outbox is the folder of what was accepted and not yet sent.
 func (h Home) Outbox() string { return filepath.Join(h.State, "outbox") }
 
