@@ -47,12 +47,17 @@ func (c *Client) completeChains(ctx context.Context, plan *importPlan, p CertImp
 		}
 		defer fetch.client.CloseIdleConnections()
 	}
+	store := c.certificates()
 	settled := map[string]bool{} // the issuers of which nothing more is to say or do, by name
 	complete := func(chain []*x509.Certificate) []*x509.Certificate {
 		for range maxFetchedIssuers {
 			top := chain[len(chain)-1]
 			if len(issuerURLs(top)) == 0 || selfIssued(top) || settled[string(top.RawIssuer)] || len(certstore.IssuersIn(anchors, top)) > 0 {
 				return chain
+			}
+			if known := certstore.IssuersIn(store.IssuersOf(top), top); len(known) > 0 {
+				chain = append(slices.Clip(chain), known...)
+				continue
 			}
 			if fetch == nil {
 				settled[string(top.RawIssuer)] = true

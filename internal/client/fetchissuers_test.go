@@ -139,7 +139,6 @@ func TestFetchIssuers(t *testing.T) {
 	p.redirect("/moved", p.URL+"/middle.der")
 	p.redirect("/round", p.URL+"/round")
 	p.redirect("/file", "file:///etc/passwd")
-	w := newWorld(t)
 	const whole, alone = "leaf@example.org < Middle < Root", "leaf@example.org"
 	for name, test := range map[string]struct {
 		urls  []string
@@ -162,7 +161,7 @@ func TestFetchIssuers(t *testing.T) {
 		"a password in the name": {[]string{"http://user:password@" + p.Listener.Addr().String() + "/middle.der"}, alone, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w.said = nil
+			w := newWorld(t) // another store: what one knows it does not ask for again
 			leaf := certify(t, middle, "leaf@example.org", test.urls...)
 			before := p.requests()
 			if chain := chainAfter(t, w, leaf, func(*client.CertImportParams) {}); chain != test.chain {
@@ -210,6 +209,22 @@ func TestFetchIssuersOnlyWhenAsked(t *testing.T) {
 				t.Errorf("said %q, want %q", said, test.said)
 			}
 		})
+	}
+}
+
+// TestFetchIssuersOnce: an issuer that the store knows is not asked for again, and not said to be missing.
+func TestFetchIssuersOnce(t *testing.T) {
+	p := newPublisher(t)
+	root := certify(t, nil, "Root")
+	middle := certify(t, root, "Middle", p.URL+"/root.der")
+	p.publish("/root.der", root.cert.Raw)
+	p.publish("/middle.der", middle.cert.Raw)
+	w := newWorld(t)
+	for i, fetch := range []bool{true, true, false} {
+		leaf := certify(t, middle, "leaf@example.org", p.URL+"/middle.der")
+		if chain := chainAfter(t, w, leaf, func(params *client.CertImportParams) { params.FetchIssuers = fetch }); chain != "leaf@example.org < Middle < Root" || p.requests() != 2 || len(w.said) > 0 {
+			t.Errorf("import %d: chain %q, %d requests, said %q", i+1, chain, p.requests(), w.said)
+		}
 	}
 }
 
