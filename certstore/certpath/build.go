@@ -15,6 +15,7 @@ const (
 	maxSteps      = 2000 // issuers that are considered
 	maxPaths      = 32   // paths to an anchor that are validated
 	maxDepth      = 20   // certificates of a path, without the anchor
+	maxCandidates = 200  // issuers of one certificate
 )
 
 // Set holds certificates by subject. It may be used by several goroutines.
@@ -69,7 +70,7 @@ func (b Builder) Build(leaf *Certificate, p Parameters) (*Path, error) {
 }
 
 func (b Builder) newSearch(p Parameters) *search {
-	return &search{Builder: b, p: p, verified: map[edge]error{}, issuers: map[*Certificate][]*Certificate{}}
+	return &search{Builder: b, p: p, verified: map[edge]error{}, issuers: map[*Certificate][]candidate{}}
 }
 
 // search is the work on one leaf.
@@ -78,7 +79,7 @@ type search struct {
 	p Parameters
 
 	verified map[edge]error // signatures that were checked
-	issuers  map[*Certificate][]*Certificate
+	issuers  map[*Certificate][]candidate
 	steps    int
 	paths    int
 	limited  bool
@@ -89,6 +90,13 @@ type search struct {
 }
 
 type edge struct{ child, issuer *Certificate }
+
+// candidate is a certificate that may be the issuer of another.
+type candidate struct {
+	c      *Certificate
+	anchor bool
+	rank   int // the lower, the likelier
+}
 
 // branch is a certificate of the path that is being tried, and which of its issuers is next.
 type branch struct {
@@ -111,6 +119,9 @@ func (s *search) anchorItself(leaf *Certificate) (*Path, error) {
 
 // run tries paths depth first.
 func (s *search) run(leaf *Certificate) (*Path, error) {
+	if s.p.Time.IsZero() {
+		return nil, errNoTime()
+	}
 	if s.Anchors.contains(leaf) {
 		return s.anchorItself(leaf)
 	}
@@ -130,16 +141,15 @@ func (s *search) run(leaf *Certificate) (*Path, error) {
 			s.limited = true
 			break
 		}
-		if onPath(issuer, stack) || !s.holds(current.c, issuer) {
+		if onPath(issuer.c, stack) || !s.holds(current.c, issuer.c) {
 			continue
 		}
-		if s.Anchors.contains(issuer) {
-			path, ok := s.try(stack, issuer)
-			if ok {
+		if issuer.anchor {
+			if path, ok := s.try(stack, issuer.c); ok {
 				return path, nil
 			}
 		} else if len(stack) < maxDepth {
-			stack = append(stack, branch{c: issuer})
+			stack = append(stack, branch{c: issuer.c})
 		}
 	}
 	switch {
@@ -159,41 +169,50 @@ func onPath(issuer *Certificate, stack []branch) bool {
 	})
 }
 
-// candidates returns the certificates that c names as issuer, the likeliest first.
-func (s *search) candidates(c *Certificate) []*Certificate {
+// candidates returns the certificates that c names as issuer: anchors first, and the likeliest of each first.
+func (s *search) candidates(c *Certificate) []candidate {
 	if list, ok := s.issuers[c]; ok {
 		return list
 	}
-	var list []*Certificate
-	add := func(found []*Certificate, trusted bool) {
-		for _, issuer := range found {
-			if trusted || !isCostly(issuer) && !slices.ContainsFunc(list, issuer.Equal) {
-				list = append(list, issuer)
+	var list []candidate
+	for _, issuer := range s.Anchors.named(c.Issuer) {
+		list = append(list, candidate{issuer, true, s.rank(c, issuer)})
+	}
+	for _, set := range s.Issuers {
+		for _, issuer := range set.named(c.Issuer) {
+			if !isCostly(issuer) {
+				list = append(list, candidate{issuer, false, ranks + s.rank(c, issuer)})
 			}
 		}
 	}
-	add(s.Anchors.named(c.Issuer), true)
-	anchors := len(list)
-	for _, set := range s.Issuers {
-		add(set.named(c.Issuer), false)
+	slices.SortStableFunc(list, func(a, b candidate) int { return cmp.Compare(a.rank, b.rank) })
+	list = list[:min(len(list), maxCandidates)]
+	// What is known and came along as well is tried once.
+	for i := 0; i < len(list); i++ {
+		if slices.ContainsFunc(list[:i], func(other candidate) bool { return other.c.Equal(list[i].c) }) {
+			list = slices.Delete(list, i, i+1)
+			i--
+		}
 	}
-	rank := func(issuer *Certificate) (rank int) {
-		if namesAnotherKey(c, issuer) {
-			rank += 4
-		}
-		if !issuer.isAuthority() || len(issuer.Problems) > 0 || len(issuer.UnknownCritical) > 0 || !issuer.allows(s.p.KeyPurpose) {
-			rank += 2
-		}
-		if checkTime(issuer, s.p.Time) != nil {
-			rank++
-		}
-		return rank
-	}
-	byRank := func(a, b *Certificate) int { return cmp.Compare(rank(a), rank(b)) }
-	slices.SortStableFunc(list[:anchors], byRank)
-	slices.SortStableFunc(list[anchors:], byRank)
 	s.issuers[c] = list
 	return list
+}
+
+// ranks is above all that rank returns.
+const ranks = 8
+
+// rank tells how unlikely it is that a path leads over this issuer.
+func (s *search) rank(c, issuer *Certificate) (rank int) {
+	if namesAnotherKey(c, issuer) {
+		rank += 4
+	}
+	if !issuer.isAuthority() || len(issuer.Problems) > 0 || len(issuer.UnknownCritical) > 0 || !issuer.allows(s.p.KeyPurpose) {
+		rank += 2
+	}
+	if s.p.Time.Before(issuer.NotBefore) || s.p.Time.After(issuer.NotAfter) {
+		rank++
+	}
+	return rank
 }
 
 // isCostly reports whether a signature of this issuer costs more to check than any honest one: it is as good as unknown.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -165,6 +166,10 @@ func (c *Certificate) decode(e Extension) (known bool, err error) {
 		c.NameConstraints, err = readNameConstraints(&in)
 	case OIDCertificatePolicies:
 		c.Policies, err = readPolicies(&in)
+		// RFC 5280 section 4.2.1.4: where it is critical its qualifiers must be understood, too.
+		if err == nil && e.Critical && slices.ContainsFunc(c.Policies, PolicyInformation.hasUnknownQualifier) {
+			c.UnknownCritical = append(c.UnknownCritical, e.ID)
+		}
 	case OIDPolicyMappings:
 		c.PolicyMappings, err = readPolicyMappings(&in)
 	case OIDPolicyConstraints:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -189,6 +190,17 @@ func readPolicies(in *cryptobyte.String) ([]PolicyInformation, error) {
 		return nil
 	})
 	return policies, err
+}
+
+// hasUnknownQualifier reports whether there is a qualifier that is neither a CPS pointer nor a user notice (RFC 5280
+// section 4.2.1.4).
+func (p PolicyInformation) hasUnknownQualifier() bool {
+	return slices.ContainsFunc(p.Qualifiers, func(der []byte) bool {
+		in, qualifier := cryptobyte.String(der), cryptobyte.String(nil)
+		in.ReadASN1(&qualifier, cbasn1.SEQUENCE)
+		id, _ := readOID(&qualifier)
+		return id != "\x2b\x06\x01\x05\x05\x07\x02\x01" && id != "\x2b\x06\x01\x05\x05\x07\x02\x02" // id-qt
+	})
 }
 
 func readPolicyMappings(in *cryptobyte.String) ([]PolicyMapping, error) {

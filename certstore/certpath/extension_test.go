@@ -116,3 +116,21 @@ func TestDistributionPoints(t *testing.T) {
 		t.Errorf("%v", full)
 	}
 }
+
+// TestQualifiers: RFC 5280 section 4.2.1.4 has policies refused that are critical and qualified in a way that is not known.
+func TestQualifiers(t *testing.T) {
+	key := testKeys()[0]
+	policies := func(qualifier string) []byte {
+		return tlv(0x30, tlv(0x30, tlv(6, []byte{42}), tlv(0x30, tlv(0x30, tlv(6, []byte(qualifier)), tlv(22, []byte("http://example.org/"))))))
+	}
+	const cps, other = "\x2b\x06\x01\x05\x05\x07\x02\x01", "\x2b\x06\x01\x05\x05\x07\x02\x07"
+	for _, test := range []struct {
+		qualifier string
+		critical  bool
+		want      Code
+	}{{cps, false, ""}, {cps, true, ""}, {other, false, ""}, {other, true, CriticalExtension}} {
+		c := mustParse(t, handmade{key: key, extensions: [][]byte{handExtension(OIDCertificatePolicies, test.critical, policies(test.qualifier))}}.sign(t, key))
+		_, err := Builder{Anchors: NewSet([]*Certificate{c})}.Build(c, Parameters{Time: testTime()})
+		wantCode(t, err, test.want)
+	}
+}

@@ -1,7 +1,6 @@
 package certpath
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -20,7 +19,9 @@ type Name struct {
 	Raw  []byte // DER
 	RDNs []RDN
 
-	canonical []string // of each RDN: those of two that match are equal
+	// key is the canonical forms of the RDNs, each behind its length: those of names that match are equal, and that of a
+	// name below another begins with the other's.
+	key string
 }
 
 // RDN is a relative distinguished name: a set of attributes, most often one.
@@ -69,6 +70,7 @@ func ReadName(in *cryptobyte.String) (Name, error) {
 	name := Name{Raw: raw}
 	content, sequence := raw, cryptobyte.String(nil)
 	content.ReadASN1(&sequence, cbasn1.SEQUENCE)
+	var key []byte
 	count := 0
 	for !sequence.Empty() {
 		var set cryptobyte.String
@@ -83,8 +85,9 @@ func ReadName(in *cryptobyte.String) (Name, error) {
 			return Name{}, fmt.Errorf("%w: attributes of a name", errTooMany)
 		}
 		name.RDNs = append(name.RDNs, rdn)
-		name.canonical = append(name.canonical, rdn.canonical())
+		key = appendPart(key, rdn.canonical())
 	}
+	name.key = string(key)
 	return name, nil
 }
 
@@ -117,12 +120,10 @@ func ReadRDN(set cryptobyte.String) (RDN, error) {
 // same attributes, compared without regard to case, to the type of string, and to spaces at the ends or repeated.
 // Characters beyond ASCII are folded in case but not normalized otherwise: names that differ in how an accent is written
 // differ.
-func (n Name) Equal(other Name) bool {
-	return bytes.Equal(n.Raw, other.Raw) || slices.Equal(n.canonical, other.canonical)
-}
+func (n Name) Equal(other Name) bool { return n.key == other.key }
 
 // Key returns a string that is the same for names that are Equal: a key for maps.
-func (n Name) Key() string { return join(n.canonical) }
+func (n Name) Key() string { return n.key }
 
 // Empty reports whether the name has no RDN.
 func (n Name) Empty() bool { return len(n.RDNs) == 0 }
@@ -148,13 +149,11 @@ func (n Name) Append(rdn RDN) Name {
 		})
 	})
 	der, _ := b.Bytes() // what was read can be written
-	return Name{Raw: der, RDNs: append(slices.Clip(n.RDNs), rdn), canonical: append(slices.Clip(n.canonical), rdn.canonical())}
+	return Name{Raw: der, RDNs: append(slices.Clip(n.RDNs), rdn), key: string(appendPart([]byte(n.key), rdn.canonical()))}
 }
 
 // within reports whether the name lies in the subtree below base (RFC 5280 section 7.1).
-func (n Name) within(base Name) bool {
-	return len(n.canonical) >= len(base.canonical) && slices.Equal(n.canonical[:len(base.canonical)], base.canonical)
-}
+func (n Name) within(base Name) bool { return strings.HasPrefix(n.key, base.key) }
 
 // mayBeWithin is within where values beyond ASCII are not told apart: RFC 5280 section 7.1 asks for a normalization that
 // is not done here, without which a name can be written so that it escapes a subtree that excludes it.
@@ -163,11 +162,18 @@ func (n Name) mayBeWithin(base Name) bool {
 		return false
 	}
 	for i, rdn := range base.RDNs {
-		if n.canonical[i] != base.canonical[i] && (rdn.isASCII() && n.RDNs[i].isASCII() || len(rdn) != len(n.RDNs[i])) {
+		if rdn.isASCII() && n.RDNs[i].isASCII() && rdn.canonical() != n.RDNs[i].canonical() || !rdn.hasTypesOf(n.RDNs[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// hasTypesOf reports whether the attributes of two RDNs are of the same types.
+func (r RDN) hasTypesOf(other RDN) bool {
+	return len(r) == len(other) && !slices.ContainsFunc(r, func(a NameAttribute) bool {
+		return !slices.ContainsFunc(other, func(b NameAttribute) bool { return a.Type == b.Type })
+	})
 }
 
 // isASCII reports whether all values are text in ASCII, which has one form.
@@ -262,7 +268,11 @@ func (r RDN) canonical() string {
 		attributes[i] = a.canonical()
 	}
 	slices.Sort(attributes)
-	return "n" + join(attributes)
+	joined := []byte("n")
+	for _, a := range attributes {
+		joined = appendPart(joined, a)
+	}
+	return string(joined)
 }
 
 func (a NameAttribute) canonical() string {
@@ -273,12 +283,7 @@ func (a NameAttribute) canonical() string {
 	return head + "\x01" + string([]byte{a.Tag}) + string(a.Raw)
 }
 
-// join puts strings together so that they can be told apart.
-func join(parts []string) string {
-	var b []byte
-	for _, part := range parts {
-		b = binary.AppendUvarint(b, uint64(len(part)))
-		b = append(b, part...)
-	}
-	return string(b)
+// appendPart appends a string so that where it ends can be told.
+func appendPart(b []byte, part string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(part))), part...)
 }

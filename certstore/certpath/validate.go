@@ -18,6 +18,10 @@ func Validate(path []*Certificate, p Parameters) (*Result, error) {
 	return validate(path, p, verifySignature)
 }
 
+func errNoTime() *Error {
+	return &Error{Code: ChainInvalid, Index: -1, Section: "6.1.1 (b)", Reason: "no time was given to judge the certificate at"}
+}
+
 // verifySignature checks the signature on c with the key of its issuer.
 func verifySignature(c, issuer *Certificate, policy AlgorithmPolicy) error {
 	return issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBS, c.Signature, policy)
@@ -28,7 +32,7 @@ type verifyFunc func(c, issuer *Certificate, policy AlgorithmPolicy) error
 // validate is Validate with the signatures checked by verify.
 func validate(path []*Certificate, p Parameters, verify verifyFunc) (*Result, error) {
 	if p.Time.IsZero() {
-		return nil, &Error{Code: ChainInvalid, Index: -1, Section: "6.1.1 (b)", Reason: "no time was given to judge the certificate at"}
+		return nil, errNoTime()
 	}
 	if len(path) == 0 || len(path) > maxPath || p.Anchor.Certificate == nil {
 		return nil, &Error{Code: ChainInvalid, Index: -1, Section: "6.1.1 (a)",
