@@ -2,12 +2,11 @@ package client
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/pem"
 	"errors"
-	"io"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
@@ -45,6 +44,7 @@ func CARevoke(ctx context.Context, o Options, p CARevokeParams) (*CARevokeResult
 	if err != nil {
 		return nil, usage("--reason", err, "")
 	}
+	p.Passphrase = sync.OnceValues(p.Passphrase) // that of the root is the same
 	authority, err := openAuthority(o, p.Dir, p.Passphrase)
 	if err != nil {
 		return nil, err
@@ -162,6 +162,7 @@ type CACRLResult struct {
 
 // CACRL makes a revocation list and writes it, as PEM where the name ends in .pem, else in DER.
 func CACRL(ctx context.Context, o Options, p CACRLParams) (*CACRLResult, error) {
+	p.Passphrase = sync.OnceValues(p.Passphrase)
 	authority, err := openAuthority(o, p.Dir, p.Passphrase)
 	if err != nil {
 		return nil, err
@@ -183,7 +184,11 @@ func CACRL(ctx context.Context, o Options, p CACRLParams) (*CACRLResult, error) 
 	case err != nil:
 		return nil, failed("ca crl", err, "")
 	}
-	if err := (&Client{o: o}).write(p.Output, func(w io.Writer) error { return writeCRL(w, p.Output.Name, list) }); err != nil {
+	data := list.Raw
+	if filepath.Ext(p.Output.Name) == ".pem" {
+		data = pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: data}) // RFC 7468 section 6
+	}
+	if err := o.publish(p.Output, data); err != nil {
 		return nil, err
 	}
 	return &CACRLResult{
@@ -192,10 +197,14 @@ func CACRL(ctx context.Context, o Options, p CACRLParams) (*CACRLResult, error) 
 	}, nil
 }
 
-func writeCRL(w io.Writer, name string, list *x509.RevocationList) error {
-	if filepath.Ext(name) == ".pem" {
-		return pem.Encode(w, &pem.Block{Type: "X509 CRL", Bytes: list.Raw}) // RFC 7468 section 6
+// publish writes what is for everybody: a web server may be another user.
+func (o Options) publish(out Output, data []byte) error {
+	if out.Name == "-" {
+		_, err := out.Stdout.Write(data)
+		return err
 	}
-	_, err := w.Write(list.Raw)
-	return err
+	if err := o.Disk.WriteFile(out.Name, data, 0o644); err != nil {
+		return failed("", err, "name a file that can be written")
+	}
+	return nil
 }

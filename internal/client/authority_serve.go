@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"net"
 	"net/url"
@@ -76,8 +75,5 @@ func CAOCSP(ctx context.Context, o Options, p CAOCSPParams) error {
 	if response.Status != ca.OCSPSuccessful {
 		return failed(p.Request, errors.New("this is no OCSP request that can be answered"), "the file must hold an OCSPRequest in DER")
 	}
-	return (&Client{o: o}).write(p.Output, func(w io.Writer) error {
-		_, err := w.Write(response.DER)
-		return err
-	})
+	return o.publish(p.Output, response.DER)
 }
