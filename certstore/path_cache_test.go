@@ -195,6 +195,31 @@ func TestPathCacheSavesTheSearch(t *testing.T) {
 	}
 }
 
+// TestPathCacheKeepsAnchors: with a cache, hundreds of anchors are read once and not for each correspondent.
+func TestPathCacheKeepsAnchors(t *testing.T) {
+	key := newKey(t)
+	root := issue(t, nil, "root", key, asCA(nil))
+	v := certstore.Validator{Anchors: certs(root), Cache: new(certstore.PathCache)}
+	for range 200 {
+		v.Anchors = append(v.Anchors, issue(t, nil, "another root", key, asCA(nil)).cert)
+	}
+	var leaves []question
+	for range 2 {
+		leaf := issue(t, root, "leaf", key, forMail("alice@example.org", nil))
+		leaves = append(leaves, question{leaf: leaf.cert, use: certstore.SignMail, at: now()})
+	}
+	calls := 0
+	work := testing.AllocsPerRun(1, func() { // which runs it once to warm up
+		if _, err := v.Path(leaves[calls].leaf, nil, certstore.SignMail, now()); err != nil {
+			t.Error(err)
+		}
+		calls++
+	})
+	if work > 500 { // 5,000 if all were read again
+		t.Errorf("%v allocations for the second leaf", work)
+	}
+}
+
 // TestPathCacheForgetsTrust changes the anchors of a validator in place.
 func TestPathCacheForgetsTrust(t *testing.T) {
 	q := questions(t)[0]

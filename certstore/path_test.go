@@ -106,6 +106,14 @@ func TestPath(t *testing.T) {
 			middle: func(c *x509.Certificate) { c.PermittedEmailAddresses = []string{"example.com"} }},
 		{name: "names excluded", use: certstore.SignMail, want: certstore.NameConstraints,
 			middle: func(c *x509.Certificate) { c.ExcludedEmailAddresses = []string{"example.org"} }},
+		{name: "directory names", use: certstore.SignMail, want: certstore.NameConstraints, wantBroken: "leaf",
+			middle: func(c *x509.Certificate) {
+				c.ExtraExtensions = []pkix.Extension{extension(false, excludedName(t, "LEAF"), 2, 5, 29, 30)}
+			}},
+		{name: "a policy that nobody has is asked for", use: certstore.SignMail, want: certstore.ChainInvalid,
+			middle: func(c *x509.Certificate) {
+				c.ExtraExtensions = []pkix.Extension{extension(true, []byte{0x30, 3, 0x80, 1, 0}, 2, 5, 29, 36)}
+			}},
 		{name: "name in the subject only", use: certstore.SignMail, want: certstore.NameConstraints,
 			middle: func(c *x509.Certificate) { c.PermittedEmailAddresses = []string{".example.com"} },
 			leaf: func(c *x509.Certificate) {
@@ -158,6 +166,14 @@ func TestPath(t *testing.T) {
 	}
 }
 
+// excludedName is name constraints that exclude one common name.
+func excludedName(t testing.TB, name string) []byte {
+	t.Helper()
+	base := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: mustMarshal(t, pkix.Name{CommonName: name}.ToRDNSequence())}
+	list := asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 1, IsCompound: true, Bytes: mustMarshal(t, []asn1.RawValue{base})}
+	return mustMarshal(t, []asn1.RawValue{list})
+}
+
 func wantCode(t *testing.T, err error, want certstore.PathCode, broken string) {
 	t.Helper()
 	if want == "" {
@@ -193,6 +209,34 @@ func TestPathBadSignature(t *testing.T) {
 	}
 	if _, err := (certstore.Validator{Anchors: certs(impostor)}).Path(leaf.cert, certs(root), certstore.SignMail, now()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPathSaysWhichRule: the cause of an error is what path validation said, with its section.
+func TestPathSaysWhichRule(t *testing.T) {
+	root := issue(t, nil, "root", newKey(t), asCA(nil))
+	middle := issue(t, root, "middle", newKey(t), asCA(func(c *x509.Certificate) { c.IsCA = false }))
+	leaf := issue(t, middle, "leaf", newKey(t), forMail("alice@example.org", nil))
+	_, err := certstore.Validator{Anchors: certs(root)}.Path(leaf.cert, certs(leaf, middle), certstore.SignMail, now())
+	var rule *certpath.Error
+	if !errors.As(err, &rule) || rule.Section != "6.1.4 (k)" || rule.Index != 0 {
+		t.Errorf("the cause is %#v", rule)
+	}
+	var pathErr *certstore.PathError
+	if !errors.As(err, &pathErr) || pathErr.Certificate != middle.cert {
+		t.Error("the certificate is not the one that was given")
+	}
+}
+
+// TestPathOfNamesThatAreAlike: names chain by what they say, whatever the case and the type of string (RFC 5280 section 7.1).
+func TestPathOfNamesThatAreAlike(t *testing.T) {
+	root := issue(t, nil, "The Root", newKey(t), asCA(nil))
+	alike := *root.cert
+	alike.RawSubject, alike.Subject = nil, pkix.Name{CommonName: "the  ROOT"}
+	leaf := issue(t, &node{&alike, root.key}, "leaf", newKey(t), forMail("alice@example.org", nil))
+	chain, err := certstore.Validator{Anchors: certs(root)}.Path(leaf.cert, nil, certstore.SignMail, now())
+	if err != nil || len(chain) != 2 || chain[1] != root.cert {
+		t.Errorf("%d certificates, %v", len(chain), err)
 	}
 }
 
