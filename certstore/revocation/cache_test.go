@@ -189,12 +189,15 @@ func TestCacheBounds(t *testing.T) {
 		}
 	}
 	// Without nextUpdate it is kept for a week.
-	for days, want := range map[int]string{6: "b", 8: ""} {
-		if err := c.sweep(epoch().AddDate(0, 0, days)); err != nil {
+	for _, test := range []struct {
+		days int
+		want string
+	}{{6, "b"}, {8, ""}} {
+		if err := c.sweep(epoch().AddDate(0, 0, test.days)); err != nil {
 			t.Fatal(err)
 		}
-		if got := there(); got != want {
-			t.Errorf("after %d days: %q", days, got)
+		if got := there(); got != test.want {
+			t.Errorf("after %d days: %q", test.days, got)
 		}
 	}
 	if _, err := os.Stat(stranger); err != nil {
