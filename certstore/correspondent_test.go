@@ -144,7 +144,7 @@ func TestOrderOfChoice(t *testing.T) {
 	if s, err = h.store.Recipient(t.Context(), "bob@example.org", selector); err != nil {
 		t.Fatal(err)
 	}
-	if s.Chosen == nil || s.Chosen.Certificate.Subject.CommonName != "newest" || s.Chosen.Reason != "nobody answered" || fmt.Sprint(asked) != "[old newest]" {
+	if s.Chosen == nil || s.Chosen.Certificate.Subject.CommonName != "newest" || s.Chosen.Unchecked != "nobody answered" || fmt.Sprint(asked) != "[old newest]" {
 		t.Errorf("chosen %+v, asked %v", s.Chosen, asked)
 	}
 	if got, want := fmt.Sprint(codes(s)), "[newest: usable strong: usable weaker: usable old: revoked]"; got != want {

@@ -31,6 +31,7 @@ type Candidate struct {
 	Known         bool                // whether Capabilities says anything
 	Code          PathCode            // Usable, or why it is not
 	Reason        string              // a sentence: why it is not usable, or something to know though it is; may be empty
+	Unchecked     string              // a sentence: why it is not known whether it is revoked, though it may be used; may be empty
 }
 
 // Usable reports whether the certificate can be used.
@@ -192,8 +193,10 @@ func (s *Selection) choose(ctx context.Context, by Selector) error {
 			if err != nil {
 				return err
 			}
-			if c.Code = code; reason != "" {
-				c.Reason = reason
+			if code == Usable {
+				c.Unchecked = reason
+			} else {
+				c.Code, c.Reason = code, reason
 			}
 		}
 		if c.Usable() {

@@ -322,9 +322,10 @@ func TestOddFiles(t *testing.T) {
 	h.trust(t, root, certstore.Mail)
 	h.addIdentity(t, alice)
 	h.addCorrespondent(t, nil, bob)
+	shard := certstore.Fingerprint(bob.cert)[:2]
 	for _, path := range []string{h.path("identities"), filepath.Dir(h.correspondentPath(bob)), h.path("anchors", "mail")} {
-		write(t, filepath.Join(path, strings.Repeat("0", 64)+".pem"), certstore.EncodeCertificates(bob.cert)) // not its name
-		write(t, filepath.Join(path, strings.Repeat("1", 64)+".pem"), []byte("odd"))
+		write(t, filepath.Join(path, shard+strings.Repeat("0", 62)+".pem"), certstore.EncodeCertificates(bob.cert)) // not its name
+		write(t, filepath.Join(path, shard+strings.Repeat("1", 62)+".pem"), []byte("odd"))
 		write(t, filepath.Join(path, "notes.txt"), nil)
 		write(t, filepath.Join(path, ".sealmail-1.tmp"), nil) // what a kill leaves behind is nothing to speak of
 	}
@@ -336,9 +337,8 @@ func TestOddFiles(t *testing.T) {
 	if err != nil || len(anchors) != 1 || len(problems) != 3 {
 		t.Errorf("anchors: %d, %v, %v", len(anchors), problems, err)
 	}
-	// A wrong name leads to no shard: these are found by whoever lists them all.
 	correspondents, problems, err := h.store.Correspondents()
-	if err != nil || len(correspondents) != 1 || len(problems) != 1 {
+	if err != nil || len(correspondents) != 1 || len(problems) != 3 {
 		t.Errorf("correspondents: %d, %v, %v", len(correspondents), problems, err)
 	}
 	for _, p := range problems {

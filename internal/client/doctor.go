@@ -123,6 +123,8 @@ func (d *doctor) identity(check string, c *certstore.Candidate) {
 	switch {
 	case expiresSoon(c.Certificate.NotAfter, d.now) != "":
 		d.say(check, FindingWarning, detail+"; it "+expiresSoon(c.Certificate.NotAfter, d.now), fmt.Sprintf("`sealmail cert renew %.8s` asks for the next one", certstore.Fingerprint(c.Certificate)))
+	case c.Unchecked != "":
+		d.say(check, FindingWarning, detail+"; "+c.Unchecked, "others may not be able to find out either; tell the authority")
 	case c.Reason != "":
 		d.say(check, FindingWarning, detail+"; "+c.Reason, "others may not trust it either; `sealmail cert trust ROOT.pem --for mail` if you do")
 	default:

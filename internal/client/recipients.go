@@ -95,7 +95,7 @@ func (c *Client) planAudience(ctx context.Context, p *plan, self certstore.Selec
 			p.refusals = append(p.refusals, selection)
 			result.Error = orNull(refusal(selection))
 		} else {
-			c.sayUnknownRevocation(*selection.Chosen)
+			c.sayUnchecked(*selection.Chosen)
 			a.candidates = append(a.candidates, *selection.Chosen)
 			result.Certificate = orNull(certstore.Fingerprint(selection.Chosen.Certificate))
 			if result.Notice, err = c.recipientNotice(address.Address, *selection.Chosen); err != nil {
@@ -160,7 +160,7 @@ func candidateReports(s certstore.Selection) []CandidateReport {
 		d := certstore.Describe(c.Certificate)
 		list[i] = CandidateReport{
 			Fingerprint: d.Fingerprint, Name: orNull(d.Name), Issuer: orNull(d.Issuer), NotAfter: d.NotAfter, KeyAlgorithm: d.KeyAlgorithm,
-			Chosen: s.Chosen == &s.Candidates[i], Usable: c.Usable(), Code: orNull(string(c.Code)), Reason: orNull(c.Reason),
+			Chosen: s.Chosen == &s.Candidates[i], Usable: c.Usable(), Code: orNull(string(c.Code)), Reason: orNull(cmp.Or(c.Reason, c.Unchecked)),
 		}
 	}
 	return list

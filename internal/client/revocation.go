@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -149,17 +150,21 @@ func (r *revocations) selectRevocation(mode verdict.RevocationMode) func(context
 		case mode == verdict.RevocationHard:
 			return certstore.RevocationUnknown, e.Reason, nil
 		}
+		if !namesRevocation(path) { // nothing can be found out, ever: it would be said each time, and helps nobody
+			return certstore.Usable, "", nil
+		}
 		return certstore.Usable, e.Reason, nil
 	}
 }
 
-// sayUnknownRevocation tells the person that a certificate is used although it could not be found out whether it is
-// revoked. Where it does not say who would know, there is nothing to be found out, ever, and nothing to say each time.
-func (c *Client) sayUnknownRevocation(chosen certstore.Candidate) {
-	for _, cert := range chosen.Chain {
-		if chosen.Identity == nil && chosen.Reason != "" && len(cert.OCSPServer)+len(cert.CRLDistributionPoints) > 0 {
-			c.o.Say(fmt.Sprintf("warning: certificate %.16s… is used, and %s", certstore.Fingerprint(chosen.Certificate), chosen.Reason))
-			return
-		}
+// namesRevocation reports whether a certificate of a path says who knows about its revocation.
+func namesRevocation(path []*x509.Certificate) bool {
+	return slices.ContainsFunc(path, func(c *x509.Certificate) bool { return len(c.OCSPServer)+len(c.CRLDistributionPoints) > 0 })
+}
+
+// sayUnchecked tells the person that a certificate is used although it could not be found out whether it is revoked.
+func (c *Client) sayUnchecked(chosen certstore.Candidate) {
+	if chosen.Unchecked != "" {
+		c.o.Say(fmt.Sprintf("warning: certificate %.16s… is used, and %s", certstore.Fingerprint(chosen.Certificate), chosen.Unchecked))
 	}
 }
