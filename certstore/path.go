@@ -16,6 +16,7 @@ import (
 // PathCode is the stable word for why there is no valid path.
 type PathCode = certpath.Code
 
+// The codes, which say the same as those of package certpath.
 const (
 	NoAnchor               = certpath.NoAnchor
 	Expired                = certpath.Expired
