@@ -55,9 +55,9 @@ type Answer struct {
 // Evidence is octets that say something of revocation, all in DER. Nothing in it is trusted: each piece is judged by its
 // signature.
 type Evidence struct {
-	CRLs          [][]byte // CertificateList
-	OCSPResponses [][]byte // OCSPResponse
-	Certificates  [][]byte // of issuers of lists that are not in the path
+	CRLs          [][]byte `json:"crls,omitempty"`           // CertificateList
+	OCSPResponses [][]byte `json:"ocsp_responses,omitempty"` // OCSPResponse
+	Certificates  [][]byte `json:"certificates,omitempty"`   // of issuers of lists that are not in the path
 }
 
 // Add puts in what other has more.

@@ -1,9 +1,11 @@
 package revocation
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/big"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -47,6 +49,10 @@ type CRL struct {
 
 	entries           cryptobyte.String // content of revokedCertificates
 	rawScope, rawAKID []byte
+
+	// signedBy is the digest of the key that was found to have signed the list: it is kept, asked about for many
+	// certificates, and large.
+	signedBy atomic.Pointer[[sha256.Size]byte]
 }
 
 // ParseCRL reads one CertificateList in DER, with nothing behind it, of at most [MaxCRL] octets and [MaxEntries] entries.

@@ -3,6 +3,7 @@ package revocation
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -82,9 +83,23 @@ func (r *run) verify(c *certpath.Certificate, l *CRL) error {
 		if c.HasKeyUsage && c.KeyUsage&certpath.CRLSign == 0 { // RFC 5280 section 6.3.3 (f)
 			err = errors.New("its issuer may not sign revocation lists")
 		} else {
-			err = c.CheckSignature(l.SignatureAlgorithm, l.RawTBS, l.Signature, r.Policy)
+			err = l.check(c, r.Policy)
 		}
 		r.signatures[key] = err
+	}
+	return err
+}
+
+// check checks the signature on a list, or remembers that this key made it. A list stays with the Checker that parsed it,
+// and so with one policy.
+func (l *CRL) check(c *certpath.Certificate, policy certpath.AlgorithmPolicy) error {
+	key := sha256.Sum256(c.RawSubjectPublicKeyInfo)
+	if known := l.signedBy.Load(); known != nil && *known == key {
+		return nil
+	}
+	err := c.CheckSignature(l.SignatureAlgorithm, l.RawTBS, l.Signature, policy)
+	if err == nil {
+		l.signedBy.Store(&key)
 	}
 	return err
 }

@@ -12,10 +12,9 @@
 // for certificateHold, which may be lifted. A clock may be wrong by five minutes.
 //
 // A responder is believed if it is the issuer of the certificate, or if that issuer gave it a certificate for OCSP signing
-// directly. Whether the certificate of a responder is itself revoked is not asked, with or without id-pkix-ocsp-nocheck:
-// such certificates are short-lived, and who would tell is the same issuer. A request has a nonce. A response with another
-// one is refused; one without is taken as long as its own times allow, as responders that answer from a stock do
-// (RFC 5019 section 4).
+// directly. Whether the certificate of a responder is itself revoked is not asked, with or without id-pkix-ocsp-nocheck. A
+// request has a nonce. A response with another one is refused; one without is taken as long as its own times allow at
+// present, as responders that answer from a stock send none (RFC 5019 section 4).
 //
 // Everything from outside is bounded: 64 MiB and two million entries of a list, 64 KiB of a response, the issuers that are
 // tried, the addresses that are asked, and the time that one Check may spend on the network.

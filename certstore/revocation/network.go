@@ -164,11 +164,11 @@ func (q *question) askResponder(ctx context.Context, address string) Answer {
 	case subtle.ConstantTimeCompare(response.Nonce, nonce) != 1:
 		return failed("the response is for another request: its nonce is not ours")
 	}
-	before := len(q.notes.list)
+	before := len(q.notes.list) + q.notes.more
 	a := q.byResponse(q.path, response, q.notes)
 	if a.Status == Unknown {
 		why := "the response is not about this certificate"
-		if len(q.notes.list) > before {
+		if len(q.notes.list)+q.notes.more > before {
 			why = "the response gives no answer"
 		}
 		return failed(why)

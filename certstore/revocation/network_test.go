@@ -18,6 +18,8 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/sealmail/sealmail/certstore/certpath"
 )
 
 // network is a Fetcher that answers from functions, by address, and remembers what it was asked.
@@ -469,3 +471,27 @@ func TestExported(t *testing.T) {
 }
 
 func equalLists(a, b [][]byte) bool { return bytes.Equal(bytes.Join(a, nil), bytes.Join(b, nil)) }
+
+// TestKeptForAnother has a list that was fetched, and found to be signed by its issuer, looked at for another issuer of the
+// same name.
+func TestKeptForAnother(t *testing.T) {
+	root, namesake := newRoot(t, "Root"), newRoot(t, "Root")
+	ours := issue(t, &root, "Leaf", withAddresses)
+	theirs := issue(t, &namesake, "Leaf", withAddresses)
+	n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){listURL: serve(list{by: root}.der(t))}}
+	c := &Checker{Fetcher: n}
+	for _, test := range []struct {
+		name   string
+		path   []*certpath.Certificate
+		status Status
+	}{
+		{"the issuer", pathOf(ours, root), Good},
+		{"the other", pathOf(theirs, namesake), Unknown},
+		{"the issuer again", pathOf(ours, root), Good},
+	} {
+		answers, err := c.Check(t.Context(), test.path, Evidence{}, epoch(), epoch())
+		if err != nil || answers[0].Status != test.status {
+			t.Errorf("%s: %v %v", test.name, answers, err)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -45,8 +46,14 @@ func (n *notes) text() string {
 // quote returns text from a certificate or a server as it can stand in a sentence.
 func quote(text string) string { return fmt.Sprintf("%q", short(text, 120)) }
 
+// short cuts text, and takes out what does not print: errors of TLS have words of whoever answers.
 func short(text string, most int) string {
-	text = strings.ToValidUTF8(text, "\ufffd")
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, text)
 	if utf8.RuneCountInString(text) > most {
 		text = string([]rune(text)[:most]) + "…"
 	}

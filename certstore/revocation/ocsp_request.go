@@ -46,9 +46,10 @@ type CertID struct {
 	SerialNumber   *big.Int
 }
 
-// NewCertID returns the name of c, which issuer issued, with SHA-1: that is what every responder knows.
+// NewCertID returns the name of c, which issuer issued, with SHA-1: that is what every responder knows. The name of the
+// issuer is hashed as c has it.
 func NewCertID(c, issuer *certpath.Certificate) CertID {
-	name, key := sha1.Sum(issuer.Subject.Raw), sha1.Sum(publicKeyBits(issuer))
+	name, key := sha1.Sum(c.Issuer.Raw), sha1.Sum(publicKeyBits(issuer))
 	return CertID{HashAlgorithm: oidSHA1, IssuerNameHash: name[:], IssuerKeyHash: key[:], SerialNumber: c.SerialNumber}
 }
 
@@ -63,7 +64,7 @@ func (id CertID) names(c, issuer *certpath.Certificate) bool {
 		h.Write(octets)
 		return h.Sum(nil)
 	}
-	// The name is hashed as the certificate has it, which its issuer may write in another way.
+	// The name is that in the certificate; responders also take it from their own, where it may be written otherwise.
 	return bytes.Equal(id.IssuerKeyHash, digest(publicKeyBits(issuer))) &&
 		(bytes.Equal(id.IssuerNameHash, digest(issuer.Subject.Raw)) || bytes.Equal(id.IssuerNameHash, digest(c.Issuer.Raw)))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/rand"
+	"crypto/sha1"
 	"crypto/x509"
 	"errors"
 	"math/big"
@@ -394,5 +395,37 @@ func TestInput(t *testing.T) {
 	given.OCSPResponses = append(given.OCSPResponses, response{by: root, singles: []single{{c: leaf, issuer: root, status: Good}}}.der(t))
 	if a := check(t, path, given, epoch(), epoch()); a.Status != Unknown || !strings.Contains(a.Why, "of 65 OCSP responses that were given the first 64 were looked at") {
 		t.Errorf("too much: %s", describe(a))
+	}
+}
+
+// TestCertIDOfName has a certificate that writes the name of its issuer in another way than the issuer does (RFC 6960
+// section 4.1.1 has the name of the certificate hashed).
+func TestCertIDOfName(t *testing.T) {
+	root := newRoot(t, "Root")
+	written := root
+	parent := *root.x509
+	written.x509 = &parent
+	parent.RawSubject = bytes.Replace(parent.RawSubject, []byte("\x13\x04Root"), []byte("\x0c\x04Root"), 1) // UTF8String
+	leaf := issue(t, &written, "Leaf")
+	if bytes.Equal(leaf.Issuer.Raw, root.Subject.Raw) || !leaf.Issuer.Equal(root.Subject) {
+		t.Fatalf("%x, %x", leaf.Issuer.Raw, root.Subject.Raw)
+	}
+	ours := NewCertID(leaf.Certificate, root.Certificate)
+	if want := sha1.Sum(leaf.Issuer.Raw); !bytes.Equal(ours.IssuerNameHash, want[:]) {
+		t.Errorf("%x", ours.IssuerNameHash)
+	}
+	theirs := ours
+	hash := sha1.Sum(root.Subject.Raw)
+	theirs.IssuerNameHash = hash[:]
+	neither := ours
+	neither.IssuerNameHash = make([]byte, sha1.Size)
+	for _, test := range []struct {
+		name string
+		id   CertID
+		want bool
+	}{{"of the certificate", ours, true}, {"of the issuer", theirs, true}, {"of neither", neither, false}} {
+		if got := test.id.names(leaf.Certificate, root.Certificate); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
+		}
 	}
 }
