@@ -13,7 +13,10 @@ import (
 	"github.com/sealmail/sealmail/internal/safeio"
 )
 
-const exportsDir = "exports"
+const (
+	exportsDir    = "exports"
+	exportVersion = 1 // of a record; others are never read as this one
+)
 
 // Export is the record of a private key that left the store in a file. Whoever destroys the key later must know of the
 // copies; so records are only ever added.
@@ -49,7 +52,7 @@ func NewExport(c *x509.Certificate, file, format, by string, at time.Time) Expor
 // RecordExport adds a record, in a file of its own: no two writers meet, and nothing that is there is touched. It is on the
 // disk when this returns without an error; to be sure that no copy goes unrecorded, record first and export then.
 func (s *Store) RecordExport(e Export) error {
-	line, err := json.Marshal(exportRecord{metaVersion, e.Time.UTC(), e.By, e.File, e.Format, e.Name, e.Addresses, e.Fingerprint, e.Key})
+	line, err := json.Marshal(exportRecord{exportVersion, e.Time.UTC(), e.By, e.File, e.Format, e.Name, e.Addresses, e.Fingerprint, e.Key})
 	if err != nil {
 		return err
 	}
@@ -71,14 +74,7 @@ func (s *Store) Exports() (list []Export, problems []Problem, err error) {
 			continue // what killed writers left
 		}
 		path := filepath.Join(dir, name)
-		var r exportRecord
-		data, err := readLimited(path)
-		if err == nil {
-			err = readMeta(data, &r)
-		}
-		if err == nil && !validFingerprint(r.Fingerprint) {
-			err = fmt.Errorf("%w: it does not say of which certificate", ErrMalformed)
-		}
+		r, err := readExport(path)
 		if err != nil {
 			problems = append(problems, Problem{path, err})
 			continue
@@ -87,4 +83,21 @@ func (s *Store) Exports() (list []Export, problems []Problem, err error) {
 	}
 	slices.SortStableFunc(list, func(a, b Export) int { return a.Time.Compare(b.Time) })
 	return list, problems, nil
+}
+
+func readExport(path string) (r exportRecord, err error) {
+	data, err := readLimited(path)
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return r, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if r.Version != exportVersion {
+		return r, fmt.Errorf("%w: version %d is not known", ErrMalformed, r.Version)
+	}
+	if !validFingerprint(r.Fingerprint) {
+		return r, fmt.Errorf("%w: it does not say of which certificate", ErrMalformed)
+	}
+	return r, nil
 }

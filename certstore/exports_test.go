@@ -40,8 +40,9 @@ func TestExports(t *testing.T) {
 		t.Errorf("%v, %v\n%s", problems, err, diff)
 	}
 	write(t, h.path("exports", "odd.json"), []byte("{"))
-	write(t, h.path("exports", "of-nothing.json"), []byte(`{"version":2}`))
-	if list, problems, err := h.store.Exports(); len(list) != 6 || len(problems) != 2 || err != nil {
+	write(t, h.path("exports", "of-nothing.json"), []byte(`{"version":1}`))
+	write(t, h.path("exports", "newer.json"), []byte(`{"version":9,"fingerprint":"`+want[0].Fingerprint+`"}`))
+	if list, problems, err := h.store.Exports(); len(list) != 6 || len(problems) != 3 || err != nil {
 		t.Errorf("%d, %v, %v", len(list), problems, err)
 	}
 }

@@ -202,19 +202,32 @@ func (r *fileReader) readPKCS7(data []byte) error {
 }
 
 func (r *fileReader) readPKCS12(data []byte) error {
-	bundle, err := decodePKCS12(data, "", r.budget)
-	if errors.Is(err, ErrPassword) {
-		var secret []byte
-		if secret, err = r.ask(); err != nil {
-			return err
-		}
-		bundle, err = decodePKCS12(data, string(secret), r.budget)
-	}
+	bundle, err := r.openPKCS12(data)
 	if err != nil {
 		return fmt.Errorf("PKCS#12: %w", err)
 	}
 	r.bundle.Join(bundle)
 	return nil
+}
+
+func (r *fileReader) openPKCS12(data []byte) (Bundle, error) {
+	p, err := parsePFX(data, r.budget)
+	if err != nil {
+		return Bundle{}, err
+	}
+	budget := r.budget
+	defer func() { r.budget = max(0, r.budget-p.spent) }()
+	empty, err := p.takesEmptyPassword(budget)
+	if err != nil {
+		return Bundle{}, err
+	}
+	var secret []byte
+	if !empty {
+		if secret, err = r.ask(); err != nil {
+			return Bundle{}, err
+		}
+	}
+	return p.open(string(secret), budget)
 }
 
 // readEncryptedKey reads a key in encrypted PKCS#8.

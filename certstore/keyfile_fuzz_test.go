@@ -114,6 +114,34 @@ func FuzzReadFile(f *testing.F) {
 	})
 }
 
+// TestSharedBudget: what several PKCS#12 files inside one cost together is bounded, as what each costs is.
+func TestSharedBudget(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := pkcs12.Modern2023.WithIterations(100).Encode(key, c, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := pem.EncodeToMemory(&pem.Block{Type: "PKCS12", Bytes: data})
+	for count, want := range map[int]error{1: nil, 2: nil, 20: ErrTooLarge} {
+		bundle, err := readFile(bytes.Repeat(block, count), nil, 2000)
+		if !errors.Is(err, want) || err == nil && len(bundle.Keys) != count {
+			t.Errorf("%d files: %d keys, %v, want %v", count, len(bundle.Keys), err, want)
+		}
+	}
+}
+
 // oldEncryption encrypts a SEC 1 key with a DEK-Info.
 func oldEncryption(f *testing.F, sec1, password []byte) []byte {
 	f.Helper()

@@ -30,6 +30,20 @@ func (p *pfx) open(password string, budget int) (Bundle, error) {
 	return o.bundle, err
 }
 
+// takesEmptyPassword tells, as cheaply as it can be told, whether the file opens without anybody being asked.
+func (p *pfx) takesEmptyPassword(budget int) (bool, error) {
+	var err error
+	if p.mac != nil {
+		_, err = p.authenticate("")
+	} else {
+		_, err = p.tryReadings("", budget)
+	}
+	if errors.Is(err, ErrPassword) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // openUnverified opens a file that has no MAC. What decrypts then shows whether the password is right.
 func (p *pfx) openUnverified(password string, budget int) (Bundle, error) {
 	o, err := p.tryReadings(password, budget)
@@ -56,6 +70,7 @@ func (p *pfx) tryReadings(password string, budget int) (opener, error) {
 // openSafes takes everything out. What it returns with an error says only whether the password mattered.
 func (p *pfx) openSafes(secret passwordForms, budget int) (opener, error) {
 	o := opener{secret: secret, budget: budget}
+	defer func() { p.spent += budget - o.budget }()
 	for _, s := range p.safes {
 		if err := o.openSafe(s); err != nil {
 			return opener{decrypting: o.decrypting}, err
@@ -66,7 +81,12 @@ func (p *pfx) openSafes(secret passwordForms, budget int) (opener, error) {
 
 // authenticate checks the MAC (RFC 7292 section 5.1) and returns the password in the form that fits.
 func (p *pfx) authenticate(password string) (passwordForms, error) {
+	cost, err := p.mac.iterationCount()
+	if err != nil {
+		return passwordForms{}, err
+	}
 	for _, secret := range passwordReadings(password) {
+		p.spent += cost
 		digest, err := p.mac.compute(secret, p.content)
 		if err != nil {
 			return passwordForms{}, err

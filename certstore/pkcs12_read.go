@@ -45,6 +45,7 @@ type pfx struct {
 	mac     *macData // nil: there is none
 	content []byte   // what the MAC is over
 	safes   []safe
+	spent   int // iterations, on all attempts to open it
 }
 
 type macData struct {

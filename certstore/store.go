@@ -52,6 +52,7 @@ type Keys interface {
 //	correspondents/FI/FINGERPRINT.pem      in folders by the first two digits
 //	addresses/HA/HASH-FINGERPRINT          marks: which correspondents' certificates name the address with this hash
 //	issuers/HA/HASH-FINGERPRINT.pem        authorities, by the hash of their names
+//	exports/TIME-RANDOM.json               private keys that left
 //
 // A file begins with a line of JSON, what is known beside the certificates, and goes on in PEM. So what belongs together
 // is replaced together, and other programs read the certificates where they lie.

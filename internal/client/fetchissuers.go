@@ -214,7 +214,7 @@ func dialPublic(dial func(ctx context.Context, network, address string) (net.Con
 	}
 }
 
-// sharedAddresses are those behind the address translation of providers (RFC 6598).
+// sharedAddresses are those behind the address translation of providers.
 var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
 
 func isPublic(a netip.Addr) bool {
