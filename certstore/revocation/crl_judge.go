@@ -18,6 +18,8 @@ func (r *run) byLists(ctx context.Context, path []*certpath.Certificate, lists [
 			s.deltas = append(s.deltas, l)
 		}
 	}
+	// The RFC takes lists as they come, until all reasons are covered: the newest knows most.
+	slices.SortStableFunc(s.complete, func(a, b *CRL) int { return b.ThisUpdate.Compare(a.ThisUpdate) })
 	for _, p := range pointsOf(s.c) {
 		for _, l := range s.complete {
 			if s.covered == certpath.AllReasons {

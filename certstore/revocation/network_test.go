@@ -171,6 +171,13 @@ func TestGivenFirst(t *testing.T) {
 	revoked := func(c holder) func(context.Context, Request) ([]byte, error) {
 		return respond(t, response{by: root, singles: []single{{c: c, issuer: root, status: Revoked, at: epoch().AddDate(0, 0, -20)}}})
 	}
+	listed := func(c holder, days int, revoked bool) []byte {
+		l := list{by: root, this: epoch().AddDate(0, 0, days).Add(-time.Hour)}
+		if revoked {
+			l.entries = []entry{{serial: c.SerialNumber, date: epoch().AddDate(0, 0, -20)}}
+		}
+		return l.der(t)
+	}
 	tests := []struct {
 		name   string
 		c      holder
@@ -194,6 +201,17 @@ func TestGivenFirst(t *testing.T) {
 		if found[0].Status != test.status || n.count() != test.asked {
 			t.Errorf("%s: asked %v: %s", test.name, n.asked, describe(found[0]))
 		}
+	}
+	// The same with lists: the one that was given is enough for the time that counts, and is not the last word.
+	n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){listURL: serve(listed(leaf, 0, true))}}
+	found, err := (&Checker{Fetcher: n}).Check(t.Context(), pathOf(leaf, root), Evidence{CRLs: [][]byte{listed(leaf, -10, false)}}, epoch().AddDate(0, 0, -10), epoch())
+	if err != nil || found[0].Status != Revoked {
+		t.Errorf("a newer list: asked %v: %v %v", n.asked, found, err)
+	}
+	// Who was on hold, and is not any more.
+	held := list{by: root, this: epoch().Add(-2 * time.Hour), entries: []entry{{leaf.SerialNumber, epoch().AddDate(0, 0, -20), []extension{reasonCode(ReasonCertificateHold)}}}}
+	if a := check(t, pathOf(leaf, root), Evidence{CRLs: [][]byte{held.der(t), listed(leaf, 0, false)}}, epoch(), epoch()); a.Status != Good {
+		t.Errorf("a hold that ended: %s", describe(a))
 	}
 }
 
