@@ -72,8 +72,14 @@ func uriHost(text string) (string, bool) {
 	return normalizeHost(host)
 }
 
+// maxHost is the length of the longest host name (RFC 1034 section 3.1), written out.
+const maxHost = 253
+
 // normalizeHost returns a host name in lower case and A-labels.
 func normalizeHost(host string) (string, bool) {
+	if len(host) > 4*maxHost { // as A-labels of something so long take long to find
+		return "", false
+	}
 	if !isASCII(host) {
 		ascii, err := idna.Lookup.ToASCII(host)
 		if err != nil {
@@ -81,7 +87,7 @@ func normalizeHost(host string) (string, bool) {
 		}
 		host = ascii
 	}
-	if host == "" || len(host) > 253 {
+	if host == "" || len(host) > maxHost {
 		return "", false
 	}
 	for label := range strings.SplitSeq(host, ".") {

@@ -244,7 +244,8 @@ func (a NameAttribute) text() (string, bool) {
 		for b := a.Raw; len(b) > 0; b = b[2:] {
 			units = append(units, binary.BigEndian.Uint16(b))
 		}
-		return string(utf16.Decode(units)), true
+		text := string(utf16.Decode(units))
+		return text, !strings.ContainsRune(text, utf8.RuneError) // which halves of pairs become
 	case 28: // UniversalString
 		if len(a.Raw)%4 != 0 {
 			return "", false
@@ -253,7 +254,8 @@ func (a NameAttribute) text() (string, bool) {
 		for b := a.Raw; len(b) > 0; b = b[4:] {
 			runes = append(runes, rune(binary.BigEndian.Uint32(b)))
 		}
-		return string(runes), true
+		text := string(runes)
+		return text, !strings.ContainsRune(text, utf8.RuneError)
 	}
 	return "", false
 }

@@ -59,6 +59,8 @@ func TestNameEqual(t *testing.T) {
 		{"octets and text", cn(testOctets, "alice"), cn(testUTF8, "alice"), false},
 		{"no valid UTF-8", cn(testUTF8, "\xff"), cn(testUTF8, "\xfe"), false},
 		{"something behind the value", tlv(0x30, rdn(tlv(0x30, tlv(6, []byte(OIDCommonName)), tlv(12, []byte("a")), []byte{5, 0}))), tlv(0x30, rdn(a)), false},
+		{"halves of surrogate pairs", cn(testBMP, "\xd8\x00"), cn(testBMP, "\xd8\x01"), false},
+		{"beyond Unicode", cn(testUniversal, "\x7f\x00\x00\x00"), cn(testUniversal, "\x7f\x00\x00\x01"), false},
 		{"empty", tlv(0x30), tlv(0x30), true},
 		{"empty and not", tlv(0x30), tlv(0x30, rdn(a)), false},
 		{"no attributes", tlv(0x30, rdn()), tlv(0x30), false},

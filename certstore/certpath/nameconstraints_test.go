@@ -3,6 +3,7 @@ package certpath
 import (
 	"crypto/x509/pkix"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -44,6 +45,7 @@ func TestNameConstraints(t *testing.T) {
 		{"one mailbox, in another case", general(mail, "alice@example.org"), general(mail, "Alice@example.org"), false, false},
 		{"another mailbox", general(mail, "alice@example.org"), general(mail, "bob@example.org"), false, true},
 		{"all mail", general(mail, ""), general(mail, "bob@example.org"), true, false},
+		{"an endless host", general(mail, "example.org"), mailbox("a@" + strings.Repeat("é", 60_000)), false, false},
 		{"no mailbox", general(mail, "example.org"), general(mail, "alice"), false, false},
 		{"two @", general(mail, "example.org"), general(mail, "alice@example.com@example.org"), false, false},
 		{"NUL", general(mail, "example.org"), general(mail, "alice\x00@example.org"), false, false},
