@@ -153,7 +153,7 @@ func readOCSPExtensions(extensions cryptobyte.String) (nonce []byte, err error) 
 		critical := false
 		if count == maxOCSPExtensions ||
 			!list.ReadASN1(&extension, cryptobyteasn1.SEQUENCE) || !extension.ReadASN1ObjectIdentifier(&oid) ||
-			!extension.ReadOptionalASN1Boolean(&critical, cryptobyteasn1.BOOLEAN, false) ||
+			!readDefaultFalse(&extension, &critical) ||
 			!extension.ReadASN1(&value, cryptobyteasn1.OCTET_STRING) || !extension.Empty() {
 			return nil, errOCSPRequest
 		}

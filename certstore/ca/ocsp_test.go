@@ -292,6 +292,7 @@ func TestOCSPRequests(t *testing.T) {
 		"nonce of 129":                 {requestParts{ids: [][]byte{sha1}, extensions: [][]byte{nonceExtension(t, 129)}}, malformed, 0},
 		"two nonces":                   {requestParts{ids: [][]byte{sha1}, extensions: [][]byte{nonceExtension(t, 8), nonceExtension(t, 8)}}, malformed, 0},
 		"nonce that is not wrapped":    {requestParts{ids: [][]byte{sha1}, extensions: [][]byte{extension(t, asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 2}, false, []byte("12345678"))}}, malformed, 0},
+		"nonce that is critical":       {requestParts{ids: [][]byte{sha1}, extensions: [][]byte{extension(t, asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 2}, true, []byte{4, 1, 0xab})}}, good, 1},
 		"strange extension":            {requestParts{ids: [][]byte{sha1}, extensions: [][]byte{extension(t, strange, false, nil)}}, good, 0},
 		"strange and critical":         {requestParts{ids: [][]byte{sha1}, extensions: [][]byte{extension(t, strange, true, nil)}}, malformed, 0},
 		"seventeen extensions":         {requestParts{ids: [][]byte{sha1}, extensions: slices.Repeat([][]byte{extension(t, strange, false, nil)}, 17)}, malformed, 0},

@@ -33,11 +33,20 @@ func checkRequest(csr *x509.CertificateRequest) error {
 		value := cryptobyte.String(e.Value)
 		var body cryptobyte.String
 		authority := false
-		if !value.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !body.ReadOptionalASN1Boolean(&authority, cryptobyteasn1.BOOLEAN, false) || authority {
+		switch {
+		case !value.ReadASN1(&body, cryptobyteasn1.SEQUENCE) || !readDefaultFalse(&body, &authority):
+			return fmt.Errorf("%w: the request has basic constraints that cannot be read", ErrProfile)
+		case authority:
 			return fmt.Errorf("%w: the request is for an authority, and none but this one certifies here", ErrProfile)
 		}
 	}
 	return nil
+}
+
+// readDefaultFalse reads a BOOLEAN DEFAULT FALSE.
+func readDefaultFalse(s *cryptobyte.String, out *bool) bool {
+	*out = false
+	return !s.PeekASN1Tag(cryptobyteasn1.BOOLEAN) || s.ReadASN1Boolean(out)
 }
 
 // requestedAddresses returns the mail addresses that a request names, as they would count in a certificate.

@@ -137,13 +137,20 @@ func TestRequestedExtensions(t *testing.T) {
 	if !ok || !got.Supports(cms.AES256GCM) || len(got) != len(cms.OwnCapabilities().Ciphers()) {
 		t.Errorf("capabilities %v", got)
 	}
-	for name, value := range map[string]any{"an authority": constraints{CA: true}, "what cannot be read": "text"} {
+	for value, want := range map[any]string{
+		constraints{CA: true}: "is for an authority",
+		"text":                "cannot be read",
+	} {
 		csr := requestFrom(t, key, &x509.CertificateRequest{EmailAddresses: []string{"r@example.org"},
 			ExtraExtensions: []pkix.Extension{extension(basicConstraints, value)}}, nil)
-		if _, err := a.Issue(t.Context(), ca.Profile{Purpose: ca.Mail, CSR: csr, Now: now()}); !errors.Is(err, ca.ErrProfile) {
-			t.Errorf("%s: %v", name, err)
+		if _, err := a.Issue(t.Context(), ca.Profile{Purpose: ca.Mail, CSR: csr, Now: now()}); !errors.Is(err, ca.ErrProfile) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v", value, err)
 		}
 	}
+	// CA:FALSE in so many words, which is not DER, and what old programs write.
+	csr = requestFrom(t, key, &x509.CertificateRequest{EmailAddresses: []string{"r@example.org"},
+		ExtraExtensions: []pkix.Extension{{Id: basicConstraints, Value: []byte{0x30, 3, 1, 1, 0}}}}, nil)
+	issue(t, a, ca.Profile{Purpose: ca.Mail, CSR: csr})
 }
 
 // TestRequestedNames: addresses beyond ASCII, and those that stand in the subject, as old programs write them.

@@ -21,6 +21,8 @@ import (
 
 	"github.com/sealmail/sealmail/certstore/ca"
 	"github.com/sealmail/sealmail/certstore/ca/server"
+	"github.com/sealmail/sealmail/certstore/certpath"
+	"github.com/sealmail/sealmail/certstore/revocation"
 )
 
 // request sends a request and returns the answer with its body.
@@ -154,6 +156,22 @@ func TestGet(t *testing.T) {
 				}
 			}
 		}
+	}
+	// What is for one request alone must not be kept for others: an answer with a nonce.
+	var parsed [2]*certpath.Certificate
+	for i, cert := range []*x509.Certificate{issue(t, a, mailFor("alice@example.org")), a.Issuing()} {
+		var err error
+		if parsed[i], err = certpath.Parse(cert.Raw); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nonced, err := revocation.MarshalRequest(revocation.NewCertID(parsed[0], parsed[1]), []byte("a nonce of some octets"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := request(t, http.MethodGet, s.URL+"/ocsp/"+url.PathEscape(base64.StdEncoding.EncodeToString(nonced)), "", nil)
+	if r.StatusCode != http.StatusOK || r.Header.Get("Cache-Control") != "no-store" || r.Header.Get("ETag") != "" {
+		t.Errorf("with a nonce: %s, %v", r.Status, r.Header)
 	}
 	// Two slashes in a row are none to be cleaned away: what is no request is answered, not redirected.
 	if r, _ := request(t, http.MethodGet, s.URL+"/ocsp/AA//", "", nil); r.StatusCode != http.StatusOK || r.Request.URL.Path != "/ocsp/AA//" {
