@@ -29,6 +29,7 @@ type CAInitParams struct {
 type CAInitResult struct {
 	Root            string `json:"root"`
 	Issuing         string `json:"issuing"`
+	Services        string `json:"services"`
 	Chain           string `json:"chain"`
 	RootFingerprint string `json:"root_fingerprint"`
 	Protected       bool   `json:"protected"`
@@ -53,8 +54,8 @@ func CAInit(ctx context.Context, o Options, p CAInitParams) (*CAInitResult, erro
 		return nil, failed("ca init", err, "")
 	}
 	return &CAInitResult{
-		Root: filepath.Join(p.Dir, "root.pem"), Issuing: filepath.Join(p.Dir, "issuing.pem"), Chain: filepath.Join(p.Dir, "chain.pem"),
-		RootFingerprint: certstore.Fingerprint(a.Root()), Protected: a.Protected(),
+		Root: filepath.Join(p.Dir, "root.pem"), Issuing: filepath.Join(p.Dir, "issuing.pem"), Services: filepath.Join(p.Dir, "services.pem"),
+		Chain: filepath.Join(p.Dir, "chain.pem"), RootFingerprint: certstore.Fingerprint(a.Root()), Protected: a.Protected(),
 	}, nil
 }
 
