@@ -134,6 +134,45 @@ func TestCrossCertificates(t *testing.T) {
 	}
 }
 
+// TestAllCertifyAll has ten authorities each of which is certified by all others: their ninety signatures are within the
+// bound, and make millions of paths.
+func TestAllCertifyAll(t *testing.T) {
+	keys := testKeys()
+	const authorities = 10
+	name := func(i int) string { return fmt.Sprintf("authority %d", i) }
+	var heap []*Certificate
+	for i := range authorities {
+		for j := range authorities {
+			if by := newRoot(t, name(j), keys[j%4], nil); i != j {
+				heap = append(heap, mustParse(t, newCertificate(t, name(i), true, by, keys[i%4], keys[j%4], nil).Raw))
+			}
+		}
+	}
+	leaf := mustParse(t, newCertificate(t, "leaf", false, newRoot(t, name(0), keys[0], nil), keys[4], keys[0], nil).Raw)
+	s := Builder{Anchors: NewSet(), Issuers: []*Set{NewSet(heap)}}.newSearch(Parameters{Time: testTime()})
+	_, err := s.run(leaf)
+	wantCode(t, err, NoAnchor)
+	if s.steps > maxSteps+1 {
+		t.Errorf("%d steps", s.steps)
+	}
+}
+
+// TestLoop has two authorities that certify each other: each is on the path once.
+func TestLoop(t *testing.T) {
+	keys := testKeys()
+	a, b := newRoot(t, "a", keys[1], nil), newRoot(t, "b", keys[2], nil)
+	heap := []*Certificate{mustParse(t, a.Raw), mustParse(t, b.Raw),
+		mustParse(t, newCertificate(t, "a", true, b, keys[1], keys[2], nil).Raw), mustParse(t, newCertificate(t, "b", true, a, keys[2], keys[1], nil).Raw)}
+	leaf := mustParse(t, newCertificate(t, "leaf", false, a, keys[0], keys[1], nil).Raw)
+	s := Builder{Issuers: []*Set{NewSet(heap)}}.newSearch(Parameters{Time: testTime()})
+	_, err := s.run(leaf)
+	wantCode(t, err, NoAnchor)
+	// Both certificates of a, those of itself and of b as its issuers, and so on once more: nothing is gone through twice.
+	if s.steps > 12 {
+		t.Errorf("%d steps", s.steps)
+	}
+}
+
 // TestManyInvalidPaths has many authorities of one name that all lead to the anchor, and none may.
 func TestManyInvalidPaths(t *testing.T) {
 	keys := testKeys()
