@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,12 +66,21 @@ func indirectPoint(t testing.TB, address string, issuer []byte) func(*x509.Certi
 	}))
 }
 
-// TestLists has one rule in each line, kept or broken once, with what the answer is and why.
-func TestLists(t *testing.T) {
+// listCase is a path with lists, and what they say of its leaf.
+type listCase struct {
+	name   string
+	path   []*certpath.Certificate
+	lists  []list
+	status Status
+	why    string
+}
+
+// listCases has one rule in each line, kept or broken once. stranger is a certificate that may be needed.
+func listCases(t *testing.T) (tests []listCase, stranger holder) {
 	root := newRoot(t, "Root")
 	other := newRoot(t, "Other")
 	namesake := newRoot(t, "Root")
-	stranger := issue(t, &root, "Stranger", authority)
+	stranger = issue(t, &root, "Stranger", authority)
 	noSign := issue(t, nil, "No CRLs", func(c *x509.Certificate) {
 		authority(c)
 		c.KeyUsage = x509.KeyUsageCertSign
@@ -96,13 +106,7 @@ func TestLists(t *testing.T) {
 	unknown := extension{parseOID(t, "1.2.3.4"), true, []byte{5, 0}}
 	malformed := []byte{0x30, 1}
 
-	tests := []struct {
-		name   string
-		path   []*certpath.Certificate
-		lists  []list
-		status Status
-		why    string
-	}{
+	return []listCase{
 		{"not listed", pathOf(leaf, root), []list{{by: root, entries: revoked(other)}}, Good, "does not have it"},
 		{"a list without entries", pathOf(leaf, root), []list{{by: root}}, Good, ""},
 		{"version 1", pathOf(leaf, root), []list{{by: root, v1: true}}, Good, ""},
@@ -172,7 +176,12 @@ func TestLists(t *testing.T) {
 		{"delta of another scope", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf), scope(t, flag(tagImplicit1)))}, Good, ""},
 		{"delta that cannot be used", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf), unknown)}, Good, ""},
 		{"delta for a list out of date", pathOf(leaf, root), []list{{by: root, this: epoch().AddDate(0, 0, -9), extensions: complete.extensions}, delta(root, 5, 6, nil)}, Good, "with the delta list"},
-	}
+	}, stranger
+}
+
+// TestLists asks for each case what the answer is, and why.
+func TestLists(t *testing.T) {
+	tests, stranger := listCases(t)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			given := Evidence{Certificates: [][]byte{stranger.Raw}}
@@ -266,11 +275,24 @@ func TestMalformedList(t *testing.T) {
 		}
 		return bytes.Replace(whole, []byte(old), []byte(with), 1)
 	}
+	// last is replace for the last of several.
+	last := func(old, with string) []byte {
+		i := bytes.LastIndex(whole, []byte(old))
+		return slices.Concat(whole[:i], []byte(with), whole[i+len(old):])
+	}
+	const algorithm = "\x30\x0a\x06\x08\x2a\x86\x48\xce"
+	twice := list{by: root, extensions: []extension{number(oidCRLNumber, 1), number(oidCRLNumber, 2)}}.der(t)
 	tests := []struct {
 		name string
 		der  []byte
 		why  string
 	}{
+		{"no algorithm of the signature", last(algorithm, "\x30\x0a\x05"+algorithm[3:]), "the signature algorithm of the list"},
+		{"no algorithm within", bytes.Replace(whole, []byte(algorithm), []byte("\x30\x0a\x05"+algorithm[3:]), 1), "the signature algorithm of the list"},
+		{"no issuer", replace("\x30\x0f\x31\x0d", "\x30\x0f\x30\x0d"), "the issuer of the list"},
+		{"thisUpdate that is no time", replace("20261121110000Z", "20261321110000Z"), "thisUpdate"},
+		{"nextUpdate that is no time", replace("20261122110000Z", "20261322110000Z"), "nextUpdate"},
+		{"an extension twice", twice, "the extensions of the list"},
 		{"nothing", nil, "no list"},
 		{"something behind it", append(bytes.Clone(whole), 0), "no list"},
 		{"cut off", whole[:len(whole)-1], "no list"},
@@ -285,6 +307,30 @@ func TestMalformedList(t *testing.T) {
 		_, err := ParseCRL(test.der)
 		if err == nil || !strings.Contains(err.Error(), test.why) || !strings.Contains(err.Error(), ErrMalformed.Error()) {
 			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+func TestSameName(t *testing.T) {
+	root := newRoot(t, "Root")
+	address := func(kind certpath.GeneralNameKind, text string) certpath.GeneralName {
+		return certpath.GeneralName{Kind: kind, Raw: []byte(text), Text: text}
+	}
+	own := certpath.GeneralName{Kind: certpath.DirectoryName, Raw: root.Subject.Raw, Directory: root.Subject}
+	tests := []struct {
+		name string
+		a, b certpath.GeneralName
+		want bool
+	}{
+		{"the same address", address(certpath.URI, "http://a"), address(certpath.URI, "http://a"), true},
+		{"another address", address(certpath.URI, "http://a"), address(certpath.URI, "http://A"), false},
+		{"another kind", address(certpath.URI, "a"), address(certpath.DNSName, "a"), false},
+		{"a name, which counts as it is compared", own, certpath.GeneralName{Kind: certpath.DirectoryName, Directory: root.Subject}, true},
+		{"another name", own, certpath.GeneralName{Kind: certpath.DirectoryName, Directory: newRoot(t, "Other").Subject}, false},
+	}
+	for _, test := range tests {
+		if got := sameName(test.a, test.b); got != test.want {
+			t.Errorf("%s: %v", test.name, got)
 		}
 	}
 }

@@ -249,3 +249,56 @@ authorityKeyIdentifier = keyid:always
 		}
 	})
 }
+
+// opensslDiffers are the cases in which OpenSSL 3.0 judges otherwise, and why.
+var opensslDiffers = map[string]string{
+	"without nextUpdate":                                 "it takes a list without an end for one that never ends",
+	"within the skew":                                    "it allows clocks no difference",
+	"version 1 with extensions":                          "it does not look at the version",
+	"version 1 with extensions of an entry":              "it does not look at the version",
+	"a malformed number":                                 "it passes over what it does not need",
+	"a negative number":                                  "it has no bounds for numbers",
+	"a malformed delta indicator makes no complete list": "it passes over what it cannot read",
+	"a malformed scope":                                  "it takes any octet for TRUE",
+	"a malformed key identifier":                         "it passes over what it does not need",
+	"indirect, listed for its issuer":                    "it prefers the list of the issuer itself, which does not have it",
+	"indirect, the issuer of the entry before":           "it prefers the list of the issuer itself, which does not have it",
+	"indirect, a malformed issuer":                       "it passes over what it cannot read",
+	"delta, listed":                                      "it looks at a delta list only where freshestCRL names one",
+	"delta, not on hold any more":                        "it looks at a delta list only where freshestCRL names one",
+	"delta for a list out of date":                       "it looks at a delta list only where freshestCRL names one",
+}
+
+// TestOpensslJudgesLists has OpenSSL judge the cases of TestLists: it accepts a path where we find its leaf good, but for what is
+// known and explained.
+func TestOpensslJudgesLists(t *testing.T) {
+	peertest.Command(t, "openssl")
+	tests, stranger := listCases(t)
+	dir := t.TempDir()
+	write := func(name, kind string, list ...[]byte) string {
+		var octets []byte
+		for _, der := range list {
+			octets = append(octets, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})...)
+		}
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, octets, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, test := range tests {
+		var lists [][]byte
+		for _, l := range test.lists {
+			lists = append(lists, l.der(t))
+		}
+		args := []string{"verify", "-crl_check", "-extended_crl", "-use_deltas", "-attime", fmt.Sprint(epoch().Unix()),
+			"-CAfile", write("root.pem", "CERTIFICATE", test.path[1].Raw), "-untrusted", write("stranger.pem", "CERTIFICATE", stranger.Raw)}
+		if len(lists) > 0 {
+			args = append(args, "-CRLfile", write("lists.pem", "X509 CRL", lists...))
+		}
+		_, stderr, err := peertest.RunErr(t, nil, "openssl", append(args, write("leaf.pem", "CERTIFICATE", test.path[0].Raw))...)
+		if _, known := opensslDiffers[test.name]; !known && (err == nil) != (test.status == Good) {
+			t.Errorf("%s: we: %v; OpenSSL: %v %s", test.name, test.status, err, stderr)
+		}
+	}
+}
