@@ -3,7 +3,6 @@ package certstore
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
-	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/sealmail/sealmail/smime/cms"
 )
@@ -202,32 +200,28 @@ func (r *fileReader) readPKCS7(data []byte) error {
 }
 
 func (r *fileReader) readPKCS12(data []byte) error {
-	bundle, err := r.openPKCS12(data)
-	if err != nil {
-		return fmt.Errorf("PKCS#12: %w", err)
-	}
-	r.bundle.Join(bundle)
-	return nil
-}
-
-func (r *fileReader) openPKCS12(data []byte) (Bundle, error) {
 	p, err := parsePFX(data, r.budget)
 	if err != nil {
-		return Bundle{}, err
+		return fmt.Errorf("PKCS#12: %w", err)
 	}
 	budget := r.budget
 	defer func() { r.budget = max(0, r.budget-p.spent) }()
 	empty, err := p.takesEmptyPassword(budget)
 	if err != nil {
-		return Bundle{}, err
+		return fmt.Errorf("PKCS#12: %w", err)
 	}
 	var secret []byte
 	if !empty {
 		if secret, err = r.ask(); err != nil {
-			return Bundle{}, err
+			return err
 		}
 	}
-	return p.open(string(secret), budget)
+	bundle, err := p.open(string(secret), budget)
+	if err != nil {
+		return fmt.Errorf("PKCS#12: %w", err)
+	}
+	r.bundle.Join(bundle)
+	return nil
 }
 
 // readEncryptedKey reads a key in encrypted PKCS#8.
@@ -253,68 +247,4 @@ func (r *fileReader) readEncryptedKey(der []byte) error {
 	defer clear(key)
 	r.bundle.warnWeak(weak)
 	return r.bundle.takeKey(key)
-}
-
-// What a file in DER or BER may hold.
-type kind int
-
-const (
-	kindUnknown kind = iota
-	kindCertificate
-	kindKey
-	kindEncryptedKey
-	kindPKCS12
-	kindCMS
-)
-
-// kindOf tells from the outermost elements what a structure is. A certificate begins with its tbsCertificate, an
-// encrypted key with an algorithm, and a CMS structure with its type; a PKCS#12 file begins with the version 3 (RFC 7292
-// section 4), where the versions of PKCS#8, PKCS#1 and SEC 1 are 0 and 1.
-func kindOf(data []byte) kind {
-	if len(data) < 2 || data[0] != 0x30 {
-		return kindUnknown
-	}
-	header := 2
-	if data[1] > 0x80 {
-		header += int(data[1] & 0x7f)
-	}
-	body := data[min(header, len(data)):]
-	switch {
-	case bytes.HasPrefix(body, []byte{2, 1, 3}):
-		return kindPKCS12
-	case bytes.HasPrefix(body, []byte{6}):
-		return kindCMS
-	case bytes.HasPrefix(body, []byte{2}):
-		return kindKey
-	}
-	first := firstElement(body)
-	switch rest := body[len(first):]; {
-	case !bytes.HasPrefix(first, []byte{0x30}):
-		return kindUnknown
-	case bytes.HasPrefix(rest, []byte{4}):
-		return kindEncryptedKey
-	case bytes.HasPrefix(rest, []byte{0x30}):
-		return kindCertificate
-	}
-	return kindUnknown
-}
-
-// firstElement returns the first DER element of data, header and all, or nil.
-func firstElement(data []byte) []byte {
-	input := cryptobyte.String(data)
-	var element cryptobyte.String
-	var tag cryptobyteasn1.Tag
-	if !input.ReadAnyASN1Element(&element, &tag) {
-		return nil
-	}
-	return element
-}
-
-// bareBase64 decodes a file that is base64 and nothing else, as some programs call their exports.
-func bareBase64(data []byte) ([]byte, bool) {
-	if !bytes.HasPrefix(data, []byte("M")) { // what the first octet of a SEQUENCE becomes
-		return nil, false
-	}
-	der, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(data), nil)))
-	return der, err == nil && len(der) > 0 && der[0] == 0x30
 }

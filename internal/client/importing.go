@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/sealmail/sealmail/certstore"
-	"github.com/sealmail/sealmail/certstore/vault"
 )
 
 // CertImportParams say what to take into the store.
@@ -175,10 +174,10 @@ func (c *Client) storedKeys() (map[string]bool, error) {
 	v := c.vault
 	if v == nil {
 		var err error
-		if v, err = vault.Open(c.o.Disk, c.o.Home.Vault()); errors.Is(err, fs.ErrNotExist) {
+		if v, err = c.loadVault(); errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		} else if err != nil {
-			return nil, storeError(err)
+			return nil, err
 		}
 	}
 	entries, err := v.Entries()
