@@ -82,7 +82,7 @@ func (v *Vault) clearLeftovers() error {
 	var problems []error
 	now := v.file.Root
 	for _, s := range listed {
-		if s.Root == now.ID || now.Device != nil && s.name() == (secret{now.ID, now.Device}).name() {
+		if now.Device != nil && s.name() == (secret{now.ID, now.Device}).name() {
 			continue
 		}
 		if err := v.deleteSecret(s); err != nil {

@@ -111,6 +111,10 @@ func TestFlags(t *testing.T) {
 		"tsa stamp":    "tsa",
 		"tsa verify":   "token tsa-trust",
 		"tsa serve":    "listen p12 p12-password-file policy state",
+		"vault status": "",
+		"vault passwd": "new-passphrase-file new-passphrase-command unprotected device",
+		"unlock":       "for keyring",
+		"lock":         "keyring",
 		"version":      "",
 	} {
 		cmd, rest, err := root.Find(strings.Fields(command))

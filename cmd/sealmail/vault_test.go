@@ -5,10 +5,14 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore/vault"
+	"github.com/sealmail/sealmail/internal/peertest"
 )
 
 // TestKillPasswd kills `vault passwd` before each of its steps, moving the device secret to another folder. Each time the
@@ -82,4 +86,46 @@ func glob(t *testing.T, dir, pattern string) []string {
 		t.Fatal(err)
 	}
 	return names
+}
+
+// TestKeyringOfTheSystem has the device secret and the passphrase in a real keyring, on a bus of its own.
+func TestKeyringOfTheSystem(t *testing.T) {
+	bus, daemon := peertest.Command(t, "dbus-run-session"), peertest.Command(t, "gnome-keyring-daemon")
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for name, text := range map[string]string{"password": "secret\n", "passphrase": "correct horse\n"} {
+		if err := os.WriteFile(in(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const script = `
+"$DAEMON" --unlock --components=secrets >/dev/null || exit 90
+"$SEALMAIL" ca init --dir ca --name Test --unprotected || exit 91
+"$SEALMAIL" ca issue --dir ca --key p256 --purpose mail --email a@example.test -o a.p12 --p12-password-file password || exit 92
+key() { "$SEALMAIL" --home home cert export a@example.test --key --p12-password-file password -o "$1"; }
+"$SEALMAIL" --home home cert import a.p12 --p12-password-file password --passphrase-file passphrase || exit 93
+"$SEALMAIL" --home home vault passwd --device keyring --passphrase-file passphrase || exit 94
+key no.p12 && exit 95
+"$SEALMAIL" --home home unlock --keyring --passphrase-file passphrase || exit 96
+key yes.p12 || exit 97
+"$SEALMAIL" --home home lock --keyring || exit 98
+key no.p12 && exit 99
+exit 0
+`
+	own := program(t, []string{"HOME=" + dir, "XDG_RUNTIME_DIR=" + dir, "XDG_DATA_HOME=" + dir, "DAEMON=" + daemon})
+	cmd := exec.CommandContext(t.Context(), bus, "--", "/bin/sh", "-c", script)
+	cmd.Env = append(own.Env, "SEALMAIL="+own.Path)
+	cmd.Dir, cmd.Stdin, cmd.WaitDelay = dir, strings.NewReader("keyring password"), 10*time.Second
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"a secret in the operating system's keyring", "keyring has the passphrase", "the vault's passphrase is needed"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	if left := glob(t, in("home"), "sealmail-vault-*"); len(left) > 0 {
+		t.Errorf("left beside the vault: %v", left)
+	}
 }

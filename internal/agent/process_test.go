@@ -260,7 +260,19 @@ func TestOtherUsers(t *testing.T) {
 	if out := stranger(asGetter, socket); !strings.HasPrefix(out, "foreign\n ") || !strings.Contains(out, "at the other end") {
 		t.Errorf("a user asks another user's agent at their own socket: %s", out)
 	}
+	// And here either of the two is somebody else's.
+	must(os.Chown(socket, 0, 0))
+	if _, err := Get(t.Context(), socket, testID); !errors.Is(err, ErrForeign) {
+		t.Errorf("in another user's folder: %v", err)
+	}
+	if _, err := listen(t.Context(), filepath.Join(filepath.Dir(socket), "other.sock")); !errors.Is(err, ErrForeign) {
+		t.Errorf("listen in another user's folder: %v", err)
+	}
 	must(os.Chown(filepath.Dir(socket), 0, 0))
+	must(os.Chown(socket, nobody, nobody))
+	if _, err := Get(t.Context(), socket, testID); !errors.Is(err, ErrForeign) {
+		t.Errorf("at another user's socket: %v", err)
+	}
 	must(os.Chown(socket, 0, 0))
 	must(End(t.Context(), socket))
 	r.gone(t)
