@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -89,7 +90,7 @@ const keyIDPrefix = "key:"
 func KeyOfEntry(id string) (fingerprint string, ok bool) { return strings.CutPrefix(id, keyIDPrefix) }
 
 // AddIdentity stores a certificate with its issuers and its private key, and returns it. What is there already is
-// replaced. The vault must be unlocked.
+// replaced, and the request for it, if there was one, is done with. The vault must be unlocked.
 func (s *Store) AddIdentity(ctx context.Context, pair KeyPair, label, source string, added time.Time) (*Identity, error) {
 	if len(pair.Chain) == 0 {
 		return nil, ErrNoCertificate
@@ -98,16 +99,8 @@ func (s *Store) AddIdentity(ctx context.Context, pair KeyPair, label, source str
 	if !KeyMatches(leaf, pair.Key) {
 		return nil, ErrKeyMismatch
 	}
-	if s.keys == nil {
-		return nil, errors.New("there is no vault to put the private key into")
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(pair.Key)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %T", ErrUnsupportedKey, pair.Key)
-	}
-	defer clear(der)
 	// The key first: a kill in between leaves a key that nothing points to, not an identity that cannot open anything.
-	if err := s.keys.Put(ctx, keyID(leaf), keyKind, der); err != nil {
+	if err := s.putKey(ctx, leaf, pair.Key); err != nil {
 		return nil, err
 	}
 	identity := &Identity{Chain: slices.Clone(pair.Chain), Label: label, Source: source, Added: added.UTC(), keys: s.keys}
@@ -116,7 +109,23 @@ func (s *Store) AddIdentity(ctx context.Context, pair KeyPair, label, source str
 	if err != nil {
 		return nil, err
 	}
-	return identity, s.write(file)
+	if err := s.write(file); err != nil {
+		return nil, err
+	}
+	return identity, s.fulfil(leaf)
+}
+
+// putKey puts the private key of a certificate into the vault.
+func (s *Store) putKey(ctx context.Context, c *x509.Certificate, key crypto.PrivateKey) error {
+	if s.keys == nil {
+		return errors.New("there is no vault to put the private key into")
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("%w: %T", ErrUnsupportedKey, key)
+	}
+	defer clear(der)
+	return s.keys.Put(ctx, keyID(c), keyKind, der)
 }
 
 // Identities returns all identities, those whose validity began last first. They can be listed while the vault is
@@ -136,7 +145,9 @@ func (s *Store) Identities() ([]*Identity, []Problem, error) {
 		}
 		identities = append(identities, &Identity{Chain: chain, Label: meta.Label, Source: meta.Source, Added: meta.Added, keys: s.keys})
 	}
-	slices.SortStableFunc(identities, func(a, b *Identity) int { return newestFirst(a.Certificate(), b.Certificate()) })
+	slices.SortStableFunc(identities, func(a, b *Identity) int {
+		return cmp.Or(b.Certificate().NotBefore.Compare(a.Certificate().NotBefore), b.Added.Compare(a.Added), newestFirst(a.Certificate(), b.Certificate()))
+	})
 	return identities, problems, nil
 }
 

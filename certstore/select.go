@@ -45,6 +45,17 @@ func (c Candidate) preferredAt() time.Time {
 	return c.Correspondent.PreferredAt
 }
 
+// since is when it came into the store.
+func (c Candidate) since() time.Time {
+	switch {
+	case c.Identity != nil:
+		return c.Identity.Added
+	case c.Correspondent != nil:
+		return c.Correspondent.FirstSeen
+	}
+	return time.Time{}
+}
+
 // Selection is the outcome of a choice: the chosen certificate, if any is usable, and all that were considered, the
 // usable ones first, in the order in which they would be chosen.
 type Selection struct {
@@ -215,6 +226,7 @@ func betterFirst(a, b Candidate) int {
 		b.preferredAt().Compare(a.preferredAt()),
 		b.Certificate.NotBefore.Compare(a.Certificate.NotBefore),
 		cmp.Compare(keyStrength(b.Certificate), keyStrength(a.Certificate)),
+		b.since().Compare(a.since()),
 		newestFirst(a.Certificate, b.Certificate),
 	)
 }

@@ -105,7 +105,7 @@ func Init(ctx context.Context, o InitOptions) (*Authority, error) {
 	keys := make(map[Issuer]crypto.Signer)
 	for _, i := range []Issuer{RootIssuer, MailIssuer, ServicesIssuer} {
 		var err error
-		if keys[i], err = o.Key.generate(); err != nil {
+		if keys[i], err = o.Key.Generate(); err != nil {
 			return nil, err
 		}
 	}

@@ -3,8 +3,7 @@ package ca
 import (
 	"context"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -131,7 +130,7 @@ func (p *Profile) subjectKey(issued *Issued) (crypto.PublicKey, error) {
 		}
 		return p.CSR.PublicKey, nil
 	}
-	key, err := p.Key.generate()
+	key, err := p.Key.Generate()
 	if err != nil {
 		return nil, err
 	}
@@ -171,50 +170,35 @@ var (
 	oidDocumentSigning = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36} // RFC 9336
 )
 
-// setUsages sets key usage and extended key usage by purpose and kind of key (RFC 8550 section 4.4; RFC 8813 section 3
-// for EC keys, which never get keyEncipherment; RFC 8410 section 5).
-func setUsages(t *x509.Certificate, p Profile, public crypto.PublicKey) error {
-	encryption := x509.KeyUsageKeyEncipherment
-	switch public.(type) {
-	case *ecdsa.PublicKey:
-		encryption = x509.KeyUsageKeyAgreement
-	case ed25519.PublicKey:
-		encryption = 0
-	}
-	signature := x509.KeyUsageDigitalSignature
-	if encryption == 0 && (p.Purpose == Mail || p.Purpose == Encrypt) {
-		return fmt.Errorf("%w: nothing can be encrypted to an Ed25519 key; use it for purpose sign", ErrProfile)
-	}
+// setUsages sets key usage and extended key usage by purpose and kind of key.
+func setUsages(t *x509.Certificate, p Profile, public crypto.PublicKey) (err error) {
 	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
 	switch p.Purpose {
-	case Mail:
-		t.KeyUsage = signature | encryption
-	case Sign:
-		t.KeyUsage = signature | x509.KeyUsageContentCommitment
-	case Encrypt:
-		t.KeyUsage = encryption
+	case Mail, Sign, Encrypt:
+		t.KeyUsage, err = certstore.MailUse(p.Purpose).KeyUsage(public)
 	case TSA:
-		t.KeyUsage = signature
+		t.KeyUsage = x509.KeyUsageDigitalSignature
 		t.ExtKeyUsage = nil
 		// RFC 3161 section 2.3: this usage alone, and critical, which the standard library does not write by itself.
-		der, err := asn1.Marshal([]asn1.ObjectIdentifier{oidTimeStamping})
-		if err != nil {
-			return err
-		}
+		var der []byte
+		der, err = asn1.Marshal([]asn1.ObjectIdentifier{oidTimeStamping})
 		t.ExtraExtensions = append(t.ExtraExtensions, pkix.Extension{Id: oidExtKeyUsage, Critical: true, Value: der})
 	case Archive:
-		t.KeyUsage = signature | x509.KeyUsageContentCommitment
+		t.KeyUsage = x509.KeyUsageDigitalSignature | x509.KeyUsageContentCommitment
 		// emailProtection as well, because that is what programs for CMS signatures ask for.
 		t.UnknownExtKeyUsage = []asn1.ObjectIdentifier{oidDocumentSigning}
 	case TLS:
-		t.KeyUsage = signature
-		if encryption == x509.KeyUsageKeyEncipherment {
-			t.KeyUsage |= encryption
+		t.KeyUsage = x509.KeyUsageDigitalSignature
+		if _, ok := public.(*rsa.PublicKey); ok {
+			t.KeyUsage |= x509.KeyUsageKeyEncipherment
 		}
 		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	default:
-		_, err := ParsePurpose(string(p.Purpose))
+		_, err = ParsePurpose(string(p.Purpose))
 		return err
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrProfile, err)
 	}
 	return nil
 }

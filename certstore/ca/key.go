@@ -12,48 +12,24 @@ import (
 	"encoding/asn1"
 	"fmt"
 	"math/big"
-	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
 	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/sealmail/sealmail/certstore"
 )
 
-// KeyType is a kind of key that the authority makes.
-type KeyType string
+// KeyType is a kind of key that the authority makes. Its own are of the kinds P256, P384 and RSA3072.
+type KeyType = certstore.KeyType
 
-// The kinds of keys. An authority's own are of the kinds P256, P384 and RSA3072.
+// The kinds of keys.
 const (
-	P256    KeyType = "p256"
-	P384    KeyType = "p384"
-	RSA2048 KeyType = "rsa2048"
-	RSA3072 KeyType = "rsa3072"
-	Ed25519 KeyType = "ed25519"
+	P256    = certstore.P256
+	P384    = certstore.P384
+	RSA2048 = certstore.RSA2048
+	RSA3072 = certstore.RSA3072
+	Ed25519 = certstore.Ed25519
 )
-
-// ParseKeyType returns the kind of this name.
-func ParseKeyType(name string) (KeyType, error) {
-	if t := KeyType(name); slices.Contains([]KeyType{P256, P384, RSA2048, RSA3072, Ed25519}, t) {
-		return t, nil
-	}
-	return "", fmt.Errorf("%w: key type %q is not one of p256, p384, rsa2048, rsa3072, ed25519", ErrProfile, name)
-}
-
-func (t KeyType) generate() (crypto.Signer, error) {
-	switch t {
-	case P256:
-		return ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case P384:
-		return ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case RSA2048:
-		return rsa.GenerateKey(rand.Reader, 2048)
-	case RSA3072:
-		return rsa.GenerateKey(rand.Reader, 3072)
-	case Ed25519:
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		return key, err
-	}
-	return nil, fmt.Errorf("%w: key type %q", ErrProfile, string(t))
-}
 
 // checkPublicKey refuses keys that are too weak, or that mail programs do not know (RFC 8550 section 4.3).
 func checkPublicKey(key crypto.PublicKey) error {

@@ -24,7 +24,7 @@ func goodLeaf() *x509.Certificate {
 // TestLints has bad templates refused, each by the lint that is about it: those of RFC 5280 for all certificates, those of
 // the S/MIME baseline for certificates for mail although they claim none of its policies.
 func TestLints(t *testing.T) {
-	key, err := P256.generate()
+	key, err := P256.Generate()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestLints(t *testing.T) {
 
 // TestLintedRoot: a root is judged as one, and not returned where there is an objection.
 func TestLintedRoot(t *testing.T) {
-	key, err := P256.generate()
+	key, err := P256.Generate()
 	if err != nil {
 		t.Fatal(err)
 	}

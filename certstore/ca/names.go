@@ -5,21 +5,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"fmt"
-	"net/netip"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/crypto/cryptobyte"
-	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
-	"golang.org/x/net/idna"
 
 	"github.com/sealmail/sealmail/certstore"
 )
 
-var (
-	oidSubjectAltName  = asn1.ObjectIdentifier{2, 5, 29, 17}
-	oidSmtpUTF8Mailbox = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 8, 9} // RFC 9598
-)
+var oidSubjectAltName = asn1.ObjectIdentifier{2, 5, 29, 17}
 
 const (
 	maxNames = 100 // in one certificate
@@ -43,9 +35,9 @@ func setNames(t *x509.Certificate, p Profile) error {
 	if err := p.checkNames(emails, hosts); err != nil {
 		return err
 	}
-	san, err := subjectAltName(emails, hosts)
+	san, err := certstore.MarshalSubjectAltName(emails, hosts)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrProfile, err)
 	}
 	for _, fallback := range [][]string{emails, hosts} {
 		// An address that is too long for a common name stands in subjectAltName alone.
@@ -102,79 +94,4 @@ func (p *Profile) checkNames(emails, hosts []string) error {
 		return fmt.Errorf("%w: more than %d names", ErrProfile, maxNames)
 	}
 	return nil
-}
-
-// subjectAltName returns the DER of GeneralNames (RFC 5280 section 4.2.1.6), or nil where there are no names. Addresses
-// beyond ASCII become SmtpUTF8Mailbox names (RFC 9598), which the standard library cannot write.
-func subjectAltName(emails, hosts []string) ([]byte, error) {
-	if len(emails)+len(hosts) == 0 {
-		return nil, nil
-	}
-	var b cryptobyte.Builder
-	var failure error
-	b.AddASN1(cryptobyteasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		for _, email := range emails {
-			if err := addEmail(b, email); err != nil && failure == nil {
-				failure = err
-			}
-		}
-		for _, host := range hosts {
-			if err := addHost(b, host); err != nil && failure == nil {
-				failure = err
-			}
-		}
-	})
-	if failure != nil {
-		return nil, failure
-	}
-	return b.Bytes()
-}
-
-func addEmail(b *cryptobyte.Builder, email string) error {
-	if _, ok := certstore.NormalizeAddress(email); !ok {
-		return fmt.Errorf("%w: %q is not a mail address", ErrProfile, email)
-	}
-	local, domain, _ := strings.Cut(email, "@")
-	domain, err := idna.Lookup.ToASCII(domain)
-	if err != nil {
-		return fmt.Errorf("%w: %q is not a mail address", ErrProfile, email)
-	}
-	address := []byte(local + "@" + domain)
-	if isASCII(local) {
-		b.AddASN1(cryptobyteasn1.Tag(1).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(address) })
-		return nil
-	}
-	b.AddASN1(cryptobyteasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-		b.AddASN1ObjectIdentifier(oidSmtpUTF8Mailbox)
-		b.AddASN1(cryptobyteasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-			b.AddASN1(cryptobyteasn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes(address) })
-		})
-	})
-	return nil
-}
-
-func addHost(b *cryptobyte.Builder, host string) error {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		b.AddASN1(cryptobyteasn1.Tag(7).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes(ip.Unmap().AsSlice()) })
-		return nil
-	}
-	wildcard := ""
-	if rest, ok := strings.CutPrefix(host, "*."); ok {
-		wildcard, host = "*.", rest
-	}
-	ascii, err := idna.Lookup.ToASCII(host)
-	if err != nil || ascii == "" || strings.ContainsAny(ascii, " @*/:") {
-		return fmt.Errorf("%w: %q is not a host name", ErrProfile, host)
-	}
-	b.AddASN1(cryptobyteasn1.Tag(2).ContextSpecific(), func(b *cryptobyte.Builder) { b.AddBytes([]byte(wildcard + ascii)) })
-	return nil
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }

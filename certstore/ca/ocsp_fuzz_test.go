@@ -13,7 +13,7 @@ import (
 // FuzzOCSPRequest holds what is accepted against another parser, which reads the first certificate alone and knows no
 // extensions, and against what an answer repeats: each CertID is in the request as it is.
 func FuzzOCSPRequest(f *testing.F) {
-	key, err := P256.generate()
+	key, err := P256.Generate()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -119,7 +119,7 @@ func (a *Authority) newResponder(ctx context.Context, entry string, i Issuer, no
 	if err != nil {
 		return nil, err
 	}
-	key, err := sameKind(issuer).generate()
+	key, err := sameKind(issuer).Generate()
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ mail, for timestamps or for servers.
 ` + exitCodesHelp,
 		Example: "  sealmail cert import bob.pem\n  sealmail cert trust root.pem --for mail\n  sealmail cert list",
 	}
-	cmd.AddCommand(newCertImportCommand(a), newCertListCommand(a), newCertShowCommand(a), newCertExportCommand(a),
+	cmd.AddCommand(newCertRequestCommand(a), newCertRenewCommand(a), newCertImportCommand(a), newCertListCommand(a), newCertShowCommand(a), newCertExportCommand(a),
 		newCertTrustCommand(a), newCertDistrustCommand(a), newCertFindCommand(a), newCertForgetCommand(a), newCertShareCommand(a))
 	return cmd
 }
@@ -43,7 +43,7 @@ func newCertListCommand(a *app) *cobra.Command {
 			return a.printCertificates(list)
 		}),
 	}
-	cmd.Flags().StringVar(&p.Kind, "kind", "", "only this `kind`: identity, correspondent or anchor")
+	cmd.Flags().StringVar(&p.Kind, "kind", "", "only this `kind`: identity, correspondent, anchor or request")
 	return cmd
 }
 

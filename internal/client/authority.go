@@ -37,7 +37,7 @@ type CAInitResult struct {
 
 // CAInit makes a certificate authority in a folder.
 func CAInit(ctx context.Context, o Options, p CAInitParams) (*CAInitResult, error) {
-	key, err := ca.ParseKeyType(p.Key)
+	key, err := certstore.ParseKeyType(p.Key)
 	if err != nil {
 		return nil, usage("--key", err, "p256, p384 or rsa3072")
 	}
@@ -97,7 +97,7 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 	}
 	toP12 := filepath.Ext(p.Output) == ".p12"
 	if p.Key != "" {
-		if profile.Key, err = ca.ParseKeyType(p.Key); err != nil {
+		if profile.Key, err = certstore.ParseKeyType(p.Key); err != nil {
 			return nil, usage("--key", err, "p256, p384, rsa2048, rsa3072 or ed25519")
 		}
 	} else {
@@ -113,13 +113,8 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 		return nil, err
 	}
 	issued, err := authority.Issue(ctx, profile)
-	switch {
-	case errors.Is(err, ca.ErrProfile):
-		return nil, usage("ca issue", err, "see `sealmail ca issue --help`")
-	case errors.Is(err, ca.ErrRevoked):
-		return nil, failed("ca issue", err, "make another authority with `sealmail ca init`")
-	case err != nil:
-		return nil, failed("ca issue", err, "")
+	if err != nil {
+		return nil, explainIssue(err)
 	}
 	var data []byte
 	if toP12 {
@@ -149,6 +144,17 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 		File: p.Output, Subjects: subjects, Serial: certstore.SerialHex(cert.SerialNumber), Fingerprint: certstore.Fingerprint(cert),
 		NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
 	}, nil
+}
+
+// explainIssue says why an authority did not certify.
+func explainIssue(err error) error {
+	switch {
+	case errors.Is(err, ca.ErrProfile):
+		return usage("ca issue", err, "see `sealmail ca issue --help`")
+	case errors.Is(err, ca.ErrRevoked):
+		return failed("ca issue", err, "make another authority with `sealmail ca init`")
+	}
+	return failed("ca issue", err, "")
 }
 
 func (o Options) readRequest(name string) (*x509.CertificateRequest, error) {

@@ -92,9 +92,9 @@ func (c *Client) storedCertificates(correspondents func() ([]certstore.Correspon
 // CertList lists the certificates in the store.
 func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 	switch p.Kind {
-	case "", "identity", "correspondent", "anchor":
+	case "", "identity", "correspondent", "anchor", "request":
 	default:
-		return nil, usage("--kind", fmt.Errorf("%q is none", p.Kind), "identity, correspondent or anchor")
+		return nil, usage("--kind", fmt.Errorf("%q is none", p.Kind), "identity, correspondent, anchor or request")
 	}
 	correspondents := c.certificates().Correspondents
 	if _, ok := certstore.NormalizeAddress(p.Text); ok { // without reading those of everybody else
@@ -105,6 +105,15 @@ func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 	all, err := c.storedCertificates(correspondents)
 	if err != nil {
 		return nil, err
+	}
+	requests, problems, err := c.certificates().Requests()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	c.sayProblems(problems)
+	for _, r := range requests {
+		all = append(all, storedCertificate{line: CertificateLine{Kind: "request", Subject: r.Names.Name, Addresses: r.Names.Addresses, Fingerprint: r.Key,
+			Expiry: orNull("asked for on " + r.Created.Format(time.DateOnly))}})
 	}
 	lines := []CertificateLine{}
 	for _, s := range all {

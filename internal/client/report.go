@@ -273,6 +273,14 @@ type FindResult struct {
 	Candidates  []CandidateReport `json:"candidates"`
 }
 
+// RequestResult is what `cert request` and `cert renew` have made.
+type RequestResult struct {
+	File        *string          `json:"file"` // where the request is; null: there is none, because the certificate is here
+	Addresses   []string         `json:"addresses"`
+	Key         string           `json:"key"`         // SHA-256 of the public key
+	Certificate *CertificateLine `json:"certificate"` // from one's own authority; null: it was asked for
+}
+
 // CertificateReport is what `cert show` says of a certificate.
 type CertificateReport struct {
 	SignerReport

@@ -28,11 +28,13 @@ func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
 
 // validWords is when a certificate ends, and that it is soon.
 func validWords(c client.CertificateLine) string {
-	words := c.NotAfter.UTC().Format(time.DateOnly)
-	if c.Expiry != nil {
-		words += " (" + *c.Expiry + ")"
+	switch {
+	case c.NotAfter.IsZero():
+		return optional(c.Expiry)
+	case c.Expiry != nil:
+		return c.NotAfter.UTC().Format(time.DateOnly) + " (" + *c.Expiry + ")"
 	}
-	return words
+	return c.NotAfter.UTC().Format(time.DateOnly)
 }
 
 // PrintCertificate writes all that a certificate says.
@@ -111,4 +113,17 @@ func PrintFound(w io.Writer, r *client.FindResult) error {
 		p.line(fmt.Sprintf("mail is encrypted with %s, because %s", strings.ToUpper(*r.Cipher), Line(optional(r.Reason))))
 	}
 	return p.err
+}
+
+// PrintRequest says what was written, and what to do with it.
+func PrintRequest(w io.Writer, r *client.RequestResult) error {
+	p := &linePrinter{w: w}
+	p.line(RequestWords(r))
+	return p.err
+}
+
+// RequestWords say what was written, and what to do with it.
+func RequestWords(r *client.RequestResult) string {
+	return fmt.Sprintf("request for %s written to %s: send it to the authority, and import what comes back with `sealmail cert import FILE`",
+		Line(strings.Join(r.Addresses, ", ")), Line(optional(r.File)))
 }
