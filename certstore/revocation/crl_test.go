@@ -45,6 +45,13 @@ func pointName(address string) func(*cryptobyte.Builder) {
 	}
 }
 
+// freshest is a freshestCRL.
+func freshest(t testing.TB, address string) extension {
+	return extension{id: certpath.OIDFreshestCRL, value: build(t, func(b *cryptobyte.Builder) {
+		addSequence(b, func(b *cryptobyte.Builder) { addSequence(b, pointName(address)) })
+	})}
+}
+
 func directoryNames(t testing.TB, name []byte) []byte {
 	return build(t, func(b *cryptobyte.Builder) {
 		addSequence(b, func(b *cryptobyte.Builder) {
@@ -99,7 +106,7 @@ func listCases(t *testing.T) (tests []listCase, stranger holder) {
 	var invalidity cryptobyte.Builder
 	invalidity.AddASN1GeneralizedTime(hour.AddDate(0, 0, -3))
 
-	complete := list{by: root, extensions: []extension{number(oidCRLNumber, 5)}}
+	complete := list{by: root, extensions: []extension{number(oidCRLNumber, 5), freshest(t, "http://example.org/delta")}}
 	delta := func(by holder, base, n int64, entries []entry, more ...extension) list {
 		return list{by: by, entries: entries, extensions: append([]extension{number(oidCRLNumber, n), number(oidDeltaCRLIndicator, base)}, more...)}
 	}

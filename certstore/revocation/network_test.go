@@ -220,10 +220,7 @@ func TestFreshest(t *testing.T) {
 	root := newRoot(t, "Root")
 	leaf := issue(t, &root, "Leaf", func(c *x509.Certificate) { c.CRLDistributionPoints = []string{listURL} })
 	const deltaURL = "http://crl.example.org/delta.crl"
-	freshest := extension{id: parseOID(t, "2.5.29.46"), value: build(t, func(b *cryptobyte.Builder) {
-		addSequence(b, func(b *cryptobyte.Builder) { addSequence(b, pointName(deltaURL)) })
-	})}
-	base := list{by: root, extensions: []extension{number(oidCRLNumber, 5), freshest}}
+	base := list{by: root, extensions: []extension{number(oidCRLNumber, 5), freshest(t, deltaURL)}}
 	delta := list{by: root, extensions: []extension{number(oidCRLNumber, 6), number(oidDeltaCRLIndicator, 5)}}
 	listed := delta
 	listed.entries = []entry{{serial: leaf.SerialNumber, date: epoch().AddDate(0, 0, -1)}}
