@@ -93,7 +93,8 @@ type run struct {
 	verified   map[*CRL]bool // the lists whose signer is known and valid
 	signatures map[signature]error
 	asking     map[string]bool // certificates that signed a list and are being asked about
-	built      int
+	built      int             // paths of such certificates
+	checked    int             // signatures on responses
 	unkept     error
 }
 

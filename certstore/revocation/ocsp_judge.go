@@ -10,7 +10,14 @@ import (
 	"github.com/sealmail/sealmail/certstore/certpath"
 )
 
-var errResponder = errors.New("it is signed neither by the issuer of the certificate nor by a responder of that issuer")
+// maxChecked bounds the signatures on responses that are checked in one Check, as responses come with any number of
+// certificates that say they are their responder's.
+const maxChecked = 256
+
+var (
+	errResponder = errors.New("it is signed neither by the issuer of the certificate nor by a responder of that issuer")
+	errChecked   = errors.New("too many signatures would have to be checked")
+)
 
 // byResponses finds the status of path[0] in responses. Where they differ, revoked counts before good, and else what was
 // said last. path ends with an anchor.
@@ -156,5 +163,8 @@ func mayRespond(c *certpath.Certificate) error {
 }
 
 func (r *run) signed(response *Response, signer *certpath.Certificate) error {
+	if r.checked++; r.checked > maxChecked {
+		return errChecked
+	}
 	return signer.CheckSignature(response.SignatureAlgorithm, response.RawTBS, response.Signature, r.Policy)
 }

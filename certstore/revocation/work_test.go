@@ -156,3 +156,28 @@ func TestChainOfSigners(t *testing.T) {
 		}
 	}
 }
+
+// TestManyResponders has responses with all the certificates that there is room for, each by somebody with the name of the
+// authority: what comes after them is not looked at any more.
+func TestManyResponders(t *testing.T) {
+	root, namesake := newRoot(t, "Root"), newRoot(t, "Root")
+	leaf := issue(t, &root, "Leaf")
+	var attached []holder
+	for range maxResponderCert {
+		attached = append(attached, issue(t, &namesake, "Responder", responder))
+	}
+	good := response{by: root, singles: []single{{c: leaf, issuer: root, status: Good}}}
+	forged := good
+	forged.by, forged.attached = attached[len(attached)-1], attached
+	for forgeries, want := range map[int]Status{maxChecked/maxResponderCert - 1: Good, maxChecked / maxResponderCert: Unknown} {
+		var given Evidence
+		for range forgeries {
+			given.OCSPResponses = append(given.OCSPResponses, forged.der(t))
+		}
+		given.OCSPResponses = append(given.OCSPResponses, good.der(t))
+		a := check(t, pathOf(leaf, root), given, epoch(), epoch())
+		if a.Status != want || want == Unknown && !strings.Contains(a.Why, "too many signatures") {
+			t.Errorf("%d forgeries: %s", forgeries, describe(a))
+		}
+	}
+}
