@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -50,12 +51,30 @@ func hostWithin(host, constraint string) bool {
 
 // parseMailbox takes an address apart. Quoted local parts are malformed here: they have several spellings.
 func parseMailbox(address string) (mailbox, bool) {
-	at := strings.LastIndexByte(address, '@')
-	if at <= 0 || strings.ContainsAny(address[:at], "@\"\\ \x00") {
+	local, host, _ := strings.Cut(address, "@")
+	if !isDotAtom(local) {
 		return mailbox{}, false
 	}
-	host, ok := normalizeHost(address[at+1:])
-	return mailbox{address[:at], host}, ok
+	host, ok := normalizeHost(host)
+	return mailbox{local, host}, ok
+}
+
+// isDotAtom reports whether a local part is atoms with dots between them (RFC 5322 section 3.2.3), or has characters
+// beyond ASCII (RFC 6532 section 3.2).
+func isDotAtom(local string) bool {
+	previous := byte('.')
+	for i := range len(local) {
+		c := local[i]
+		switch {
+		case c >= utf8.RuneSelf, c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case c == '.' && previous != '.':
+		case strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0:
+		default:
+			return false
+		}
+		previous = c
+	}
+	return previous != '.'
 }
 
 // uriHost returns the host of a URI. RFC 5280 section 4.2.1.10: one without a host, or with an address in its place, is

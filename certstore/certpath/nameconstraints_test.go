@@ -49,6 +49,10 @@ func TestNameConstraints(t *testing.T) {
 		{"no mailbox", general(mail, "example.org"), general(mail, "alice"), false, false},
 		{"two @", general(mail, "example.org"), general(mail, "alice@example.com@example.org"), false, false},
 		{"NUL", general(mail, "example.org"), general(mail, "alice\x00@example.org"), false, false},
+		{"a special", general(mail, "example.org"), general(mail, "alic(@example.org"), false, false},
+		{"two dots", general(mail, "example.org"), general(mail, "a..b@example.org"), false, false},
+		{"a dot in the end", general(mail, "example.org"), general(mail, "a.@example.org"), false, false},
+		{"what atoms may have", general(mail, "example.org"), general(mail, "a.b+c!#@example.org"), true, false},
 		{"quoted", general(mail, "example.org"), general(mail, `"alice"@example.org`), false, false},
 		{"an international mailbox", general(mail, "example.org"), mailbox("jörg@example.org"), true, false},
 		{"an international mailbox elsewhere", general(mail, "example.org"), mailbox("jörg@example.com"), false, true},
@@ -86,6 +90,7 @@ func TestNameConstraints(t *testing.T) {
 		{"the name above", organizationCN("Example"), organization("Example"), false, true},
 		{"another name", organization("Example"), organizationCN("Other"), false, true},
 		{"an accent written otherwise", organization("J\u00f6rg"), organizationCN("Jo\u0308rg"), false, false},
+		{"another attribute beyond ASCII", organization("Jörg"), directoryOf(t, tlv(0x30, rdn(attribute(OIDCommonName, testUTF8, "Jörg")))), false, true},
 		{"a name beyond ASCII", organization("Jörg"), organizationCN("JÖRG"), true, false},
 
 		{"a form that is not supported", GeneralName{Kind: RegisteredID, ID: "\x2a"}, GeneralName{Kind: RegisteredID, ID: "\x2a"}, false, false},
