@@ -203,9 +203,20 @@ func (c *Client) store(ctx context.Context, plan *importPlan) ([]CertificateLine
 		}
 		return "imported from " + filepath.Base(name)
 	}
+	known, problems, err := store.Identities()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	c.sayProblems(problems)
 	var lines []CertificateLine
 	for _, pair := range plan.pairs {
-		if _, err := store.AddIdentity(ctx, pair, pair.Label, source(pair.Chain[0]), now); err != nil {
+		label := pair.Label
+		for _, identity := range known { // what it is called here is not forgotten for a file that calls it nothing
+			if label == "" && identity.Certificate().Equal(pair.Chain[0]) {
+				label = identity.Label
+			}
+		}
+		if _, err := store.AddIdentity(ctx, pair, label, source(pair.Chain[0]), now); err != nil {
 			return lines, storeError(err)
 		}
 		lines = append(lines, certificateLine("identity", "", pair.Chain[0]))

@@ -303,8 +303,16 @@ func TestImportLabel(t *testing.T) {
 	if _, err := c.CertImport(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	identities, _, err := certstore.New(w.options().Home.Certificates(), safeio.Disk{}, nil).Identities()
-	if err != nil || len(identities) != 1 || identities[0].Label != "Alice" {
-		t.Errorf("%+v, %v", identities, err)
+	labelled := func(when string) []*certstore.Identity {
+		identities, _, err := certstore.New(w.options().Home.Certificates(), safeio.Disk{}, nil).Identities()
+		if err != nil || len(identities) != 1 || identities[0].Label != "Alice" {
+			t.Fatalf("%s: %+v, %v", when, identities, err)
+		}
+		return identities
 	}
+	again := w.write("again.pem", string(certstore.EncodeCertificates(labelled("from the file")[0].Chain...)))
+	if _, err := c.CertImport(t.Context(), client.CertImportParams{Files: []string{again}}); err != nil {
+		t.Fatal(err)
+	}
+	labelled("from a file without a name")
 }

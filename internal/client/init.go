@@ -151,7 +151,7 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 	store := c.certificates()
 	now := c.o.Now()
 	for _, pair := range files.pairs {
-		if _, err := store.AddIdentity(ctx, pair, "", "set-up of "+a.Name, now); err != nil {
+		if _, err := store.AddIdentity(ctx, pair, pair.Label, "set-up of "+a.Name, now); err != nil {
 			return nil, failed("", err, "")
 		}
 		result.Certificates = append(result.Certificates, certstore.Fingerprint(pair.Chain[0]))
