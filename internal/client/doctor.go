@@ -55,7 +55,7 @@ func (d *doctor) examine(ctx context.Context) {
 	case err != nil:
 		d.bad("vault", err, "")
 	case !v.Protected():
-		d.say("vault", FindingWarning, "it has no passphrase: who reads the disk reads the keys", "set up a new home without --unprotected")
+		d.say("vault", FindingWarning, "it has no passphrase: who reads the disk reads the keys", "`sealmail vault passwd` gives it one")
 	default:
 		d.say("vault", FindingGood, "it opens with the passphrase", "")
 	}
