@@ -35,13 +35,13 @@ type importedFile struct {
 type importPlan struct {
 	pairs          []certstore.KeyPair
 	correspondents [][]*x509.Certificate // each with its issuers
-	passedOver     []*x509.Certificate   // authorities that belong to nobody's chain
+	authorities    []*x509.Certificate   // that belong to nobody's chain
 	sources        map[string]string     // the file of a certificate, by its DER
 }
 
 // CertImport takes what files hold into the store: a key with its certificate, which may be in another of the files or in
-// the store, becomes an identity; a certificate alone that of a correspondent. All files are read, and everything that can
-// be refused is, before anything is stored.
+// the store, becomes an identity; a certificate alone that of a correspondent; those of authorities help to build paths. All
+// files are read, and everything that can be refused is, before anything is stored.
 func (c *Client) CertImport(ctx context.Context, p CertImportParams) ([]CertificateLine, error) {
 	files, err := c.readImports(p)
 	if err != nil {
@@ -50,9 +50,6 @@ func (c *Client) CertImport(ctx context.Context, p CertImportParams) ([]Certific
 	plan, err := c.planImport(files)
 	if err != nil {
 		return nil, err
-	}
-	if len(plan.pairs)+len(plan.correspondents) == 0 {
-		return nil, usage(strings.Join(p.Files, ", "), errors.New("it holds nothing but certificates of authorities"), "to trust one: `sealmail cert trust FILE --for mail`")
 	}
 	if err := c.completeChains(ctx, plan, p); err != nil {
 		return nil, err
@@ -131,7 +128,7 @@ func (c *Client) planImport(files []importedFile) (*importPlan, error) {
 	}
 	for _, cert := range rest {
 		if !used[string(cert.Raw)] {
-			plan.passedOver = append(plan.passedOver, cert)
+			plan.authorities = append(plan.authorities, cert)
 		}
 	}
 	return plan, nil
@@ -231,8 +228,14 @@ func (c *Client) store(ctx context.Context, plan *importPlan) ([]CertificateLine
 	for _, chain := range plan.correspondents {
 		lines = append(lines, certificateLine("correspondent", "", chain[0]))
 	}
-	if len(plan.passedOver) > 0 {
-		c.o.Say("passed over, as of authorities: " + someNames(plan.passedOver) + "; to trust one: `sealmail cert trust FILE --for mail`")
+	if len(plan.authorities) > 0 {
+		if _, err := store.AddIssuers(plan.authorities...); err != nil {
+			return lines, storeError(err)
+		}
+		for _, cert := range plan.authorities {
+			lines = append(lines, certificateLine("issuer", "", cert))
+		}
+		c.o.Say("kept to build paths, and not trusted, as of authorities: " + someNames(plan.authorities) + "; to trust one: `sealmail cert trust FILE --for mail`")
 	}
 	if c.vault != nil && !c.vault.Protected() && len(plan.pairs) > 0 {
 		c.o.Say("warning: the vault is unprotected: who reads the disk reads the key")

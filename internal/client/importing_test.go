@@ -63,7 +63,7 @@ func TestImportJoins(t *testing.T) {
 		{"a key alone", [][]string{{"alice.key"}}, []string{"alice.key: it has a private key without its certificate"}},
 		{"another's certificate", [][]string{{"alice.key", "bob.crt"}}, []string{"alice.key: it has a private key without its certificate"}},
 		{"a broken file among good ones", [][]string{{"alice.pem", "broken.pem"}, {"alice.key"}}, []string{"broken.pem: malformed: 1 of 1 blocks", "alice.key: it has a private key without"}},
-		{"authorities alone", [][]string{{"ca/root.pem", "ca/issuing.pem"}}, []string{"nothing but certificates of authorities"}},
+		{"authorities alone", [][]string{{"ca/root.pem", "ca/issuing.pem"}}, []string{"issuer Test, issuer Test Issuing CA"}},
 		{"an authority among others", [][]string{{"bob.crt", "ca/root.pem"}}, []string{"correspondent bob"}},
 	}
 	w := newWorld(t)
@@ -171,7 +171,7 @@ func TestImportSays(t *testing.T) {
 	if _, err := w.client().CertImport(t.Context(), client.CertImportParams{Files: []string{certs, other.in("ca/root.pem")}}); err != nil {
 		t.Fatal(err)
 	}
-	if said := w.said[len(w.said)-1]; !strings.Contains(said, `passed over, as of authorities: "Test"; to trust one`) {
+	if said := w.said[len(w.said)-1]; !strings.Contains(said, `kept to build paths, and not trusted, as of authorities: "Test"; to trust one`) {
 		t.Errorf("said %q", said)
 	}
 }

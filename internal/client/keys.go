@@ -101,11 +101,11 @@ func (c *Client) signer(ctx context.Context, k KeyFiles, address string) (smime.
 			return smime.Signer{}, err
 		}
 		for _, p := range pairs {
-			if s, ok := p.Key.(crypto.Signer); ok {
+			if s, ok := p.Key.(crypto.Signer); ok && certstore.AllowsUse(p.Chain[0], certstore.SignMail) {
 				return smime.Signer{Key: s, Chain: p.Chain}, nil
 			}
 		}
-		return smime.Signer{}, usage("sign", errors.New("none of the keys can sign"), "give an RSA or EC key")
+		return smime.Signer{}, usage("sign", errors.New("none of the keys is for signing"), "give a key whose certificate is for signatures")
 	}
 	by, err := c.selector(c.o.Now(), false)
 	if err != nil {
