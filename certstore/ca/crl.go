@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,40 +68,39 @@ func (a *Authority) MakeCRL(ctx context.Context, i Issuer, days int, now time.Ti
 // the two, or half of whose time is over, is made anew, but for the root's, whose key need not be here: what there
 // is of it is returned. The error wraps fs.ErrNotExist where there is none.
 func (a *Authority) CRL(ctx context.Context, i Issuer, now time.Time) (*x509.RevocationList, error) {
-	list, err := a.readCRL(i)
+	last, err := a.readCRL(i)
 	if err != nil {
 		return nil, err
 	}
 	if i == RootIssuer {
-		if list == nil {
+		if last == nil {
 			return nil, fmt.Errorf("certificate authority: %s: %w", i.crlFile(), fs.ErrNotExist)
 		}
-		return list, nil
+		return last.list, nil
 	}
-	if list != nil && now.Before(list.ThisUpdate.Add(list.NextUpdate.Sub(list.ThisUpdate)/2)) {
-		wanted, err := a.entries(i, list)
+	if last != nil && now.Before(last.list.ThisUpdate.Add(last.list.NextUpdate.Sub(last.list.ThisUpdate)/2)) {
+		missing, err := a.missing(i, last)
 		if err != nil {
 			return nil, err
 		}
-		if len(wanted) == 0 || contains(list, wanted) {
-			return list, nil
+		if !missing {
+			return last.list, nil
 		}
 	}
 	return a.MakeCRL(ctx, i, 0, now)
 }
 
-func contains(list *x509.RevocationList, wanted []x509.RevocationListEntry) bool {
-	have := make(map[string]int, len(list.RevokedCertificateEntries))
-	for _, e := range list.RevokedCertificateEntries {
-		have[string(e.SerialNumber.Bytes())] = e.ReasonCode
+// missing reports whether a list lacks a revocation, or has another reason for it: what was on hold may be revoked for good
+// since.
+func (a *Authority) missing(i Issuer, last *readList) (bool, error) {
+	wanted, err := a.wanted(i, last)
+	if err != nil {
+		return false, err
 	}
-	for _, e := range wanted {
-		// What was on hold may be revoked for good since.
-		if reason, ok := have[string(e.SerialNumber.Bytes())]; !ok || reason != e.ReasonCode {
-			return false
-		}
-	}
-	return true
+	return slices.ContainsFunc(wanted, func(r *Revocation) bool {
+		reason, ok := last.reasons[r.Serial]
+		return !ok || reason != r.Reason.code()
+	}), nil
 }
 
 // makeCRL makes the next list and puts it in the place of the last. The list itself is what remembers its number, so that
@@ -110,15 +110,21 @@ func (a *Authority) makeCRL(i Issuer, key crypto.Signer, days int, now time.Time
 	if err != nil {
 		return nil, err
 	}
-	entries, err := a.entries(i, last)
+	wanted, err := a.wanted(i, last)
 	if err != nil {
 		return nil, err
+	}
+	entries := make([]x509.RevocationListEntry, len(wanted))
+	for n, r := range wanted {
+		if entries[n], err = r.entry(); err != nil {
+			return nil, err
+		}
 	}
 	// RFC 5280 section 5.2.3: the number grows. It is not below the time in seconds, so that it does not fall back
 	// where the last list was lost, or is an old one from a backup.
 	number := big.NewInt(now.Unix())
-	if last != nil && last.Number != nil && number.Cmp(last.Number) <= 0 {
-		number.Add(last.Number, big.NewInt(1))
+	if last != nil && last.list.Number != nil && number.Cmp(last.list.Number) <= 0 {
+		number.Add(last.list.Number, big.NewInt(1))
 	}
 	if days == 0 {
 		days = i.crlDays()
@@ -155,16 +161,18 @@ func (a *Authority) signCRL(i Issuer, key crypto.Signer, c crlContent) ([]byte, 
 // lists remembers the lists that were read last, for those who serve them.
 type lists struct {
 	mu   sync.Mutex
-	read map[Issuer]readList
+	read map[Issuer]*readList
 }
 
+// readList is a list with the reasons on it, by serial number.
 type readList struct {
-	info fs.FileInfo
-	list *x509.RevocationList
+	info    fs.FileInfo
+	list    *x509.RevocationList
+	reasons map[string]int
 }
 
 // readCRL returns the last list of an issuer, nil where there is none.
-func (a *Authority) readCRL(i Issuer) (*x509.RevocationList, error) {
+func (a *Authority) readCRL(i Issuer) (*readList, error) {
 	a.lists.mu.Lock()
 	defer a.lists.mu.Unlock()
 	path := filepath.Join(a.dir, i.crlFile())
@@ -177,8 +185,8 @@ func (a *Authority) readCRL(i Issuer) (*x509.RevocationList, error) {
 	}
 	// Lists are replaced, never changed in place.
 	last := a.lists.read[i]
-	if last.list != nil && os.SameFile(info, last.info) && info.ModTime().Equal(last.info.ModTime()) && info.Size() == last.info.Size() {
-		return last.list, nil
+	if last != nil && os.SameFile(info, last.info) && info.ModTime().Equal(last.info.ModTime()) && info.Size() == last.info.Size() {
+		return last, nil
 	}
 	data, err := readAtMost(path, maxCRL)
 	if err != nil {
@@ -191,26 +199,24 @@ func (a *Authority) readCRL(i Issuer) (*x509.RevocationList, error) {
 	if err := list.CheckSignatureFrom(a.certs[i]); err != nil {
 		return nil, fmt.Errorf("%w: %s is not signed by its issuer", ErrDamaged, i.crlFile())
 	}
-	if a.lists.read == nil {
-		a.lists.read = make(map[Issuer]readList)
+	last = &readList{info: info, list: list, reasons: make(map[string]int, len(list.RevokedCertificateEntries))}
+	for _, e := range list.RevokedCertificateEntries {
+		last.reasons[certstore.SerialHex(e.SerialNumber)] = e.ReasonCode
 	}
-	a.lists.read[i] = readList{info, list}
-	return list, nil
+	if a.lists.read == nil {
+		a.lists.read = make(map[Issuer]*readList)
+	}
+	a.lists.read[i] = last
+	return last, nil
 }
 
-// entries returns what the next list of an issuer has to hold.
-func (a *Authority) entries(i Issuer, last *x509.RevocationList) ([]x509.RevocationListEntry, error) {
+// wanted returns what the list of an issuer has to hold that comes after the last one.
+func (a *Authority) wanted(i Issuer, last *readList) ([]*Revocation, error) {
 	serials, err := a.serials(revokedDir, ".json")
 	if err != nil {
 		return nil, err
 	}
-	listed := make(map[string]bool)
-	if last != nil {
-		for _, e := range last.RevokedCertificateEntries {
-			listed[certstore.SerialHex(e.SerialNumber)] = true
-		}
-	}
-	var entries []x509.RevocationListEntry
+	var wanted []*Revocation
 	for _, serial := range serials {
 		r, err := a.revocation(serial)
 		if err != nil {
@@ -221,16 +227,14 @@ func (a *Authority) entries(i Issuer, last *x509.RevocationList) ([]x509.Revocat
 		}
 		// RFC 5280 section 3.3: an entry stays until it was on one list made after the end of the certificate. The last list
 		// was such a one, or came after it, where it was made after the end and after the revocation.
-		if last != nil && last.ThisUpdate.After(r.NotAfter) && (listed[serial] || last.ThisUpdate.After(r.Revoked)) {
-			continue
+		if last != nil && last.list.ThisUpdate.After(r.NotAfter) {
+			if _, listed := last.reasons[serial]; listed || last.list.ThisUpdate.After(r.Revoked) {
+				continue
+			}
 		}
-		entry, err := r.entry()
-		if err != nil {
-			return nil, err
-		}
-		entries = append(entries, entry)
+		wanted = append(wanted, r)
 	}
-	return entries, nil
+	return wanted, nil
 }
 
 // entry is the revocation as it stands on a list (RFC 5280 section 5.3). The reason unspecified is not written.

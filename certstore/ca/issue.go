@@ -132,7 +132,7 @@ func (p *Profile) subjectKey(issued *Issued) (crypto.PublicKey, error) {
 	}
 	key, err := p.Key.Generate()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrProfile, err)
 	}
 	issued.Key = key
 	return key.Public(), nil

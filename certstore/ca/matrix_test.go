@@ -21,7 +21,10 @@ func TestMatrix(t *testing.T) {
 	}
 	hosts := []string{"mail.example.org", "*.example.org", "bücher.example", "127.0.0.1", "::1"}
 	for _, authorityKey := range []ca.KeyType{ca.P256, ca.P384, ca.RSA3072} {
-		for _, base := range []string{"", "http://ca.example.org/pki"} {
+		for _, base := range []string{"http://ca.example.org/pki", ""} {
+			if authorityKey != ca.P256 && base == "" {
+				continue
+			}
 			a, _ := newAuthority(t, func(o *ca.InitOptions) { o.Key, o.BaseURL = authorityKey, base })
 			for _, i := range []ca.Issuer{ca.RootIssuer, ca.MailIssuer, ca.ServicesIssuer} {
 				lintCertificate(t, string(i), a.Certificate(i).Raw)
@@ -38,7 +41,7 @@ func TestMatrix(t *testing.T) {
 					}
 					for name, p := range names {
 						for _, organization := range []string{"", "Example GmbH"} {
-							if organization != "" && name != "one address" {
+							if name != "one address" && (organization != "" || authorityKey != ca.P256 || key == ca.RSA2048) {
 								continue
 							}
 							p.Purpose, p.Key, p.Organization = purpose, key, organization

@@ -28,11 +28,11 @@ func FuzzRequestedExtensions(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	key, err := P256.generate()
+	key, err := P256.Generate()
 	if err != nil {
 		f.Fatal(err)
 	}
-	names, err := subjectAltName([]string{"alice@example.org", "jörg@example.org"}, []string{"example.org", "127.0.0.1"})
+	names, err := certstore.MarshalSubjectAltName([]string{"alice@example.org", "jörg@example.org"}, []string{"example.org", "127.0.0.1"})
 	if err != nil {
 		f.Fatal(err)
 	}
