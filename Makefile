@@ -10,7 +10,7 @@ PEER_PACKAGES = openssl gpgsm libnss3-tools libbcmail-java $(JDK) dovecot-imapd 
 JDK           = $(if $(shell command -v javac),,default-jdk-headless)
 
 # The packages in which goroutines meet, or on which everything else stands.
-CORE = ./smime/... ./tsa/... ./certstore/... ./mailbox/... ./internal/safeio/...
+CORE = ./smime/... ./tsa/... ./certstore/... ./mailbox/... ./internal/safeio/... ./internal/agent
 
 # Flags for make bench; -write writes its table into docs/bench.md.
 BENCHFLAGS ?=
