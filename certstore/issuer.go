@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,6 +48,43 @@ func (s *Store) AddIssuers(certs ...*x509.Certificate) (int, error) {
 	err := s.write(files...)
 	s.issuers.Clear()
 	return len(files), err
+}
+
+// Issuers returns all certificates of authorities that are kept to build paths.
+func (s *Store) Issuers() ([]*x509.Certificate, []Problem, error) {
+	shards, err := readDir(filepath.Join(s.dir, issuersDir))
+	if err != nil {
+		return nil, nil, err
+	}
+	var list []*x509.Certificate
+	var problems []Problem
+	for _, shard := range shards {
+		dir := filepath.Join(s.dir, issuersDir, shard.Name())
+		entries, err := readDir(dir)
+		if err != nil {
+			problems = append(problems, Problem{dir, err})
+			continue
+		}
+		for _, e := range entries {
+			path := filepath.Join(dir, e.Name())
+			_, rest, _ := strings.Cut(e.Name(), "-")
+			fingerprint, isPEM := strings.CutSuffix(rest, ".pem")
+			if strings.HasPrefix(e.Name(), ".") {
+				continue
+			}
+			if !isPEM || !validFingerprint(fingerprint) {
+				problems = append(problems, Problem{path, errors.New("not a file of the certificate store")})
+				continue
+			}
+			chain, err := readRecord(path, fingerprint, &issuerMeta{})
+			if err != nil {
+				problems = append(problems, Problem{path, err})
+				continue
+			}
+			list = append(list, chain[0])
+		}
+	}
+	return list, problems, nil
 }
 
 // IssuersOf returns the certificates in the store that may stand above one, by their names, the nearest first. What

@@ -16,18 +16,18 @@ func newCertTrustCommand(a *app) *cobra.Command {
 		system  bool
 	)
 	cmd := &cobra.Command{
-		Use:   "trust {FILE… --for mail|tsa|server | --system}",
+		Use:   "trust {FILE|FINGERPRINT… --for mail|tsa|server | --system}",
 		Short: "Trust anchors for a purpose",
-		Long: `Makes the certificates in FILE trust anchors for mail, for timestamps (tsa) or for TLS servers, and for nothing else;
-with --account for that account alone. What each of them can then vouch for is all mail, all timestamps, or all servers:
-check the fingerprint first.
+		Long: `Makes the certificates in FILE, or authorities that came with your own certificates, trust anchors for mail, for
+timestamps (tsa) or for TLS servers, and for nothing else; with --account for that account alone. What each of them can
+then vouch for is all mail, all timestamps, or all servers: check the fingerprint first.
 
 With --system the roots that Mozilla trusts for e-mail are taken from NSS's root module (libnssckbi.so), and marked
 public: their authorities are audited, so that what a certificate says of an organization is shown as validated. Run it
 again to take over what was added and removed since.
 
 ` + exitCodesHelp,
-		Example: "  sealmail cert trust root.pem --for mail\n  sealmail cert trust --system",
+		Example: "  sealmail cert trust root.pem --for mail\n  sealmail cert trust 3f9c2a7b5d1e8c04 --for mail\n  sealmail cert trust --system",
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case system && len(args) > 0:

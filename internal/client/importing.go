@@ -237,6 +237,13 @@ func (c *Client) store(ctx context.Context, plan *importPlan) ([]CertificateLine
 		}
 		c.o.Say("kept to build paths, and not trusted, as of authorities: " + someNames(plan.authorities) + "; to trust one: `sealmail cert trust FILE --for mail`")
 	}
+	var own [][]*x509.Certificate
+	for _, pair := range plan.pairs {
+		own = append(own, pair.Chain)
+	}
+	if err := c.sayUntrusted(own...); err != nil {
+		return lines, err
+	}
 	if c.vault != nil && !c.vault.Protected() && len(plan.pairs) > 0 {
 		c.o.Say("warning: the vault is unprotected: who reads the disk reads the key")
 	}

@@ -172,7 +172,11 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 			return nil, err
 		}
 	}
-	return result, nil
+	var chains [][]*x509.Certificate
+	for _, pair := range files.pairs {
+		chains = append(chains, pair.Chain)
+	}
+	return result, c.sayUntrusted(chains...)
 }
 
 // addAccount writes the account into the configuration, unless somebody did just that meanwhile.

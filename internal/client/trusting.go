@@ -2,27 +2,85 @@ package client
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/certstore/nssroots"
 )
 
-// CertAnchors reads the certificates of a file that are to become anchors.
+// CertAnchors reads the certificates of a file that are to become anchors, or finds those of authorities in the store by the
+// beginning of the fingerprint (eight digits or more).
 func (c *Client) CertAnchors(in string) ([]Anchor, error) {
-	data, err := c.o.readSmall(in)
+	certs, err := c.authoritiesNamed(in)
 	if err != nil {
 		return nil, err
 	}
-	certs, err := parseCertificates(in, data)
-	if err != nil {
-		return nil, err
+	if len(certs) == 0 {
+		if certs, err = c.o.readCertificates([]string{in}); err != nil {
+			return nil, err
+		}
 	}
 	anchors := make([]Anchor, len(certs))
 	for i, cert := range certs {
 		anchors[i] = Anchor{Subject: certstore.Describe(cert).Name, Fingerprint: certstore.Fingerprint(cert), cert: cert}
 	}
 	return anchors, nil
+}
+
+// authoritiesNamed finds authorities in the store: those that came with one's own certificates, and those that are kept to
+// build paths.
+func (c *Client) authoritiesNamed(prefix string) ([]*x509.Certificate, error) {
+	prefix = strings.ToLower(strings.ReplaceAll(prefix, ":", ""))
+	if len(prefix) < 8 || len(prefix) > 64 || strings.Trim(prefix, "0123456789abcdef") != "" {
+		return nil, nil
+	}
+	issuers, problems, err := c.certificates().Issuers()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	c.sayProblems(problems)
+	identities, _, err := c.certificates().Identities()
+	if err != nil {
+		return nil, storeError(err)
+	}
+	for _, i := range identities {
+		issuers = append(issuers, i.Chain[1:]...)
+	}
+	var found []*x509.Certificate
+	for _, cert := range issuers {
+		if strings.HasPrefix(certstore.Fingerprint(cert), prefix) && !slices.ContainsFunc(found, cert.Equal) {
+			found = append(found, cert)
+		}
+	}
+	return found, nil
+}
+
+// sayUntrusted tells the owner of new certificates which authority they are from, where that is not trusted: without it
+// mail from those who have theirs from the same one cannot be judged. Whether it is to be trusted is theirs to decide.
+func (c *Client) sayUntrusted(chains ...[]*x509.Certificate) error {
+	v, err := c.mailValidator(nil)
+	if err != nil {
+		return err
+	}
+	said := map[string]bool{}
+	for _, chain := range chains {
+		var broken *certstore.PathError
+		top := chain[len(chain)-1]
+		if _, err := trustPath(storedCertificate{cert: chain[0], chain: chain}, v, c.o.Now()); !errors.As(err, &broken) || broken.Code != certstore.NoAnchor || said[string(top.Raw)] {
+			continue
+		}
+		said[string(top.Raw)] = true
+		if len(chain) == 1 || !top.IsCA {
+			c.o.Say(fmt.Sprintf("note: the authority of this certificate, %q, is not trusted yet, and its certificate is not here: `sealmail cert trust ROOT.pem --for mail`", certstore.IssuerName(top)))
+			continue
+		}
+		c.o.Say(fmt.Sprintf("note: the authority of this certificate, %q (SHA-256 %s), is not trusted yet; if it is the one that you know: `sealmail cert trust %.16s --for mail`",
+			certstore.Describe(top).Name, certstore.Fingerprint(top), certstore.Fingerprint(top)))
+	}
+	return nil
 }
 
 // Anchor is a certificate that may be trusted.
