@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 // memory is a store in memory, which may be told to fail or to hang.
 type memory struct {
+	mu    sync.Mutex // steps that nobody waits for any more go on
 	texts map[string]string
 	err   error
 	hang  chan struct{}
@@ -29,6 +31,8 @@ func (m *memory) Get(service, name string) (string, error) {
 	if err := m.step(); err != nil {
 		return "", err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	text, ok := m.texts[service+"\x00"+name]
 	if !ok {
 		return "", backend.ErrNotFound
@@ -40,6 +44,8 @@ func (m *memory) Set(service, name, text string) error {
 	if err := m.step(); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.texts[service+"\x00"+name] = text
 	return nil
 }
@@ -48,6 +54,8 @@ func (m *memory) Delete(service, name string) error {
 	if err := m.step(); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if _, ok := m.texts[service+"\x00"+name]; !ok {
 		return backend.ErrNotFound
 	}
