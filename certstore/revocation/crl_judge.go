@@ -22,9 +22,6 @@ func (r *run) byLists(ctx context.Context, path []*certpath.Certificate, lists [
 	slices.SortStableFunc(s.complete, func(a, b *CRL) int { return b.ThisUpdate.Compare(a.ThisUpdate) })
 	for _, p := range pointsOf(s.c) {
 		for _, l := range s.complete {
-			if s.covered == certpath.AllReasons {
-				break
-			}
 			if a, found := s.look(p, l); found {
 				return a, nil
 			}
@@ -85,7 +82,9 @@ func (s *listSearch) look(p point, l *CRL) (a Answer, found bool) {
 	delta := s.deltaFor(l, signer) // (c), (h)
 	if delta != nil {
 		evidence.CRLs = append(evidence.CRLs, delta.Raw)
-		speaks = delta.window()
+		if delta.window().stale(s.at) == "" {
+			speaks = delta.window()
+		}
 		s.verified[delta] = true
 	}
 	s.verified[l] = true
@@ -121,7 +120,7 @@ func (s *listSearch) unlisted(l, delta *CRL, speaks window, evidence Evidence) {
 	}
 	s.good.Status, s.good.Source = Good, SourceCRL
 	s.good.Evidence.Add(evidence)
-	if delta == nil {
+	if delta == nil || delta.window().stale(s.at) != "" {
 		s.wanted = append(append(s.wanted, l.FreshestCRL...), s.c.FreshestCRL...)
 	}
 }
@@ -138,12 +137,12 @@ func (s *listSearch) entry(l, delta *CRL) (Entry, bool) {
 	return entry, ok && entry.Reason != ReasonRemoveFromCRL
 }
 
-// deltaFor returns the newest delta list that can be combined with a complete one, whose signer is known, or nil. One that
-// is out of date is no better than none.
+// deltaFor returns the newest delta list that can be combined with a complete one, whose signer is known, or nil. Also one
+// that is out of date knows more than the complete list.
 func (s *listSearch) deltaFor(l *CRL, signer *certpath.Certificate) *CRL {
 	var best *CRL
 	for _, d := range s.deltas {
-		if !d.Issuer.Equal(l.Issuer) {
+		if !d.Issuer.Equal(l.Issuer) { // (c)(1)
 			continue
 		}
 		why := d.Unusable
@@ -152,9 +151,6 @@ func (s *listSearch) deltaFor(l *CRL, signer *certpath.Certificate) *CRL {
 		}
 		if why == "" {
 			why = d.window().early(s.now)
-		}
-		if why == "" {
-			why = d.window().stale(s.at)
 		}
 		if why == "" && s.verify(signer, d) != nil { // (h): with the key of the complete list
 			why = "it was not signed by the key of the complete list"

@@ -99,11 +99,10 @@ func (l *CRL) reasons(p point) certpath.ReasonFlags {
 	return mask
 }
 
-// updates returns why a delta list cannot be combined with a complete one, or "" (RFC 5280 sections 6.3.3 (c) and 5.2.4).
+// updates returns why a delta list cannot be combined with a complete one by the same issuer, or "" (RFC 5280 sections
+// 6.3.3 (c) and 5.2.4).
 func (l *CRL) updates(complete *CRL) string {
 	switch {
-	case !l.Issuer.Equal(complete.Issuer): // (c)(1)
-		return "it is by another issuer"
 	case !bytes.Equal(l.rawScope, complete.rawScope): // (c)(2)
 		return "it has another scope"
 	case !bytes.Equal(l.rawAKID, complete.rawAKID): // (c)(3)

@@ -45,6 +45,17 @@ func pointName(address string) func(*cryptobyte.Builder) {
 	}
 }
 
+// directoryPoint is a distributionPoint with the name of a holder.
+func directoryPoint(h holder) func(*cryptobyte.Builder) {
+	return func(b *cryptobyte.Builder) {
+		b.AddASN1(tagExplicit0, func(b *cryptobyte.Builder) {
+			b.AddASN1(tagExplicit0, func(b *cryptobyte.Builder) {
+				b.AddASN1(cbasn1.Tag(0xa4), func(b *cryptobyte.Builder) { b.AddBytes(h.Subject.Raw) })
+			})
+		})
+	}
+}
+
 // freshest is a freshestCRL.
 func freshest(t testing.TB, address string) extension {
 	return extension{id: certpath.OIDFreshestCRL, value: build(t, func(b *cryptobyte.Builder) {
@@ -60,11 +71,17 @@ func directoryNames(t testing.TB, name []byte) []byte {
 	})
 }
 
-func indirectPoint(t testing.TB, address string, issuer []byte) func(*x509.Certificate) {
+// indirectPoint is cRLDistributionPoints with one point, whose lists are by this issuer; without an address it has no name.
+func indirectPoint(t testing.TB, address string, issuer []byte, reasons ...byte) func(*x509.Certificate) {
 	return certificateExtension(t, "2.5.29.31", build(t, func(b *cryptobyte.Builder) {
 		addSequence(b, func(b *cryptobyte.Builder) {
 			addSequence(b, func(b *cryptobyte.Builder) {
-				pointName(address)(b)
+				if address != "" {
+					pointName(address)(b)
+				}
+				if reasons != nil {
+					b.AddASN1(tagImplicit1, func(b *cryptobyte.Builder) { b.AddBytes(reasons) })
+				}
 				b.AddASN1(tagExplicit2, func(b *cryptobyte.Builder) {
 					b.AddASN1(cbasn1.Tag(0xa4), func(b *cryptobyte.Builder) { b.AddBytes(issuer) })
 				})
@@ -95,6 +112,8 @@ func listCases(t *testing.T) (tests []listCase, stranger holder) {
 	leaf := issue(t, &root, "Leaf", func(c *x509.Certificate) { c.CRLDistributionPoints = []string{"ldap://example.org/a"} })
 	sub := issue(t, &root, "Sub", authority)
 	ofNoSign := issue(t, &noSign, "Leaf")
+	nameless := issue(t, &root, "Nameless", indirectPoint(t, "", stranger.Subject.Raw))
+	partly := issue(t, &root, "Partly", indirectPoint(t, "http://example.org/i", stranger.Subject.Raw, 6, 0x40))
 	delegated := issue(t, &root, "Delegated", indirectPoint(t, "http://example.org/i", stranger.Subject.Raw))
 
 	hour := epoch().Add(-time.Hour)
@@ -106,6 +125,7 @@ func listCases(t *testing.T) (tests []listCase, stranger holder) {
 	var invalidity cryptobyte.Builder
 	invalidity.AddASN1GeneralizedTime(hour.AddDate(0, 0, -3))
 
+	authorities := list{by: root, extensions: []extension{scope(t, flag(tagImplicit2))}} // about the stranger alone
 	complete := list{by: root, extensions: []extension{number(oidCRLNumber, 5), freshest(t, "http://example.org/delta")}}
 	delta := func(by holder, base, n int64, entries []entry, more ...extension) list {
 		return list{by: by, entries: entries, extensions: append([]extension{number(oidCRLNumber, n), number(oidDeltaCRLIndicator, base)}, more...)}
@@ -172,6 +192,10 @@ func listCases(t *testing.T) (tests []listCase, stranger holder) {
 		{"indirect, not said to be so", pathOf(delegated, root), []list{{by: stranger, extensions: []extension{scope(t, pointName("http://example.org/i"))}}}, Unknown, ""},
 		{"indirect, another point", pathOf(delegated, root), []list{{by: stranger, extensions: []extension{scope(t, pointName("http://example.org/x"), flag(tagImplicit4))}}}, Unknown, "another distribution point"},
 
+		{"indirect, a point without a name, a list with that of its issuer", pathOf(nameless, root), []list{authorities, {by: stranger, extensions: []extension{scope(t, directoryPoint(stranger), flag(tagImplicit4))}}}, Good, ""},
+		{"indirect, a point without a name, a list with another", pathOf(nameless, root), []list{authorities, {by: stranger, extensions: []extension{indirect}}}, Unknown, "another distribution point"},
+		{"indirect, a point for some reasons", pathOf(partly, root), []list{authorities, {by: stranger, extensions: []extension{indirect}}}, Unknown, "do not cover all reasons"},
+
 		{"delta, listed", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf))}, Revoked, ""},
 		{"delta, not listed", pathOf(leaf, root), []list{complete, delta(root, 5, 6, nil)}, Good, "with the delta list"},
 		{"delta, not on hold any more", pathOf(leaf, root), []list{{by: root, entries: revoked(leaf, reasonCode(ReasonCertificateHold)), extensions: complete.extensions},
@@ -181,6 +205,18 @@ func listCases(t *testing.T) (tests []listCase, stranger holder) {
 		{"delta that is older", pathOf(leaf, root), []list{complete, delta(root, 4, 5, revoked(leaf))}, Good, ""},
 		{"delta of another key", pathOf(leaf, root), []list{complete, delta(namesake, 5, 6, revoked(leaf))}, Good, ""},
 		{"delta of another scope", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf), scope(t, flag(tagImplicit1)))}, Good, ""},
+		{"delta of another issuer with the same key", pathOf(leaf, root), []list{complete, {by: root, issuer: other.Subject.Raw, entries: revoked(leaf, forRoot),
+			extensions: delta(root, 5, 6, nil).extensions}}, Good, ""},
+		{"delta that names another key", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf), extension{certpath.OIDAuthorityKeyIdentifier, false, []byte{0x30, 0}})}, Good, ""},
+		{"delta for a list without a number", pathOf(leaf, root), []list{{by: root, extensions: complete.extensions[1:]}, delta(root, 0, 6, revoked(leaf))}, Good, ""},
+		{"delta without a number", pathOf(leaf, root), []list{complete, {by: root, entries: revoked(leaf), extensions: []extension{number(oidDeltaCRLIndicator, 5)}}}, Good, ""},
+		{"delta in the future", pathOf(leaf, root), []list{complete, {by: root, this: epoch().Add(time.Hour), entries: revoked(leaf), extensions: delta(root, 5, 6, nil).extensions}}, Good, ""},
+		{"delta out of date", pathOf(leaf, root), []list{complete, {by: root, this: epoch().AddDate(0, 0, -5), entries: revoked(leaf), extensions: delta(root, 5, 6, nil).extensions}}, Revoked, ""},
+		{"delta out of date, not listed", pathOf(leaf, root), []list{complete, {by: root, this: epoch().AddDate(0, 0, -5), extensions: delta(root, 5, 6, nil).extensions}}, Good, "with the delta list"},
+		{"both out of date", pathOf(leaf, root), []list{{by: root, this: epoch().AddDate(0, 0, -9), extensions: complete.extensions},
+			{by: root, this: epoch().AddDate(0, 0, -5), extensions: delta(root, 5, 6, nil).extensions}}, Unknown, "out of date"},
+		{"of two deltas the newest", pathOf(leaf, root), []list{complete, delta(root, 5, 7, revoked(leaf, reasonCode(ReasonRemoveFromCRL))), delta(root, 5, 6, revoked(leaf))}, Good, ""},
+		{"of two deltas the newest, in the other order", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf)), delta(root, 5, 7, revoked(leaf, reasonCode(ReasonRemoveFromCRL)))}, Good, ""},
 		{"delta that cannot be used", pathOf(leaf, root), []list{complete, delta(root, 5, 6, revoked(leaf), unknown)}, Good, ""},
 		{"delta for a list out of date", pathOf(leaf, root), []list{{by: root, this: epoch().AddDate(0, 0, -9), extensions: complete.extensions}, delta(root, 5, 6, nil)}, Good, "with the delta list"},
 	}, stranger
@@ -243,6 +279,21 @@ func TestRevokedSigner(t *testing.T) {
 	a := check(t, pathOf(leaf, root), Evidence{CRLs: [][]byte{forged}, Certificates: [][]byte{impostor.Raw}}, epoch(), epoch())
 	if a.Status != Unknown || !strings.Contains(a.Why, "no valid path to the same anchor") {
 		t.Errorf("another anchor: %s", describe(a))
+	}
+}
+
+// TestSignerForItself has a second key of an authority sign lists, and be the only one who says that it is not revoked.
+func TestSignerForItself(t *testing.T) {
+	root := newRoot(t, "Root")
+	second := issue(t, &root, "Root", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign })
+	leaf := issue(t, &root, "Leaf")
+	given := Evidence{Certificates: [][]byte{second.Raw}, CRLs: [][]byte{list{by: second}.der(t)}}
+	if a := check(t, pathOf(leaf, root), given, epoch(), epoch()); a.Status != Unknown || !strings.Contains(a.Why, "in question") {
+		t.Errorf("%s", describe(a))
+	}
+	given.OCSPResponses = [][]byte{response{by: root, singles: []single{{c: second, issuer: root, status: Good}}}.der(t)}
+	if a := check(t, pathOf(leaf, root), given, epoch(), epoch()); a.Status != Good || len(a.Evidence.OCSPResponses) != 1 {
+		t.Errorf("with a word of the first key: %s", describe(a))
 	}
 }
 

@@ -255,6 +255,21 @@ func TestFreshest(t *testing.T) {
 	}
 }
 
+// TestStaleDelta has a delta list that was given, and is out of date: a newer one is fetched.
+func TestStaleDelta(t *testing.T) {
+	root := newRoot(t, "Root")
+	leaf := issue(t, &root, "Leaf")
+	const deltaURL = "http://crl.example.org/delta.crl"
+	base := list{by: root, extensions: []extension{number(oidCRLNumber, 5), freshest(t, deltaURL)}}
+	old := list{by: root, this: epoch().AddDate(0, 0, -3), extensions: []extension{number(oidCRLNumber, 6), number(oidDeltaCRLIndicator, 5)}}
+	fresh := list{by: root, entries: []entry{{serial: leaf.SerialNumber, date: epoch()}}, extensions: []extension{number(oidCRLNumber, 7), number(oidDeltaCRLIndicator, 5)}}
+	n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){deltaURL: serve(fresh.der(t))}}
+	found, err := (&Checker{Fetcher: n}).Check(t.Context(), pathOf(leaf, root), Evidence{CRLs: [][]byte{base.der(t), old.der(t)}}, epoch(), epoch())
+	if err != nil || found[0].Status != Revoked || n.count() != 1 {
+		t.Errorf("asked %v: %v %v", n.asked, found, err)
+	}
+}
+
 // TestTimeout has servers that never answer: all of them together cost the time that was given, and no more.
 func TestTimeout(t *testing.T) {
 	root := newRoot(t, "Root")

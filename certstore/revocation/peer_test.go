@@ -252,20 +252,23 @@ authorityKeyIdentifier = keyid:always
 
 // opensslDiffers are the cases in which OpenSSL 3.0 judges otherwise, and why.
 var opensslDiffers = map[string]string{
-	"without nextUpdate":                                 "it takes a list without an end for one that never ends",
-	"within the skew":                                    "it allows clocks no difference",
-	"version 1 with extensions":                          "it does not look at the version",
-	"version 1 with extensions of an entry":              "it does not look at the version",
-	"a malformed number":                                 "it passes over what it does not need",
-	"a negative number":                                  "it has no bounds for numbers",
-	"a malformed delta indicator makes no complete list": "it passes over what it cannot read",
-	"a malformed scope":                                  "it takes any octet for TRUE",
-	"a malformed key identifier":                         "it passes over what it does not need",
-	"delta of another key":                               "a delta list that does not hold has it refuse the complete one as well",
-	"delta that cannot be used":                          "a delta list that does not hold has it refuse the complete one as well",
-	"indirect, listed for its issuer":                    "it prefers the list of the issuer itself, which does not have it",
-	"indirect, the issuer of the entry before":           "it prefers the list of the issuer itself, which does not have it",
-	"indirect, a malformed issuer":                       "it passes over what it cannot read",
+	"without nextUpdate":                                    "it takes a list without an end for one that never ends",
+	"within the skew":                                       "it allows clocks no difference",
+	"version 1 with extensions":                             "it does not look at the version",
+	"version 1 with extensions of an entry":                 "it does not look at the version",
+	"a malformed number":                                    "it passes over what it does not need",
+	"a negative number":                                     "it has no bounds for numbers",
+	"a malformed delta indicator makes no complete list":    "it passes over what it cannot read",
+	"a malformed scope":                                     "it takes any octet for TRUE",
+	"a malformed key identifier":                            "it passes over what it does not need",
+	"indirect, a point without a name, a list with another": "it compares no names where the point has none",
+	"delta in the future":                                   "it does not look at the times of a delta list",
+	"of two deltas the newest, in the other order":          "it takes the first",
+	"delta of another key":                                  "a delta list that does not hold has it refuse the complete one as well",
+	"delta that cannot be used":                             "a delta list that does not hold has it refuse the complete one as well",
+	"indirect, listed for its issuer":                       "it prefers the list of the issuer itself, which does not have it",
+	"indirect, the issuer of the entry before":              "it prefers the list of the issuer itself, which does not have it",
+	"indirect, a malformed issuer":                          "it passes over what it cannot read",
 }
 
 // TestOpensslJudgesLists has OpenSSL judge the cases of TestLists: it accepts a path where we find its leaf good, but for what is
