@@ -297,6 +297,22 @@ func TestSignerForItself(t *testing.T) {
 	}
 }
 
+// TestSignerBelowThePath has a list by a signer whose issuer is part of the path: that one has an answer of its own.
+func TestSignerBelowThePath(t *testing.T) {
+	root := newRoot(t, "Root")
+	ca := issue(t, &root, "CA", authority)
+	signer := issue(t, &ca, "Signer", authority)
+	leaf := issue(t, &ca, "Leaf", indirectPoint(t, "http://example.org/i", signer.Subject.Raw))
+	given := Evidence{Certificates: [][]byte{signer.Raw}, CRLs: [][]byte{
+		list{by: signer, extensions: []extension{scope(t, pointName("http://example.org/i"), flag(tagImplicit4))}}.der(t),
+		list{by: ca, extensions: []extension{scope(t, flag(tagImplicit2))}}.der(t),
+	}}
+	answers, err := new(Checker).Check(t.Context(), pathOf(leaf, ca, root), given, epoch(), epoch())
+	if err != nil || answers[0].Status != Good || answers[1].Status != Unknown || answers[1].Index != 1 {
+		t.Errorf("%v %v", answers, err)
+	}
+}
+
 // TestSignersOfEachOther has lists that two authorities sign about each other's certificates.
 func TestSignersOfEachOther(t *testing.T) {
 	root := newRoot(t, "Root")
