@@ -134,26 +134,42 @@ func TestCrossCertificates(t *testing.T) {
 	}
 }
 
-// TestAllCertifyAll has ten authorities each of which is certified by all others: their ninety signatures are within the
-// bound, and make millions of paths.
-func TestAllCertifyAll(t *testing.T) {
+// TestLayers has twenty authorities with two certificates each, one above the other: their eighty signatures are within
+// the bound, and make a million paths.
+func TestLayers(t *testing.T) {
 	keys := testKeys()
-	const authorities = 10
+	const layers = maxDepth
 	name := func(i int) string { return fmt.Sprintf("authority %d", i) }
 	var heap []*Certificate
-	for i := range authorities {
-		for j := range authorities {
-			if by := newRoot(t, name(j), keys[j%4], nil); i != j {
-				heap = append(heap, mustParse(t, newCertificate(t, name(i), true, by, keys[i%4], keys[j%4], nil).Raw))
-			}
+	for i := range layers {
+		above := newRoot(t, name(i+1), keys[(i+1)%4], nil)
+		for range 2 {
+			heap = append(heap, mustParse(t, newCertificate(t, name(i), true, above, keys[i%4], keys[(i+1)%4], nil).Raw))
 		}
 	}
 	leaf := mustParse(t, newCertificate(t, "leaf", false, newRoot(t, name(0), keys[0], nil), keys[4], keys[0], nil).Raw)
-	s := Builder{Anchors: NewSet(), Issuers: []*Set{NewSet(heap)}}.newSearch(Parameters{Time: testTime()})
+	s := Builder{Issuers: []*Set{NewSet(heap)}}.newSearch(Parameters{Time: testTime()})
 	_, err := s.run(leaf)
 	wantCode(t, err, NoAnchor)
-	if s.steps > maxSteps+1 {
-		t.Errorf("%d steps", s.steps)
+	if s.steps != maxSteps+1 || len(s.verified) >= maxSignatures {
+		t.Errorf("%d steps, %d signatures", s.steps, len(s.verified))
+	}
+}
+
+// TestLikelyIssuersFirst hides the issuer behind more others of its name than signatures are checked.
+func TestLikelyIssuersFirst(t *testing.T) {
+	keys := testKeys()
+	root := newRoot(t, "root", keys[2], nil)
+	good := newCertificate(t, "middle", true, root, keys[1], keys[2], nil)
+	leaf := mustParse(t, newCertificate(t, "leaf", false, good, keys[0], keys[1], nil).Raw)
+	var heap []*Certificate
+	for i := range maxSignatures + 50 {
+		heap = append(heap, mustParse(t, newCertificate(t, "middle", true, root, keys[3], keys[2], func(c *x509.Certificate) { c.SubjectKeyId = []byte{byte(i)} }).Raw))
+	}
+	heap = append(heap, mustParse(t, good.Raw))
+	s := Builder{Anchors: NewSet([]*Certificate{mustParse(t, root.Raw)}), Issuers: []*Set{NewSet(heap)}}.newSearch(Parameters{Time: testTime()})
+	if _, err := s.run(leaf); err != nil || len(s.verified) != 2 {
+		t.Errorf("%d signatures, %v", len(s.verified), err)
 	}
 }
 

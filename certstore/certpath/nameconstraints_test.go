@@ -151,3 +151,12 @@ func TestNameConstraintsIntersect(t *testing.T) {
 		t.Errorf("no names: %v", err)
 	}
 }
+
+// TestEndlessHost: for what is too long for a host no A-labels are looked for, which costs as the square of the length.
+func TestEndlessHost(t *testing.T) {
+	for _, host := range []string{strings.Repeat("é", 60_000), strings.Repeat("a", 100_000)} {
+		if work := testing.AllocsPerRun(1, func() { normalizeHost(host) }); work > 0 {
+			t.Errorf("%v allocations", work)
+		}
+	}
+}
