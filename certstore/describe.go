@@ -1,6 +1,7 @@
 package certstore
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
@@ -8,6 +9,8 @@ import (
 	"math/big"
 	"strings"
 	"time"
+
+	"github.com/sealmail/sealmail/certstore/certpath"
 )
 
 // Description is what there is to say of a certificate to a person or a script. Texts are as the certificate has them,
@@ -41,6 +44,35 @@ func Describe(c *x509.Certificate) Description {
 		Usages:       usages(c),
 		CA:           c.BasicConstraintsValid && c.IsCA,
 	}
+}
+
+// DescribeOdd describes a certificate that the standard library refuses. Its usages are left out.
+func DescribeOdd(c *certpath.Certificate) Description {
+	sum := sha256.Sum256(c.Raw)
+	d := Description{
+		Name: nameIn(c.Subject), Organization: strings.Join(c.Subject.Values(oidOrganization), ", "), Issuer: nameIn(c.Issuer),
+		Serial: SerialHex(c.SerialNumber), Fingerprint: hex.EncodeToString(sum[:]), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(),
+		KeyAlgorithm: c.KeyName(), CA: c.BasicConstraints != nil && c.BasicConstraints.CA,
+	}
+	for _, name := range c.SubjectAltNames {
+		if _, ok := NormalizeAddress(name.Text); ok && (name.Kind == certpath.RFC822Name || name.Kind == certpath.OtherName) {
+			d.Addresses = append(d.Addresses, name.Text)
+		}
+	}
+	return d
+}
+
+const oidOrganization = certpath.OID("\x55\x04\x0a")
+
+// nameIn returns the part of a distinguished name that people would call it by.
+func nameIn(n certpath.Name) string {
+	var sequence pkix.RDNSequence
+	if rest, err := asn1.Unmarshal(n.Raw, &sequence); err != nil || len(rest) > 0 {
+		return n.String()
+	}
+	var name pkix.Name
+	name.FillFromRDNSequence(&sequence)
+	return distinguishedName(name)
 }
 
 // SerialHex returns a serial number in lower-case hex, with an even number of digits.

@@ -26,7 +26,8 @@ const (
 // without more; keys in PKCS#8, PKCS#1 or SEC 1, clear or encrypted.
 //
 // Where something is encrypted, password is asked for it, once; it may be nil. Empty passwords of PKCS#12 files are tried
-// before. What cannot be used is in the bundle's Oddities, unless there is nothing else: then it is the error.
+// before. What cannot be used is in the bundle's Oddities. Where there is nothing else, the first of them is the error, and
+// the bundle has these alone.
 //
 // The error wraps [ErrPassword] where the password is wrong, [ErrEncryptedKey] where there is none to ask for, or one of
 // the other errors of this package; an error of password is returned as it is.
@@ -37,7 +38,7 @@ func ReadFile(data []byte, password func() ([]byte, error)) (Bundle, error) {
 	}
 	if len(bundle.Certificates)+len(bundle.Keys) == 0 {
 		if len(bundle.Oddities) > 0 {
-			return Bundle{}, bundle.Oddities[0]
+			return Bundle{Oddities: bundle.Oddities}, bundle.Oddities[0]
 		}
 		return Bundle{}, fmt.Errorf("%w: neither certificates nor private keys in it", ErrMalformed)
 	}
@@ -129,7 +130,7 @@ func (r *fileReader) readBlock(block *pem.Block) error {
 		return r.readEncryptedKey(block.Bytes)
 	}
 	if kind, ok := strings.CutSuffix(block.Type, " PRIVATE KEY"); ok { // DSA, OPENSSH
-		return r.bundle.odd("private key", fmt.Errorf("%w: %s", ErrUnsupportedKey, kind))
+		return r.bundle.odd(Oddity{What: "private key", Err: fmt.Errorf("%w: %s", ErrUnsupportedKey, kind)})
 	}
 	return nil
 }

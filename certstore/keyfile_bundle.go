@@ -3,15 +3,11 @@ package certstore
 import (
 	"crypto"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"maps"
 
-	"golang.org/x/crypto/cryptobyte"
-	cryptobyteasn1 "golang.org/x/crypto/cryptobyte/asn1"
-
+	"github.com/sealmail/sealmail/certstore/certpath"
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
@@ -31,6 +27,8 @@ type Bundle struct {
 type Oddity struct {
 	What string // "certificate of …", with the name that it claims, or "private key"
 	Err  error
+	// Certificate is what can be read of a certificate; nil for a key, and where it has not even the outline of one.
+	Certificate *certpath.Certificate
 }
 
 func (o Oddity) Error() string { return o.What + ": " + o.Err.Error() }
@@ -89,11 +87,11 @@ func (b *Bundle) warnWeak(scheme string) {
 	}
 }
 
-func (b *Bundle) odd(what string, err error) error {
+func (b *Bundle) odd(o Oddity) error {
 	if len(b.Oddities) == maxCertificates {
 		return fmt.Errorf("%w: more than %d certificates and keys that cannot be used", ErrTooLarge, maxCertificates)
 	}
-	b.Oddities = append(b.Oddities, Oddity{what, err})
+	b.Oddities = append(b.Oddities, o)
 	return nil
 }
 
@@ -104,12 +102,16 @@ func (b *Bundle) takeCertificate(der []byte) error {
 	}
 	c, err := cms.RawCertificate(der).Parse()
 	if err != nil {
-		number := len(b.Certificates) + len(b.Oddities) + 1
-		reason := ErrMalformed
-		if kindOf(der) == kindCertificate {
-			reason = fmt.Errorf("%w: %s", ErrUnsupportedCertificate, reasonOf(err))
+		o := Oddity{What: fmt.Sprintf("certificate %d", len(b.Certificates)+len(b.Oddities)+1), Err: ErrMalformed}
+		if readable, readErr := certpath.Parse(der); readErr == nil {
+			o.Certificate = readable
+			o.What = fmt.Sprintf("certificate of %q", DescribeOdd(readable).Name)
+			if readable.PublicKey == nil {
+				o.What += " with a key for " + readable.KeyName()
+			}
+			o.Err = fmt.Errorf("%w: %s", ErrUnsupportedCertificate, reasonOf(err))
 		}
-		return b.odd(claimOf(der).describe(number), reason)
+		return b.odd(o)
 	}
 	b.Certificates = append(b.Certificates, c)
 	return nil
@@ -128,65 +130,8 @@ func (b *Bundle) takeKey(der []byte) error {
 		err = ErrMalformed
 	}
 	if err != nil {
-		return b.odd("private key", err)
+		return b.odd(Oddity{What: "private key", Err: err})
 	}
 	b.Keys = append(b.Keys, key)
 	return nil
-}
-
-// claim is what a certificate that cannot be parsed says of itself, as far as its outline is one (RFC 5280 section 4.1).
-type claim struct {
-	name string
-	key  asn1.ObjectIdentifier // the algorithm of its key, or the curve
-}
-
-func (c claim) describe(number int) string {
-	what := fmt.Sprintf("certificate %d", number)
-	if c.name != "" {
-		what = fmt.Sprintf("certificate of %q", c.name)
-	}
-	if name, known := algorithmNames[c.key.String()]; known {
-		what += " with a key for " + name
-	}
-	return what
-}
-
-func claimOf(der []byte) (c claim) {
-	input := cryptobyte.String(der)
-	var certificate, tbs, skipped, subject, info cryptobyte.String
-	if !input.ReadASN1(&certificate, cryptobyteasn1.SEQUENCE) || !certificate.ReadASN1(&tbs, cryptobyteasn1.SEQUENCE) ||
-		!tbs.SkipOptionalASN1(tagExplicit0) || !tbs.ReadASN1(&skipped, cryptobyteasn1.INTEGER) {
-		return c
-	}
-	for range 3 { // signature, issuer, validity
-		if !tbs.ReadASN1(&skipped, cryptobyteasn1.SEQUENCE) {
-			return c
-		}
-	}
-	if !tbs.ReadASN1Element(&subject, cryptobyteasn1.SEQUENCE) {
-		return c
-	}
-	var sequence pkix.RDNSequence
-	if rest, err := asn1.Unmarshal(subject, &sequence); err == nil && len(rest) == 0 {
-		var name pkix.Name
-		name.FillFromRDNSequence(&sequence)
-		c.name = distinguishedName(name)
-	}
-	if tbs.ReadASN1(&info, cryptobyteasn1.SEQUENCE) {
-		c.key = keyTypeIn(&info)
-	}
-	return c
-}
-
-// keyTypeIn reads the AlgorithmIdentifier of a key and returns what tells its kind: the curve, where one is named.
-func keyTypeIn(in *cryptobyte.String) asn1.ObjectIdentifier {
-	var a algorithm
-	if !a.read(in) {
-		return nil
-	}
-	var curve asn1.ObjectIdentifier
-	if a.id.Equal(oidPublicKeyEC) && a.params.ReadASN1ObjectIdentifier(&curve) {
-		return curve
-	}
-	return a.id
 }

@@ -221,7 +221,7 @@ func TestOddities(t *testing.T) {
 		keys     int
 	}{
 		"curve": {odd("Brainpool"), []string{"private key: unsupported kind of private key: the curve brainpoolP256r1",
-			`certificate of "Brainpool" with a key for the curve brainpoolP256r1: certificate cannot be used: unsupported elliptic curve`}, 0},
+			`certificate of "Brainpool" with a key for the elliptic curve brainpoolP256r1: certificate cannot be used: unsupported elliptic curve`}, 0},
 		"serial number":  {odd("Negative", "-set_serial", "-5"), []string{`certificate of "Negative": certificate cannot be used: negative serial number`}, 1},
 		"rfc822Name":     {odd("Malformed", "-addext", "subjectAltName=DER:300781058061407862"), []string{`certificate of "Malformed": certificate cannot be used: `}, 1},
 		"no certificate": {block("CERTIFICATE", []byte("x")), []string{"certificate 1: malformed"}, 0},

@@ -158,3 +158,16 @@ func isPKCS8(der []byte) bool {
 	return input.ReadASN1(&body, cryptobyteasn1.SEQUENCE) && body.ReadASN1Integer(&version) &&
 		body.ReadASN1(&algorithm, cryptobyteasn1.SEQUENCE) && body.ReadASN1(&key, cryptobyteasn1.OCTET_STRING)
 }
+
+// keyTypeIn reads the AlgorithmIdentifier of a key and returns what tells its kind: the curve, where one is named.
+func keyTypeIn(in *cryptobyte.String) asn1.ObjectIdentifier {
+	var a algorithm
+	if !a.read(in) {
+		return nil
+	}
+	var curve asn1.ObjectIdentifier
+	if a.id.Equal(oidPublicKeyEC) && a.params.ReadASN1ObjectIdentifier(&curve) {
+		return curve
+	}
+	return a.id
+}

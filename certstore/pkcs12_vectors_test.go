@@ -74,7 +74,7 @@ func TestSampleKeys(t *testing.T) {
 		"8D6D17B4B94BBE8304926C016D2C5C7805EB6705.key": gnupgKey,
 		// GnuPG made it, with its faulty key derivation and a wrong tag in the key. Both are overcome; the curve is not.
 		"edward.tester@demo.gnupg.com.p12": {password: "abc,123456", reason: certstore.ErrUnsupportedCertificate,
-			says: `certificate of "Edward Tester" with a key for the curve brainpoolP256r1`},
+			says: `certificate of "Edward Tester" with a key for the elliptic curve brainpoolP256r1`},
 		"cert-with-117-akas.pem":            {certs: 1},
 		"cert_g10code_enconly_1.pem":        {certs: 1},
 		"cert_g10code_pete1.pem":            {certs: 1},

@@ -93,7 +93,7 @@ func (h *peerHouse) correspond(t *testing.T, s peertest.Servers, name string, c 
 	}
 	h.account(t, s, alice, "alice", c.alice, c.starttls, vault...).mustBe(t, exitGood)
 	h.account(t, s, bob, "bob", c.bob, c.starttls, vault...).mustBe(t, exitGood)
-	h.sealmail(t, bob, "cert", "export", peerBob, "-o", "bob.pem").mustBe(t, exitGood)
+	h.sealmail(t, bob, "cert", "export", peerBob, "-o", "bob.pem", "--yes").mustBe(t, exitGood)
 	h.sealmail(t, alice, "cert", "import", "bob.pem").mustBe(t, exitGood)
 
 	size := 1000

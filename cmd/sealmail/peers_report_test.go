@@ -105,7 +105,7 @@ func (e expectedReport) report(t *testing.T, got map[string]any) {
 				"not_before": alice.NotBefore.UTC().Format(time.RFC3339), "not_after": alice.NotAfter.UTC().Format(time.RFC3339),
 			},
 			"signing_time": map[string]any{"claimed": e.when(t, at(t, got, "signatures", 0, "signing_time", "claimed")), "proven": e.when(t, proven), "proven_by": "Peers TSA"},
-			"digest":       "sha256", "algorithm": e.c.signature,
+			"digest":       "sha256", "algorithm": e.c.signature, "revocation": nil,
 		}},
 		"text":     peerText,
 		"parts":    []any{part("text/plain", nil, len(peerText)+2), part("text/csv", "plan.csv", len(peerTable)), part("image/jpeg", "photo.jpg", e.size)},

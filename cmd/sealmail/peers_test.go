@@ -116,7 +116,7 @@ func (h *peerHouse) key(t testing.TB, person, kind string) (name string) {
 		return name
 	}
 	args := []string{"ca", "issue", "--dir", h.file("ca"), "--ca-passphrase-file", h.file("password"),
-		"--purpose", "mail", "--email", person + "@example.test", "--name", person, "--organization", "Example GmbH", "--days", "30"}
+		"--purpose", "mail", "--email", person + "@example.test", "--name", person, "--organization", "Example GmbH", "--days", "60"}
 	if algorithm, ok := strings.CutPrefix(kind, foreign); ok {
 		h.foreignKey(t, name, algorithm, args)
 		return name
@@ -232,7 +232,11 @@ func (o outcome) report(t testing.TB) map[string]any {
 // mustSay checks the error of a command and its hint.
 func (o outcome) mustSay(t testing.TB, what, hint string) {
 	t.Helper()
-	first, second, _ := strings.Cut(o.err, "\n")
+	said := o.err
+	for strings.HasPrefix(said, "note: ") || strings.HasPrefix(said, "warning: ") {
+		_, said, _ = strings.Cut(said, "\n")
+	}
+	first, second, _ := strings.Cut(said, "\n")
 	if !strings.HasPrefix(first, "sealmail: ") || !strings.Contains(first, what) || !strings.HasPrefix(second, "hint: ") || !strings.Contains(second, hint) {
 		t.Errorf("%s: %q, and %q, in\n%s", strings.Join(o.args, " "), what, hint, o.err)
 	}

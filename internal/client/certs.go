@@ -163,13 +163,19 @@ func namesFile(word string, extensions ...string) bool {
 // CertShow describes certificates of the store, or of a file.
 func (c *Client) CertShow(which string) ([]CertificateReport, error) {
 	var found []storedCertificate
+	var odd []CertificateReport
 	if namesFile(which, ".pem", ".der", ".crt", ".cer") {
-		certs, err := c.o.readCertificates([]string{which})
+		bundle, err := c.certificatesIn(which)
 		if err != nil {
 			return nil, err
 		}
-		for _, cert := range certs {
-			found = append(found, storedCertificate{cert: cert, chain: append([]*x509.Certificate{cert}, certstore.IssuersIn(certs, cert)...)})
+		for _, cert := range bundle.Certificates {
+			found = append(found, storedCertificate{cert: cert, chain: append([]*x509.Certificate{cert}, certstore.IssuersIn(bundle.Certificates, cert)...)})
+		}
+		for _, o := range bundle.Oddities {
+			if o.Certificate != nil {
+				odd = append(odd, oddReport(o))
+			}
 		}
 	} else {
 		var err error
@@ -203,7 +209,36 @@ func (c *Client) CertShow(which string) ([]CertificateReport, error) {
 			reports[i].Kinds = append(reports[i].Kinds, kind)
 		}
 	}
-	return reports, nil
+	return append(reports, odd...), nil
+}
+
+// certificatesIn reads a file of certificates, those that cannot be used included.
+func (c *Client) certificatesIn(name string) (certstore.Bundle, error) {
+	data, err := c.o.readSmall(name)
+	if err != nil {
+		return certstore.Bundle{}, err
+	}
+	bundle, err := certstore.ReadFile(data, nil)
+	switch {
+	case slices.ContainsFunc(bundle.Oddities, func(o certstore.Oddity) bool { return o.Certificate != nil }), len(bundle.Certificates) > 0:
+		return bundle, nil
+	case err == nil:
+		err = certstore.ErrNoCertificate
+	}
+	return bundle, explainFile(name, err)
+}
+
+// oddReport describes a certificate that cannot be used.
+func oddReport(o certstore.Oddity) CertificateReport {
+	d := certstore.DescribeOdd(o.Certificate)
+	reasons := []string{o.Err.Error()}
+	for _, p := range o.Certificate.Problems {
+		reasons = append(reasons, p.Reason)
+	}
+	return CertificateReport{
+		SignerReport: describedReport(d), Subject: o.Certificate.Subject.String(), KeyAlgorithm: d.KeyAlgorithm, Uses: []string{}, Kinds: []string{},
+		Chain: []string{}, Path: []PathReport{}, Reason: orNull(strings.Join(reasons, "; ")),
+	}
 }
 
 func (c *Client) certificateReport(s storedCertificate, v certstore.Validator, origins map[string]certstore.Anchor) CertificateReport {

@@ -46,6 +46,7 @@ func (c *Client) keepProof(r *judged) (p proofRecord, err error) {
 		if err := c.o.Disk.MkdirAll(filepath.Dir(f.Path), 0o700); err != nil {
 			return p, failed("evidence", err, "")
 		}
+		_ = safeio.RemoveStale(filepath.Dir(f.Path)) // what a kill left behind; not being able to is no reason to stop
 	}
 	if err := c.o.Disk.WriteFiles(files); err != nil {
 		return p, failed("evidence", err, "make room on the disk; nothing on the server was changed")

@@ -62,20 +62,24 @@ func (c *Client) anchorOrigins() (map[string]certstore.Anchor, error) {
 
 // signerReport is the identity in a certificate. path is its validated path, or nil.
 func signerReport(cert *x509.Certificate, path []*x509.Certificate, origins map[string]certstore.Anchor) *SignerReport {
-	d := certstore.Describe(cert)
-	r := &SignerReport{
-		Name: orNull(d.Name), Organization: orNull(d.Organization), Addresses: d.Addresses, Issuer: orNull(d.Issuer),
-		Serial: d.Serial, Fingerprint: d.Fingerprint, NotBefore: d.NotBefore, NotAfter: d.NotAfter,
-	}
-	if r.Addresses == nil {
-		r.Addresses = []string{}
-	}
+	r := describedReport(certstore.Describe(cert))
 	if len(path) > 0 {
 		anchor, known := origins[certstore.Fingerprint(path[len(path)-1])]
 		if !known {
 			anchor.Origin = certstore.Private // given by file
 		}
 		r.Validation = orNull(certstore.Validation(cert, anchor))
+	}
+	return &r
+}
+
+func describedReport(d certstore.Description) SignerReport {
+	r := SignerReport{
+		Name: orNull(d.Name), Organization: orNull(d.Organization), Addresses: d.Addresses, Issuer: orNull(d.Issuer),
+		Serial: d.Serial, Fingerprint: d.Fingerprint, NotBefore: d.NotBefore, NotAfter: d.NotAfter,
+	}
+	if r.Addresses == nil {
+		r.Addresses = []string{}
 	}
 	return r
 }
