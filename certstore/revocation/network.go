@@ -229,9 +229,6 @@ func (q *question) fetch(ctx context.Context, memo string, request Request) []by
 	step, cancel := context.WithTimeout(ctx, q.step)
 	defer cancel()
 	answer, err := q.Fetcher.Fetch(step, request)
-	if err == nil && int64(len(answer)) > request.Limit {
-		err = ErrTooLarge
-	}
 	if err == nil {
 		if answer == nil {
 			answer = []byte{}

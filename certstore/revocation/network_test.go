@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -126,6 +127,9 @@ func TestNetwork(t *testing.T) {
 		{"a responder that answers about another", answers{responderURL: respond(t, response{by: root, singles: []single{{c: other, issuer: root, status: Good}}})},
 			epoch(), Unknown, "", "not about this certificate", 2},
 		{"a responder that does not know", answers{responderURL: respond(t, response{by: root, singles: []single{{c: leaf, issuer: root}}}), listURL: serve(listed)}, epoch(), Revoked, SourceCRL, "", 2},
+		{"a responder that does not know, and nobody else", answers{responderURL: respond(t, response{by: root, singles: []single{{c: leaf, issuer: root}}})},
+			epoch(), Unknown, "", "the response gives no answer", 2},
+		{"a list that is out of date", answers{listURL: serve(list{by: root, this: epoch().AddDate(0, 0, -3)}.der(t))}, epoch(), Unknown, "", "out of date since", 2},
 		{"a responder that says no OCSP", answers{responderURL: serve([]byte("<html>")), listURL: serve(nil)}, epoch(), Unknown, "", "no response", 2},
 		{"a list that is none", answers{listURL: serve([]byte("<html>"))}, epoch(), Unknown, "", "no list", 2},
 		{"a list of somebody else", answers{listURL: serve(list{by: other}.der(t))}, epoch(), Unknown, "", "the list there is not about this certificate", 2},
@@ -426,6 +430,37 @@ func TestHTTP(t *testing.T) {
 }
 
 func isDeadline(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
+
+// TestAddresses has names of all kinds, twice and too many, where addresses are wanted.
+func TestAddresses(t *testing.T) {
+	uri := func(text string) certpath.GeneralName {
+		return certpath.GeneralName{Kind: certpath.URI, Text: text}
+	}
+	q := &question{notes: new(notes)}
+	names := []certpath.GeneralName{{Kind: certpath.DNSName, Text: "http://dns"}, uri("http://a"), uri("ldap://x"), uri("http://a"), uri("http://b"), uri("http://c")}
+	if got := strings.Join(q.addresses(names, 2), " "); got != "http://a http://b" {
+		t.Errorf("%s", got)
+	}
+	if got := q.notes.text(); got != `"ldap://x" is not asked: `+errURL.Error() {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestKeys has numbers whose octets are the same, which are other certificates.
+func TestKeys(t *testing.T) {
+	root, other := newRoot(t, "Root"), newRoot(t, "Root")
+	keys := map[string]bool{}
+	for _, issuer := range []holder{root, other} {
+		for _, n := range []int64{5, -5, 1280} {
+			c := *root.Certificate
+			c.SerialNumber = big.NewInt(n)
+			keys[(&question{path: []*certpath.Certificate{&c, issuer.Certificate}}).key()] = true
+		}
+	}
+	if len(keys) != 6 {
+		t.Errorf("%d keys for six certificates", len(keys))
+	}
+}
 
 func TestCheckURL(t *testing.T) {
 	for address, ok := range map[string]bool{

@@ -100,6 +100,7 @@ func TestResponses(t *testing.T) {
 
 		{"a critical extension", response{by: ca, singles: good, extensions: []extension{unknown}}, Unknown, "not understood (1.2.3.4)"},
 		{"a critical extension of the answer", response{by: ca, singles: one(func(s *single) { s.extensions = []extension{unknown} })}, Unknown, "not understood (1.2.3.4)"},
+		{"the extension about what was never issued", response{by: ca, singles: good, extensions: []extension{{oidExtRevoked, true, []byte{5, 0}}}}, Good, ""},
 		{"other extensions", response{by: ca, singles: good, extensions: []extension{{unknown.id, false, unknown.value}}}, Good, ""},
 		{"a malformed nonce", response{by: ca, singles: good, extensions: []extension{{oidNonce, false, []byte{1}}}}, Unknown, "nonce is malformed"},
 		{"a malformed archiveCutoff", response{by: ca, singles: one(func(s *single) { s.extensions = []extension{{oidArchiveCutoff, false, []byte{1}}} })}, Unknown, "archiveCutoff is malformed"},
@@ -116,6 +117,9 @@ func TestResponses(t *testing.T) {
 			a := check(t, path, Evidence{OCSPResponses: [][]byte{der}}, epoch(), epoch())
 			if a.Status != test.status || !strings.Contains(a.Why, test.why) {
 				t.Errorf("%s", describe(a))
+			}
+			if (a.Status == Unknown) != strings.HasPrefix(a.Why, "no answer about revocation could be had: ") {
+				t.Errorf("%v: %s", a.Status, a.Why)
 			}
 			if (a.Status == Unknown) != (len(a.Evidence.OCSPResponses) == 0) || a.Status != Unknown && a.Source != SourceOCSP {
 				t.Errorf("%d responses as evidence, by %q", len(a.Evidence.OCSPResponses), a.Source)
@@ -165,6 +169,10 @@ func TestMalformedResponse(t *testing.T) {
 		{"failure with an answer", wrapResponse(t, 3, oidBasic, []byte{5, 0}), "follows the status"},
 		{"an answer of nothing", wrapResponse(t, 0, oidBasic, []byte{5, 0}), "the basic response"},
 		{"a status that does not exist", bytes.Replace(whole, []byte{0xa1, 0x16, 0x18}, []byte{0xa3, 0x16, 0x18}, 1), "the status of a certificate"},
+		{"version 2", response{by: root, head: []byte{0xa0, 3, 2, 1, 1}}.der(t), "the version of the response"},
+		{"something behind the extensions", response{by: root, tail: []byte{5, 0}}.der(t), "the extensions of the response"},
+		{"something in the extensions", response{by: root, tail: []byte{0xa1, 4, 0x30, 0, 5, 0}}.der(t), "the extensions of the response"},
+		{"something behind an answer", response{by: root, singles: []single{{c: leaf, issuer: root, tail: []byte{5, 0}}}}.der(t), "the extensions of an answer"},
 		{"too many answers", response{by: root, singles: singles}.der(t), "more than 512 answers"},
 		{"too many certificates", response{by: root, attached: attached}.der(t), "the certificates of the response"},
 	}

@@ -262,6 +262,7 @@ type single struct {
 	reason     Reason
 	this, next time.Time // as in list
 	extensions []extension
+	tail       []byte
 }
 
 // response is an OCSP response that is to be made.
@@ -273,6 +274,7 @@ type response struct {
 	extensions []extension
 	attached   []holder
 	kind       certpath.OID // "" is id-pkix-ocsp-basic
+	head, tail []byte       // of what is signed
 }
 
 func (r response) der(t testing.TB) []byte {
@@ -285,6 +287,7 @@ func (r response) der(t testing.TB) []byte {
 	}
 	tbs := build(t, func(b *cryptobyte.Builder) {
 		addSequence(b, func(b *cryptobyte.Builder) {
+			b.AddBytes(r.head)
 			if r.byKey {
 				b.AddASN1(tagExplicit2, func(b *cryptobyte.Builder) {
 					key := sha1.Sum(publicKeyBits(r.by.Certificate))
@@ -302,6 +305,7 @@ func (r response) der(t testing.TB) []byte {
 			if len(r.extensions) > 0 {
 				b.AddASN1(tagExplicit1, func(b *cryptobyte.Builder) { addExtensions(b, r.extensions) })
 			}
+			b.AddBytes(r.tail)
 		})
 	})
 	basic := signed(t, r.by, tbs, func(b *cryptobyte.Builder) {
@@ -373,6 +377,7 @@ func (s single) add(b *cryptobyte.Builder) {
 		if len(s.extensions) > 0 {
 			b.AddASN1(tagExplicit1, func(b *cryptobyte.Builder) { addExtensions(b, s.extensions) })
 		}
+		b.AddBytes(s.tail)
 	})
 }
 
