@@ -199,7 +199,7 @@ func nothingInClear(t *testing.T, s peertest.Servers, attachment []byte) {
 func (h *peerHouse) opensslReadsSent(t *testing.T, bob string, raw []byte, c mailCase, attachment []byte) {
 	t.Helper()
 	h.write(t, "raw.eml", string(raw))
-	h.sealmail(t, bob, "cert", "export", peerBob, "--key", "-o", "exported.p12", "--p12-password-file", h.file("password")).mustBe(t, exitGood)
+	h.sealmail(t, bob, "cert", "export", peerBob, "--key", "-o", "exported.p12", "--yes", "--p12-password-file", h.file("password")).mustBe(t, exitGood)
 	peertest.Run(t, "openssl", "pkcs12", "-in", h.file("exported.p12"), "-passin", "file:"+h.file("password"), "-nodes", "-nocerts", "-out", h.file("exported.key"))
 	peertest.Run(t, "openssl", "pkcs12", "-in", h.file("exported.p12"), "-passin", "file:"+h.file("password"), "-nokeys", "-clcerts", "-out", h.file("exported.pem"))
 	peertest.Run(t, "openssl", "cms", "-decrypt", "-in", h.file("raw.eml"), "-recip", h.file("exported.pem"), "-inkey", h.file("exported.key"), "-out", h.file("signed.eml"))
