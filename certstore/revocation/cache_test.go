@@ -200,27 +200,25 @@ func TestCacheBounds(t *testing.T) {
 			t.Errorf("after %d days: %q", test.days, got)
 		}
 	}
+	store("a", epoch().Add(time.Hour))
+	errRemove := errors.New("may not")
+	c.Disk.Before = func(op, _ string) error {
+		if op == safeio.OpRemove {
+			return errRemove
+		}
+		return nil
+	}
+	if err := c.sweep(epoch().AddDate(0, 0, 8)); !errors.Is(err, errRemove) {
+		t.Errorf("a file that stays: %v", err)
+	}
+	if err := c.sweep(epoch()); err != nil {
+		t.Errorf("with nothing to remove: %v", err)
+	}
+	c.Bytes = 1
+	if err := c.sweep(epoch()); !errors.Is(err, errRemove) {
+		t.Errorf("a file that there is no room for: %v", err)
+	}
 	if _, err := os.Stat(stranger); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestMemoryBounds puts in more than is remembered.
-func TestMemoryBounds(t *testing.T) {
-	var m memory
-	large := func(n int) held { return held{list: &CRL{Raw: make([]byte, n)}} }
-	for _, key := range []string{"a", "b", "c", "a"} {
-		m.put(key, large(maxHeldBytes/2))
-	}
-	if _, ok := m.get("a"); !ok || len(m.held) != 2 || m.size != maxHeldBytes/2*2 {
-		t.Errorf("%d lists of %d octets", len(m.held), m.size)
-	}
-	m = memory{}
-	for i := range maxHeld + 10 {
-		m.put(string(rune(i)), held{response: &Response{Raw: []byte{1}}})
-		m.fail(string(rune(i)), "why", epoch())
-	}
-	if len(m.held) != maxHeld || m.size != maxHeld || len(m.failures) > maxFailures {
-		t.Errorf("%d held, %d octets, %d failures", len(m.held), m.size, len(m.failures))
 	}
 }

@@ -115,11 +115,7 @@ func (c *Checker) kept(key string, parse func([]byte) (held, error)) held {
 	if c.Cache == nil {
 		return held{}
 	}
-	der := c.Cache.load(key)
-	if der == nil {
-		return held{}
-	}
-	h, err := parse(der)
+	h, err := parse(c.Cache.load(key))
 	if err != nil {
 		return held{}
 	}

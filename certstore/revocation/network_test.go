@@ -1,16 +1,10 @@
 package revocation
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"log"
-	"math/big"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -317,6 +311,34 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
+// TestHosts has several addresses of one server: one that is not there says nothing of the others, a server that is not
+// there is asked once.
+func TestHosts(t *testing.T) {
+	root := newRoot(t, "Root")
+	const first, second = "http://crl.example.org/1", "http://CRL.example.org/2"
+	leaf := issue(t, &root, "Leaf", func(c *x509.Certificate) { c.CRLDistributionPoints = []string{first, second} })
+	good := serve(list{by: root}.der(t))
+	for _, test := range []struct {
+		name   string
+		err    error
+		status Status
+		asked  int
+	}{
+		{"not found", &HTTPError{404}, Good, 2},
+		{"too large", ErrTooLarge, Good, 2},
+		{"no connection", errors.New("no connection"), Unknown, 1},
+	} {
+		n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){
+			first:  func(context.Context, Request) ([]byte, error) { return nil, test.err },
+			second: good,
+		}}
+		found, err := (&Checker{Fetcher: n}).Check(t.Context(), pathOf(leaf, root), Evidence{}, epoch(), epoch())
+		if err != nil || found[0].Status != test.status || n.count() != test.asked {
+			t.Errorf("%s: asked %v: %v %v", test.name, n.asked, found, err)
+		}
+	}
+}
+
 // TestCancelled has a caller that gives up while a server is asked: that is no failure of the server.
 func TestCancelled(t *testing.T) {
 	root := newRoot(t, "Root")
@@ -339,98 +361,6 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// TestHTTP asks real servers that are slow, endless, lying or redirecting.
-func TestHTTP(t *testing.T) {
-	block := make(chan struct{})
-	mux := http.NewServeMux()
-	server := httptest.NewServer(mux)
-	defer server.Close()
-	defer close(block)
-	secret := httptest.NewUnstartedServer(http.NotFoundHandler())
-	secret.Config.ErrorLog = log.New(io.Discard, "", 0)
-	secret.StartTLS()
-	defer secret.Close()
-	mux.HandleFunc("/ok", func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		fmt.Fprintf(w, "%s %s %s %s %v %q", r.Method, body, r.Header.Get("Content-Type"), r.Header.Get("Accept"), err, r.Header.Get("Cookie"))
-	})
-	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) { <-block })
-	mux.HandleFunc("/drip", func(w http.ResponseWriter, r *http.Request) {
-		w.Write([]byte("some"))
-		w.(http.Flusher).Flush()
-		<-block
-	})
-	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
-		for {
-			if _, err := w.Write(make([]byte, 4096)); err != nil {
-				return
-			}
-		}
-	})
-	mux.HandleFunc("/large", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "100000000000") })
-	mux.HandleFunc("/less", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Length", "10")
-		w.Write([]byte("three"))
-	})
-	mux.HandleFunc("/gone", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "gone", http.StatusGone) })
-	to := func(from, to string) { mux.Handle(from, http.RedirectHandler(to, http.StatusFound)) }
-	to("/once", "/ok")
-	to("/ring", "/ring")
-	to("/file", "file:///etc/passwd")
-	to("/ldap", "ldap://example.org/")
-	to("/user", strings.Replace(server.URL, "http://", "http://name:word@", 1)+"/ok")
-
-	tests := []struct {
-		name, path string
-		body       []byte
-		want       string
-		why        func(error) bool
-	}{
-		{"GET", "/ok", nil, `GET   any/thing <nil> ""`, nil},
-		{"POST", "/ok", []byte("question"), `POST question text/x any/thing <nil> ""`, nil},
-		{"a redirect", "/once", nil, `GET   any/thing <nil> ""`, nil},
-		{"slow", "/slow", nil, "", isDeadline},
-		{"slow in its midst", "/drip", nil, "", isDeadline},
-		{"endless", "/endless", nil, "", func(err error) bool { return errors.Is(err, ErrTooLarge) }},
-		{"too large by its own word", "/large", nil, "", func(err error) bool { return errors.Is(err, ErrTooLarge) }},
-		{"less than it says", "/less", nil, "", func(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) }},
-		{"a refusal", "/gone", nil, "", func(err error) bool {
-			var refused *HTTPError
-			return errors.As(err, &refused) && refused.Code == http.StatusGone
-		}},
-		{"redirects without end", "/ring", nil, "", func(err error) bool { return errors.Is(err, errRedirects) }},
-		{"a redirect to a file", "/file", nil, "", func(err error) bool { return errors.Is(err, errURL) }},
-		{"a redirect to a directory", "/ldap", nil, "", func(err error) bool { return errors.Is(err, errURL) }},
-		{"a redirect with a password", "/user", nil, "", func(err error) bool { return errors.Is(err, errURL) }},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			defer cancel(nil)
-			if test.why != nil && (test.path == "/slow" || test.path == "/drip") {
-				limited, stop := context.WithTimeout(ctx, 20*time.Millisecond)
-				defer stop()
-				ctx = limited
-			}
-			got, err := HTTP{server.Client()}.Fetch(ctx, Request{URL: server.URL + test.path, Body: test.body, ContentType: "text/x", Accept: "any/thing", Limit: 1000})
-			if test.why == nil && (err != nil || string(got) != test.want) || test.why != nil && !test.why(err) {
-				t.Errorf("%q, %v", got, err)
-			}
-			if err != nil && strings.Contains(err.Error(), "Get ") {
-				t.Errorf("the error says what the caller knows: %v", err)
-			}
-		})
-	}
-	if _, err := (HTTP{server.Client()}).Fetch(t.Context(), Request{URL: secret.URL, Limit: 10}); err == nil {
-		t.Error("a server with an unknown certificate was believed")
-	}
-	if _, err := (HTTP{}).Fetch(t.Context(), Request{URL: server.URL + "/ok", Limit: 10}); err == nil {
-		t.Error("a global client was used")
-	}
-}
-
-func isDeadline(err error) bool { return errors.Is(err, context.DeadlineExceeded) }
-
 // TestAddresses has names of all kinds, twice and too many, where addresses are wanted.
 func TestAddresses(t *testing.T) {
 	uri := func(text string) certpath.GeneralName {
@@ -443,120 +373,5 @@ func TestAddresses(t *testing.T) {
 	}
 	if got := q.notes.text(); got != `"ldap://x" is not asked: `+errURL.Error() {
 		t.Errorf("%s", got)
-	}
-}
-
-// TestKeys has numbers whose octets are the same, which are other certificates.
-func TestKeys(t *testing.T) {
-	root, other := newRoot(t, "Root"), newRoot(t, "Root")
-	keys := map[string]bool{}
-	for _, issuer := range []holder{root, other} {
-		for _, n := range []int64{5, -5, 1280} {
-			c := *root.Certificate
-			c.SerialNumber = big.NewInt(n)
-			keys[(&question{path: []*certpath.Certificate{&c, issuer.Certificate}}).key()] = true
-		}
-	}
-	if len(keys) != 6 {
-		t.Errorf("%d keys for six certificates", len(keys))
-	}
-}
-
-func TestCheckURL(t *testing.T) {
-	for address, ok := range map[string]bool{
-		"http://example.org/a": true, "https://example.org:8443/a?b": true, "HTTP://example.org": true,
-		"ldap://example.org/a": false, "file:///etc/passwd": false, "http:///a": false, "//example.org/a": false, "example.org": false, "": false,
-		"http://user:word@example.org/": false, "http://example.org/\x1b[2J": false, "http://example.org/" + strings.Repeat("a", maxURL): false,
-	} {
-		if err := CheckURL(address); (err == nil) != ok {
-			t.Errorf("%q: %v", address, err)
-		}
-	}
-}
-
-// TestShared has several Checks at once, which share what they fetch.
-func TestShared(t *testing.T) {
-	root := newRoot(t, "Root")
-	leaf := issue(t, &root, "Leaf", withAddresses)
-	n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){listURL: serve(list{by: root}.der(t))}}
-	c := &Checker{Fetcher: n}
-	var group sync.WaitGroup
-	for range 8 {
-		group.Go(func() {
-			found, err := c.Check(t.Context(), pathOf(leaf, root), Evidence{}, epoch(), epoch())
-			if err != nil || found[0].Status != Good {
-				t.Errorf("%v %v", found, err)
-			}
-		})
-	}
-	group.Wait()
-	before := n.count()
-	if found, err := c.Check(t.Context(), pathOf(leaf, root), Evidence{}, epoch(), epoch()); err != nil || found[0].Status != Good || n.count() != before {
-		t.Errorf("%v %v, asked %v", found, err, n.asked[before:])
-	}
-}
-
-// TestExported has evidence that was fetched for one Check be enough for another, without the network.
-func TestExported(t *testing.T) {
-	root := newRoot(t, "Root")
-	signer := issue(t, &root, "Signer", authority, func(c *x509.Certificate) { c.CRLDistributionPoints = []string{"http://crl.example.org/root.crl"} })
-	ca := issue(t, &root, "CA", authority, func(c *x509.Certificate) { c.OCSPServer = []string{responderURL} })
-	leaf := issue(t, &ca, "Leaf", indirectPoint(t, listURL, signer.Subject.Raw))
-	n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){
-		listURL:                           serve(list{by: signer, extensions: []extension{scope(t, pointName(listURL), flag(tagImplicit4))}}.der(t)),
-		"http://crl.example.org/root.crl": serve(list{by: root}.der(t)),
-		responderURL:                      respond(t, response{by: root, singles: []single{{c: ca, issuer: root, status: Revoked, at: epoch().Add(-time.Hour), reason: ReasonSuperseded}}}),
-	}}
-	path := pathOf(leaf, ca, root)
-	first, err := (&Checker{Fetcher: n}).Check(t.Context(), path, Evidence{Certificates: [][]byte{signer.Raw}}, epoch(), epoch())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if first[0].Status != Good || first[1].Status != Revoked {
-		t.Fatalf("%s; %s", describe(first[0]), describe(first[1]))
-	}
-	var kept Evidence
-	for _, a := range first {
-		kept.Add(a.Evidence)
-	}
-	if len(kept.CRLs) != 2 || len(kept.OCSPResponses) != 1 || len(kept.Certificates) != 1 {
-		t.Errorf("%d lists, %d responses, %d certificates", len(kept.CRLs), len(kept.OCSPResponses), len(kept.Certificates))
-	}
-	second, err := new(Checker).Check(t.Context(), path, kept, epoch(), epoch().AddDate(10, 0, 0))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, a := range first {
-		b := second[i]
-		if a.Status != b.Status || !a.At.Equal(b.At) || !a.Until.Equal(b.Until) || a.Reason != b.Reason || a.Why != b.Why || a.Source != b.Source ||
-			!equalLists(a.Evidence.CRLs, b.Evidence.CRLs) || !equalLists(a.Evidence.OCSPResponses, b.Evidence.OCSPResponses) {
-			t.Errorf("%d: %s, and later %s", i, describe(a), describe(b))
-		}
-	}
-}
-
-func equalLists(a, b [][]byte) bool { return bytes.Equal(bytes.Join(a, nil), bytes.Join(b, nil)) }
-
-// TestKeptForAnother has a list that was fetched, and found to be signed by its issuer, looked at for another issuer of the
-// same name.
-func TestKeptForAnother(t *testing.T) {
-	root, namesake := newRoot(t, "Root"), newRoot(t, "Root")
-	ours := issue(t, &root, "Leaf", withAddresses)
-	theirs := issue(t, &namesake, "Leaf", withAddresses)
-	n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){listURL: serve(list{by: root}.der(t))}}
-	c := &Checker{Fetcher: n}
-	for _, test := range []struct {
-		name   string
-		path   []*certpath.Certificate
-		status Status
-	}{
-		{"the issuer", pathOf(ours, root), Good},
-		{"the other", pathOf(theirs, namesake), Unknown},
-		{"the issuer again", pathOf(ours, root), Good},
-	} {
-		answers, err := c.Check(t.Context(), test.path, Evidence{}, epoch(), epoch())
-		if err != nil || answers[0].Status != test.status {
-			t.Errorf("%s: %v %v", test.name, answers, err)
-		}
 	}
 }
