@@ -16,8 +16,9 @@ import (
 
 // Bounds on files of certificates and keys.
 const (
-	maxFileSize     = 16 << 20
-	maxCertificates = 4096
+	maxListSize     = 256 << 20 // of certificates one behind the other, as an address book has them
+	maxFileSize     = 16 << 20  // of PKCS#12 and PKCS#7
+	maxCertificates = 1 << 18
 	maxKeys         = 64
 )
 
@@ -55,7 +56,7 @@ type fileReader struct {
 }
 
 func readFile(data []byte, password func() ([]byte, error), budget int) (Bundle, error) {
-	if len(data) > maxFileSize {
+	if len(data) > maxListSize {
 		return Bundle{}, fmt.Errorf("certificates: %w: %d octets", ErrTooLarge, len(data))
 	}
 	r := fileReader{password: password, budget: budget}

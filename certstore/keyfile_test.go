@@ -79,7 +79,7 @@ func TestReadFileForms(t *testing.T) {
 		"nothing":                    {nil, 0, certstore.ErrMalformed},
 		"another kind of PEM":        {block("X509 CRL", []byte{0x30, 0}), 0, certstore.ErrMalformed},
 		"base64 of something else":   {[]byte("MTIzNDU2"), 0, certstore.ErrMalformed},
-		"too large":                  {make([]byte, 17<<20), 0, certstore.ErrTooLarge},
+		"too large":                  {make([]byte, 257<<20), 0, certstore.ErrTooLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked := 0

@@ -96,7 +96,10 @@ func openFile(name string) (*os.File, fs.FileInfo, error) {
 const maxSmallFile = 16 << 20
 
 // readSmall reads an input that is a certificate, a key, a token: nothing large.
-func (o Options) readSmall(in string) ([]byte, error) {
+func (o Options) readSmall(in string) ([]byte, error) { return o.readBounded(in, maxSmallFile) }
+
+// readBounded reads an input of so many octets at most.
+func (o Options) readBounded(in string, limit int64) ([]byte, error) {
 	r := o.Stdin
 	if in != "-" {
 		f, err := os.Open(in)
@@ -106,12 +109,12 @@ func (o Options) readSmall(in string) ([]byte, error) {
 		defer f.Close()
 		r = f
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxSmallFile+1))
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	if len(b) > maxSmallFile {
-		return nil, failed(in, errors.New("larger than 16 MiB"), "this is no certificate, key or token")
+	if int64(len(b)) > limit {
+		return nil, failed(in, fmt.Errorf("larger than %d MiB", limit>>20), "this is no certificate, key or token")
 	}
 	return b, nil
 }

@@ -25,6 +25,9 @@ type CertImportParams struct {
 	InsecureLoopback bool
 }
 
+// maxImport bounds a file to import: it may be the address book of an organization.
+const maxImport = 256 << 20
+
 // importedFile is a file with what it holds.
 type importedFile struct {
 	name   string
@@ -61,7 +64,7 @@ func (c *Client) CertImport(ctx context.Context, p CertImportParams) ([]Certific
 func (c *Client) readImports(p CertImportParams) ([]importedFile, error) {
 	var files []importedFile
 	for _, name := range p.Files {
-		data, err := c.o.readSmall(name)
+		data, err := c.o.readBounded(name, maxImport)
 		if err != nil {
 			return nil, err
 		}
