@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,7 +25,15 @@ type Identity struct {
 	Source string              // where it came from, for people
 	Added  time.Time
 
-	keys Keys
+	keys   Keys
+	parsed parsedKey
+}
+
+// parsedKey is the last private key that was parsed, which takes RSA some time, and what it was parsed from.
+type parsedKey struct {
+	mu   sync.Mutex
+	from [sha256.Size]byte
+	key  crypto.PrivateKey
 }
 
 type identityMeta struct {
@@ -39,16 +49,17 @@ func (i *Identity) Certificate() *x509.Certificate { return i.Chain[0] }
 // PrivateKey fetches the key from the vault: an *rsa.PrivateKey, *ecdsa.PrivateKey, ed25519.PrivateKey or
 // *ecdh.PrivateKey. While the vault is locked the error wraps vault.ErrLocked.
 func (i *Identity) PrivateKey() (crypto.PrivateKey, error) {
-	return privateKey(i.keys, i.Certificate())
+	return privateKey(i.keys, i.Certificate(), &i.parsed)
 }
 
 // Key fetches the private key of any certificate from the vault, be it an identity's or not: a key may be there before its
 // certificate is. Where there is none, the error is that of the vault.
 func (s *Store) Key(cert *x509.Certificate) (crypto.PrivateKey, error) {
-	return privateKey(s.keys, cert)
+	return privateKey(s.keys, cert, &parsedKey{})
 }
 
-func privateKey(keys Keys, cert *x509.Certificate) (crypto.PrivateKey, error) {
+// privateKey asks the vault each time, which may be locked by now.
+func privateKey(keys Keys, cert *x509.Certificate, last *parsedKey) (crypto.PrivateKey, error) {
 	if keys == nil {
 		return nil, fmt.Errorf("private key of %s: %w", displayName(cert), ErrNoKey)
 	}
@@ -57,6 +68,12 @@ func privateKey(keys Keys, cert *x509.Certificate) (crypto.PrivateKey, error) {
 		return nil, fmt.Errorf("private key of %s: %w", displayName(cert), err)
 	}
 	defer clear(der)
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	from := sha256.Sum256(der)
+	if last.key != nil && last.from == from {
+		return last.key, nil
+	}
 	key, err := parseKeyDER(der)
 	if err != nil {
 		return nil, err
@@ -64,6 +81,7 @@ func privateKey(keys Keys, cert *x509.Certificate) (crypto.PrivateKey, error) {
 	if !KeyMatches(cert, key) {
 		return nil, ErrKeyMismatch
 	}
+	last.from, last.key = from, key
 	return key, nil
 }
 
