@@ -78,7 +78,8 @@ type Selector struct {
 // Recipient chooses the certificate to encrypt to for an address. It speaks for the address, is valid at the time, is
 // for encryption, has a path to an anchor, and is not known to be revoked. Of several the one that its owner named last
 // is taken (RFC 8551 section 2.5.3), then the one whose validity began last, then the one with the strongest key.
-// One's own identities are candidates as well, and need no anchor: who holds the private key need not be told whose it is.
+// One's own identities are candidates as well, before all others, and need no anchor: who holds the private key need not be
+// told whose it is.
 func (s *Store) Recipient(ctx context.Context, address string, by Selector) (Selection, error) {
 	selection := Selection{Address: address}
 	identities, problems, err := s.Identities()
@@ -223,6 +224,7 @@ func (s *Selection) choose(ctx context.Context, by Selector) error {
 func betterFirst(a, b Candidate) int {
 	return cmp.Or(
 		usableFirst(a, b),
+		ownFirst(a, b),
 		b.preferredAt().Compare(a.preferredAt()),
 		b.Certificate.NotBefore.Compare(a.Certificate.NotBefore),
 		cmp.Compare(keyStrength(b.Certificate), keyStrength(a.Certificate)),
@@ -236,6 +238,18 @@ func usableFirst(a, b Candidate) int {
 	case a.Usable() == b.Usable():
 		return 0
 	case a.Usable():
+		return -1
+	}
+	return 1
+}
+
+// ownFirst has what is encrypted to oneself stay readable, and by nobody else: mail in one's own name may bring along a
+// certificate whose key is elsewhere.
+func ownFirst(a, b Candidate) int {
+	switch own := a.Identity != nil; {
+	case own == (b.Identity != nil):
+		return 0
+	case own:
 		return -1
 	}
 	return 1

@@ -128,6 +128,29 @@ func TestOwnIdentities(t *testing.T) {
 	}
 }
 
+// TestOwnIdentityFirst: who writes mail in one's own name with a certificate of theirs does not become the reader of what is
+// encrypted to oneself, whatever they prefer.
+func TestOwnIdentityFirst(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	root := issue(t, nil, "root", newKey(t), asCA(nil))
+	h.trust(t, root, certstore.Mail)
+	own := issue(t, root, "own", newKey(t), forMail("alice@example.org", func(c *x509.Certificate) { c.NotBefore = now().AddDate(0, 0, -30) }))
+	h.addIdentity(t, own, root)
+	other := issue(t, root, "other", newKey(t), forMail("alice@example.org", nil))
+	add(t, h, certstore.Correspondent{Chain: certs(other, root), PreferredAt: now()})
+	v, _, err := h.store.Validator(certstore.Mail, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	selection, err := h.store.Recipient(t.Context(), "alice@example.org", by(v))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := codes(selection); !slices.Equal(got, []string{"own: usable", "other: usable"}) {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestChooseCipher(t *testing.T) {
 	root := issue(t, nil, "root", newKey(t), asCA(nil))
 	plain := issue(t, root, "plain", newKey(t), forMail("a@example.org", nil))
