@@ -27,11 +27,15 @@ type revocations struct {
 	unkept sync.Once
 }
 
+// maxRevocationTimeout bounds all questions about one path, where --timeout allows more: mail can be read without an answer,
+// and who reads is waiting.
+const maxRevocationTimeout = 10 * time.Second
+
 // newRevocations looks at what is given and at what was fetched before; only where the command may use the network are
 // responders and distribution points asked.
 func (c *Client) newRevocations(online bool) (*revocations, error) {
 	r := &revocations{now: c.o.Now(), say: c.o.Say, checker: &revocation.Checker{
-		Cache: &revocation.Cache{Dir: filepath.Join(c.o.Home.Cache, "revocation"), Disk: c.o.Disk}, Timeout: c.o.Timeout,
+		Cache: &revocation.Cache{Dir: filepath.Join(c.o.Home.Cache, "revocation"), Disk: c.o.Disk}, Timeout: min(c.o.Timeout, maxRevocationTimeout),
 	}}
 	if online {
 		client, err := c.httpClient()
