@@ -40,8 +40,8 @@ type Checker struct {
 // for each, in their order. path begins with the leaf, and must have been validated: addresses in its certificates are
 // contacted. at is the time that counts, in the past or now; now is the present, after which no evidence can be dated.
 //
-// What is given is looked at first. If it says revoked or good, or what was fetched before does, nothing is asked, unless it
-// is out of date by now and the certificate is still valid: then a later revocation may reach back.
+// What is given is looked at first. If it says revoked or good, or what was fetched before does, nothing is asked, unless that
+// was so at the time, is out of date by now, and the certificate is still valid: then a later revocation may reach back.
 //
 // That nothing could be found out is an answer, Unknown with the reason. The error is that of the context,
 // [ErrInput], or, beside complete answers, that what was fetched could not be kept: [ErrCache].
@@ -149,8 +149,9 @@ func (r *run) ask(ctx context.Context, path []*certpath.Certificate) Answer {
 	} else if a, _ := r.byLists(ctx, path, q.lists, notes); worse(a, best) {
 		best = a
 	}
-	// What was good at the time may have been found out to be revoked from earlier on.
-	outdated := best.Status == Good && window{from: best.At, until: best.Until}.stale(r.now) != "" && !r.now.After(path[0].NotAfter)
+	// What was good at the time, or revoked after it, may have been found out to be revoked from earlier on.
+	held := best.Status == Good || best.Status == Revoked && best.effective().After(r.at)
+	outdated := held && window{from: best.At, until: best.Until}.stale(r.now) != "" && !r.now.After(path[0].NotAfter)
 	if best.Status == Unknown || outdated {
 		if a := q.overNetwork(ctx); a.Status != Unknown {
 			best = a

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore/certpath"
 )
@@ -31,9 +32,26 @@ func (r *run) byResponses(path []*certpath.Certificate, responses []*Response, n
 	return best
 }
 
-// worse reports whether a counts before b.
+// worse reports whether a counts before b. Of two revocations it is the one because of a key in other hands, then the one
+// that took effect first: a hold may have become more, and its old answer be sent along.
 func worse(a, b Answer) bool {
-	return a.Status > b.Status || a.Status == b.Status && a.Status == Good && a.At.After(b.At)
+	switch {
+	case a.Status != b.Status:
+		return a.Status > b.Status
+	case a.Status == Good:
+		return a.At.After(b.At)
+	case a.KeyCompromise != b.KeyCompromise:
+		return a.KeyCompromise
+	}
+	return a.Status == Revoked && a.effective().Before(b.effective())
+}
+
+// effective is from when a revocation counts.
+func (a Answer) effective() time.Time {
+	if a.KeyCompromise && !a.Invalidity.IsZero() && a.Invalidity.Before(a.At) {
+		return a.Invalidity
+	}
+	return a.At
 }
 
 // byResponse is RFC 6960 section 3.2: what a client asks of a response before it takes it.
