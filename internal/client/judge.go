@@ -200,7 +200,7 @@ func (j *judge) evidence(ctx context.Context, r *judged, s smime.Signature, brou
 	}
 	at := verdict.TimeThatCounts(e.Time, j.policy.Now)
 	e.Chain = j.chainEvidence(r, s, at)
-	if e.Revocation, err = j.revocationEvidence(ctx, r, r.paths[s.Signer], brought, at); err != nil {
+	if e.Revocation, err = j.revocationEvidence(ctx, r, r.paths[s.Signer], brought, e.Time); err != nil {
 		return e, err
 	}
 	e.Address.FromMatches = len(address.From) == 1 && certstore.MatchAddress(s.Signer, address.From[0])

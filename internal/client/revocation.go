@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -70,69 +71,76 @@ func (r *revocations) check(ctx context.Context, path []*x509.Certificate, given
 	return answers, err
 }
 
-// revocationEvidence is the worst of what was said about the certificates of a path.
-func revocationEvidence(path []*x509.Certificate, answers []revocation.Answer) verdict.RevocationEvidence {
+// revocationEvidence is the worst of what was said about the certificates of a path, for a signature of which this is known
+// of the time: a revocation that took effect later must not hide one that did not, nor that nothing is known of another
+// certificate.
+func revocationEvidence(path []*x509.Certificate, answers []revocation.Answer, t verdict.TimeEvidence, now time.Time) verdict.RevocationEvidence {
 	if len(answers) == 0 { // the signer's certificate is an anchor itself
 		return verdict.RevocationEvidence{Code: verdict.RevocationGood, Reason: "the certificate is a trust anchor: nobody else could revoke it"}
 	}
-	worst := answers[0]
-	for _, a := range answers[1:] {
-		if graver(a, worst) {
-			worst = a
+	rank := func(e verdict.RevocationEvidence) int {
+		switch {
+		case e.Code == verdict.RevocationGood:
+			return 0
+		case e.RevokedLater(t, now):
+			return 1
+		case e.Code != verdict.RevocationRevoked:
+			return 2
+		case !e.KeyCompromise:
+			return 3
+		}
+		return 4
+	}
+	list := make([]verdict.RevocationEvidence, len(answers))
+	for i, a := range answers {
+		list[i] = ofAnswer(path, a)
+	}
+	// Of two that are equal, the one that took effect first.
+	worst := slices.MaxFunc(list, func(a, b verdict.RevocationEvidence) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), b.At.Compare(a.At))
+	})
+	if worst.Code == verdict.RevocationUnknown {
+		for _, e := range list {
+			if e.Code == verdict.RevocationRevoked {
+				worst.Reason += "; " + e.Reason
+			}
 		}
 	}
-	e := verdict.RevocationEvidence{Source: worst.Source, At: worst.At, Reason: worst.Why, KeyCompromise: worst.KeyCompromise, Invalidity: worst.Invalidity}
-	if worst.Index > 0 {
-		e.Reason = fmt.Sprintf("the authority %q: %s", certstore.Describe(path[worst.Index]).Name, worst.Why)
+	return worst
+}
+
+// ofAnswer is what was said about one certificate.
+func ofAnswer(path []*x509.Certificate, a revocation.Answer) verdict.RevocationEvidence {
+	e := verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Source: a.Source, At: a.At, Reason: a.Why, KeyCompromise: a.KeyCompromise, Invalidity: a.Invalidity}
+	if a.Index > 0 {
+		e.Reason = fmt.Sprintf("the authority %q: %s", certstore.Describe(path[a.Index]).Name, a.Why)
 	}
-	switch worst.Status {
+	switch a.Status {
 	case revocation.Good:
 		e.Code = verdict.RevocationGood
 	case revocation.Revoked:
 		e.Code = verdict.RevocationRevoked
-	default:
-		e.Code = verdict.RevocationUnknown
 	}
 	return e
 }
 
-// graver orders answers: revoked because of a key in other hands, revoked, unknown, good; of two that are equal there, the
-// one that took effect first.
-func graver(a, b revocation.Answer) bool {
-	rank := func(a revocation.Answer) int {
-		switch {
-		case a.Status == revocation.Revoked && a.KeyCompromise:
-			return 3
-		case a.Status == revocation.Revoked:
-			return 2
-		case a.Status == revocation.Unknown:
-			return 1
-		}
-		return 0
-	}
-	if ra, rb := rank(a), rank(b); ra != rb {
-		return ra > rb
-	}
-	return a.Status == revocation.Revoked && a.At.Before(b.At)
-}
-
 // revocationEvidence finds out whether the signer's certificate is revoked: from what the message brought along, from what
 // was given, from what was fetched before, and over the network where that is allowed.
-func (j *judge) revocationEvidence(ctx context.Context, r *judged, path []*x509.Certificate, brought revocation.Evidence, at time.Time) (verdict.RevocationEvidence, error) {
+func (j *judge) revocationEvidence(ctx context.Context, r *judged, path []*x509.Certificate, brought revocation.Evidence, t verdict.TimeEvidence) (verdict.RevocationEvidence, error) {
 	switch {
 	case j.policy.Revocation == verdict.RevocationOff:
 		return verdict.RevocationEvidence{}, nil
 	case path == nil:
 		return verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Reason: "revocation is asked about where the certificate has a valid path to an anchor, and it has none"}, nil
 	}
-	answers, err := j.revocations.check(ctx, path, brought, at)
+	answers, err := j.revocations.check(ctx, path, brought, verdict.TimeThatCounts(t, j.policy.Now))
 	if err != nil {
 		return verdict.RevocationEvidence{}, err
 	}
 	for _, a := range answers {
 		r.proof.Add(a.Evidence)
 	}
-	return revocationEvidence(path, answers), nil
+	return revocationEvidence(path, answers, t, j.policy.Now), nil
 }
 
 // selectRevocation is certstore.Selector.Revocation: how it goes on where nothing can be found out is the account's to say.
@@ -145,7 +153,7 @@ func (r *revocations) selectRevocation(mode verdict.RevocationMode) func(context
 		if err != nil {
 			return "", "", err
 		}
-		e := revocationEvidence(path, answers)
+		e := revocationEvidence(path, answers, verdict.TimeEvidence{}, r.now)
 		switch {
 		case e.Code == verdict.RevocationRevoked:
 			return certstore.Revoked, e.Reason, nil

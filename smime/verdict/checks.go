@@ -80,7 +80,7 @@ func revocation(e RevocationEvidence, t TimeEvidence, p Policy) Check {
 		c.Status, c.Code = Passed, ""
 	case RevocationRevoked:
 		c.Status = Failed
-		if revokedLater(e, t, p.Now) {
+		if e.RevokedLater(t, p.Now) {
 			c.Status, c.Code = Passed, "revoked-later"
 		}
 	default:
@@ -92,18 +92,15 @@ func revocation(e RevocationEvidence, t TimeEvidence, p Policy) Check {
 	return c
 }
 
-// revokedLater reports whether the revocation took effect after the time that counts. Who stole a key signs with any
-// date: then only a proven time speaks for the signature, and it is compared with the time from which the key is
-// suspected.
-func revokedLater(e RevocationEvidence, t TimeEvidence, now time.Time) bool {
+// RevokedLater reports whether a revocation took effect after the time that counts. Who stole a key signs with any date:
+// then only a proven time speaks for the signature, and it is compared with the time from which the key is suspected.
+func (e RevocationEvidence) RevokedLater(t TimeEvidence, now time.Time) bool {
+	if e.Code != RevocationRevoked || e.KeyCompromise && !t.proves() {
+		return false
+	}
 	from := e.At
-	if e.KeyCompromise {
-		if !t.proves() {
-			return false
-		}
-		if !e.Invalidity.IsZero() {
-			from = e.Invalidity
-		}
+	if e.KeyCompromise && !e.Invalidity.IsZero() && e.Invalidity.Before(from) {
+		from = e.Invalidity
 	}
 	return !from.IsZero() && from.After(TimeThatCounts(t, now))
 }

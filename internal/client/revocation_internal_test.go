@@ -1,0 +1,58 @@
+package client
+
+import (
+	"crypto/x509"
+	"testing"
+	"time"
+
+	"github.com/sealmail/sealmail/certstore/revocation"
+	"github.com/sealmail/sealmail/smime"
+	"github.com/sealmail/sealmail/smime/verdict"
+)
+
+// TestRevocationOfPath: of what is said about the certificates of a path counts what holds back the signature most.
+func TestRevocationOfPath(t *testing.T) {
+	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	proof := verdict.TimeEvidence{Token: true, Proven: now.AddDate(0, -2, 0)} // the time that counts
+	before, after := now.AddDate(0, -3, 0), now.AddDate(0, -1, 0)
+	good, unknown := revocation.Answer{Status: revocation.Good, At: now}, revocation.Answer{Why: "nobody answers"}
+	revoked := func(at time.Time) revocation.Answer { return revocation.Answer{Status: revocation.Revoked, At: at} }
+	stolen := func(at, invalid time.Time) revocation.Answer {
+		return revocation.Answer{Status: revocation.Revoked, At: at, KeyCompromise: true, Invalidity: invalid}
+	}
+	path := []*x509.Certificate{{}, {}, {}}
+	for _, test := range []struct {
+		name         string
+		leaf, issuer revocation.Answer
+		proof        verdict.TimeEvidence
+		mode         verdict.RevocationMode
+		want         verdict.Status
+		code         string
+	}{
+		{"all good", good, good, proof, verdict.RevocationHard, verdict.Passed, ""},
+		{"revoked before", good, revoked(before), proof, verdict.RevocationSoft, verdict.Failed, "revoked"},
+		{"revoked after", good, revoked(after), proof, verdict.RevocationSoft, verdict.Passed, "revoked-later"},
+		{"stolen after, authority revoked before", stolen(after, after), revoked(before), proof, verdict.RevocationSoft, verdict.Failed, "revoked"},
+		{"stolen after, authority never dated", stolen(after, after), revoked(time.Time{}), proof, verdict.RevocationSoft, verdict.Failed, "revoked"},
+		{"stolen before, found after", stolen(after, before), good, proof, verdict.RevocationSoft, verdict.Failed, "revoked"},
+		{"stolen and revoked before, suspected after", stolen(before, after), good, proof, verdict.RevocationSoft, verdict.Failed, "revoked"},
+		{"stolen after, without proof of the time", stolen(after, after), unknown, verdict.TimeEvidence{}, verdict.RevocationSoft, verdict.Failed, "revoked"},
+		{"revoked after, authority unknown", revoked(after), unknown, proof, verdict.RevocationHard, verdict.Indeterminate, "unknown"},
+		{"revoked before, authority unknown", revoked(before), unknown, proof, verdict.RevocationHard, verdict.Failed, "revoked"},
+	} {
+		for _, answers := range [][]revocation.Answer{{test.leaf, test.issuer}, {test.issuer, test.leaf}} {
+			e := verdict.Evidence{Time: test.proof, Revocation: revocationEvidence(path, answers, test.proof, now)}
+			e.Chain.Certificates = []string{"x"}
+			got := verdictOn(e, verdict.Policy{Now: now, Revocation: test.mode})
+			if got.Status != test.want || got.Code != test.code {
+				t.Errorf("%s: %v %q, want %v %q", test.name, got.Status, got.Code, test.want, test.code)
+			}
+		}
+	}
+}
+
+// verdictOn is the check of revocation in the verdict on one good signature.
+func verdictOn(e verdict.Evidence, p verdict.Policy) verdict.Check {
+	s := verdict.Subject{Layers: []verdict.Layer{{Covers: smime.CoversWhole, Signed: &verdict.Signed{Signatures: []verdict.Signature{{}}}}}}
+	return verdict.Judge(s, [][]verdict.Evidence{{e}}, p).Signatures[0].Revocation
+}
