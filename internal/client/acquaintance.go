@@ -39,7 +39,7 @@ func (j *judge) acquaint(r *judged) error {
 		}
 		r.acquaintances[signer] = a
 		if a.Changed() {
-			r.changes = append(r.changes, WarningReport{changeCode(a), changeWords(from, "signs", signer, a)})
+			r.remarks = append(r.remarks, WarningReport{changeCode(a), changeWords(from, "signs", signer, a)})
 		}
 	}
 	return nil

@@ -51,7 +51,7 @@ func (r *judged) brief() *Report {
 	for _, w := range r.verdict.Warnings {
 		report.Warnings = append(report.Warnings, WarningReport{w.Code, w.Reason})
 	}
-	report.Warnings = append(report.Warnings, r.changes...)
+	report.Warnings = append(report.Warnings, r.remarks...)
 	if r.looked < r.tokens {
 		report.Warnings = append(report.Warnings, WarningReport{string(timeNotLookedAt),
 			fmt.Sprintf("only %d of %d timestamps were looked at: at most %d of a signature, and %d of a message", r.looked, r.tokens, maxSignatureTokens, maxTokens)})

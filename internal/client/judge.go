@@ -99,7 +99,7 @@ type judged struct {
 	proof    revocation.Evidence // what revocation was decided by
 
 	acquaintances map[*x509.Certificate]certstore.Acquaintance // of good signers
-	changes       []WarningReport                              // what is new in them
+	remarks       []WarningReport                              // beside those of the verdict
 }
 
 // passed reports whether the message is good.

@@ -140,7 +140,12 @@ func (j *judge) revocationEvidence(ctx context.Context, r *judged, path []*x509.
 	for _, a := range answers {
 		r.proof.Add(a.Evidence)
 	}
-	return revocationEvidence(path, answers, t, j.policy.Now), nil
+	e := revocationEvidence(path, answers, t, j.policy.Now)
+	if w := (WarningReport{"revocation-unanswered", e.Reason}); e.Code == verdict.RevocationUnknown && j.revocations.checker.Fetcher != nil &&
+		namesRevocation(path) && !slices.Contains(r.remarks, w) {
+		r.remarks = append(r.remarks, w) // who would know was asked, in vain
+	}
+	return e, nil
 }
 
 // selectRevocation is certstore.Selector.Revocation: how it goes on where nothing can be found out is the account's to say.
