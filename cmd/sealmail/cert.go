@@ -43,7 +43,7 @@ func newCertListCommand(a *app) *cobra.Command {
 			return a.printCertificates(list)
 		}),
 	}
-	cmd.Flags().StringVar(&p.Kind, "kind", "", "only this `kind`: identity, correspondent, anchor or request")
+	cmd.Flags().StringVar(&p.Kind, "kind", "", "only this `kind`: identity, correspondent, anchor, request or issuer")
 	return cmd
 }
 

@@ -92,9 +92,9 @@ func (c *Client) storedCertificates(correspondents func() ([]certstore.Correspon
 // CertList lists the certificates in the store.
 func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 	switch p.Kind {
-	case "", "identity", "correspondent", "anchor", "request":
+	case "", "identity", "correspondent", "anchor", "request", "issuer":
 	default:
-		return nil, usage("--kind", fmt.Errorf("%q is none", p.Kind), "identity, correspondent, anchor or request")
+		return nil, usage("--kind", fmt.Errorf("%q is none", p.Kind), "identity, correspondent, anchor, request or issuer")
 	}
 	correspondents := c.certificates().Correspondents
 	if _, ok := certstore.NormalizeAddress(p.Text); ok { // without reading those of everybody else
@@ -114,6 +114,16 @@ func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 	for _, r := range requests {
 		all = append(all, storedCertificate{line: CertificateLine{Kind: "request", Subject: r.Names.Name, Addresses: r.Names.Addresses, Fingerprint: r.Key,
 			Expiry: orNull("asked for on " + r.Created.Format(time.DateOnly))}})
+	}
+	if p.Kind == "issuer" { // of no interest to who did not ask
+		issuers, problems, err := c.certificates().Issuers()
+		if err != nil {
+			return nil, storeError(err)
+		}
+		c.sayProblems(problems)
+		for _, cert := range issuers {
+			all = append(all, storedCertificate{line: certificateLine("issuer", "", cert)})
+		}
 	}
 	lines := []CertificateLine{}
 	for _, s := range all {
@@ -142,6 +152,15 @@ func (c *Client) find(which string) ([]storedCertificate, error) {
 	for _, s := range all {
 		if len(prefix) >= 8 && strings.HasPrefix(s.line.Fingerprint, prefix) || certstore.MatchAddress(s.cert, which) {
 			found = append(found, s)
+		}
+	}
+	if len(found) == 0 {
+		authorities, err := c.authoritiesNamed(which)
+		if err != nil {
+			return nil, err
+		}
+		for _, cert := range authorities {
+			found = append(found, storedCertificate{cert: cert, chain: []*x509.Certificate{cert}, line: certificateLine("issuer", "", cert)})
 		}
 	}
 	if len(found) == 0 {
