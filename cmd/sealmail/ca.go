@@ -60,7 +60,7 @@ already. The folder keys/root can be moved away: it is needed to revoke an issue
 			p.Unprotected = passphrase.unprotected
 			if !p.Unprotected {
 				var err error
-				if p.Passphrase, err = passphrase.read(cmd.Context(), a); err != nil {
+				if p.Passphrase, err = passphrase.choose(cmd.Context(), a); err != nil {
 					return err
 				}
 			}
@@ -129,7 +129,7 @@ sealmail takes AES-GCM.
 			p.Validity = time.Duration(days) * 24 * time.Hour
 			p.Passphrase = func() ([]byte, error) { return passphrase.read(ctx, a) }
 			if strings.HasSuffix(p.Output, ".p12") {
-				if p.P12Password, err = password.read(ctx, a); err != nil {
+				if p.P12Password, err = password.choose(ctx, a); err != nil {
 					return err
 				}
 			}

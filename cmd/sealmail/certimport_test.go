@@ -41,7 +41,7 @@ func TestPromptForFilePasswords(t *testing.T) {
 		{"export", []string{"cert", "export", "a@example.test", "--key", "-o", in("out.p12")}, []string{"new password", "new password"},
 			[]string{"The password for the PKCS#12 file: ", "Once more: "}, exitGood, ""},
 		{"export, differing", []string{"cert", "export", "a@example.test", "--key", "-o", in("other.p12")}, []string{"new password", "new passwort"},
-			[]string{"The password for the PKCS#12 file: ", "Once more: "}, exitFailed, "the two passwords differ, or are empty"},
+			[]string{"The password for the PKCS#12 file: ", "Once more: "}, exitFailed, "the two answers differ, or are empty"},
 		{"export of nothing", []string{"cert", "export", "x@example.test", "--key", "-o", in("none.p12")}, nil, nil, exitFailed, "no certificate in the store"},
 	} {
 		p := &terminal{secrets: test.secrets}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -21,8 +22,8 @@ type environment struct {
 	now      func() time.Time
 	disk     safeio.Disk
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	// prompt asks a person for a secret; nil where there is no terminal.
-	prompt func(question string) ([]byte, error)
+	// prompt asks a person for a secret, until they interrupt; nil where there is no terminal.
+	prompt func(question string, interrupted <-chan struct{}) ([]byte, error)
 	// outIsTerminal tells whether colour and progress make sense.
 	outIsTerminal, errIsTerminal bool
 }
@@ -38,16 +39,56 @@ func systemEnvironment() environment {
 		errIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	if term.IsTerminal(int(os.Stdin.Fd())) && e.errIsTerminal {
-		e.prompt = func(question string) ([]byte, error) {
-			if _, err := io.WriteString(os.Stderr, question); err != nil {
-				return nil, err
-			}
-			secret, err := term.ReadPassword(int(os.Stdin.Fd()))
-			_, _ = io.WriteString(os.Stderr, "\n") // the person's own line end was not echoed
-			return secret, err
-		}
+		e.prompt = promptSecret
 	}
 	return e
+}
+
+// promptSecret asks at the terminal, which does not show the answer.
+func promptSecret(question string, interrupted <-chan struct{}) ([]byte, error) {
+	in := int(os.Stdin.Fd())
+	before, err := term.GetState(in)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := io.WriteString(os.Stderr, question); err != nil {
+		return nil, err
+	}
+	secret, err := untilInterrupted(interrupted, func() ([]byte, error) { return term.ReadPassword(in) })
+	if errors.Is(err, errInterrupted) {
+		_ = term.Restore(in, before) // the read that nobody waits for any more leaves it without echo
+	}
+	_, _ = io.WriteString(os.Stderr, "\n") // the person's own line end was not echoed
+	return secret, err
+}
+
+// errInterrupted says that the person interrupted the program instead of giving an answer.
+var errInterrupted = errors.New("interrupted")
+
+// untilInterrupted returns what a person answers. Nothing can break off the reading itself: after an interruption it goes on
+// to the end of the process.
+func untilInterrupted[T any](interrupted <-chan struct{}, read func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	var none T
+	select {
+	case <-interrupted:
+		return none, errInterrupted
+	default:
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		value, err := read()
+		answers <- answer{value, err}
+	}()
+	select {
+	case <-interrupted:
+		return none, errInterrupted
+	case a := <-answers:
+		return a.value, a.err
+	}
 }
 
 // sharedWriter is for several goroutines: one may have a warning to say while another prints an error.

@@ -49,6 +49,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return exitGood
+	case errors.Is(err, errInterrupted):
+		return exitFailed
 	case errors.Is(err, errAnswerIsNo):
 		return exitNo
 	case errors.As(err, &known): // first: a locked vault is a failure, whatever is wrong with the words that would open it
@@ -76,6 +78,8 @@ func printError(w io.Writer, err error) {
 		known  *client.Error
 	)
 	switch {
+	case errors.Is(err, errInterrupted): // whatever the answer was for
+		err = errInterrupted
 	case errors.As(err, &known) && known.Hint != "":
 		hint = known.Hint
 	case errors.As(err, &usage):

@@ -54,9 +54,12 @@ func (a *app) confirm(question string) error {
 		return usagef("say --yes to confirm", "%s There is no terminal to ask at", question)
 	}
 	fmt.Fprintf(a.err, "%s [y/N] ", question)
-	answer, err := bufio.NewReader(a.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+	answer, err := untilInterrupted(a.interrupted, func() (string, error) { return bufio.NewReader(a.in).ReadString('\n') })
+	if err != nil {
+		fmt.Fprintln(a.err) // no line end of theirs came before
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
 	}
 	if answer := strings.ToLower(strings.TrimSpace(answer)); answer == "y" || answer == "yes" {
 		return nil

@@ -18,6 +18,7 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // who interrupts twice does not wait for a step that cannot be broken off
 	code := run(ctx, systemEnvironment(), os.Args[1:])
 	stop()
 	os.Exit(code)

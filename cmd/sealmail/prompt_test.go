@@ -22,7 +22,7 @@ func (p *terminal) run(t *testing.T, args ...string) (code int, output string) {
 	t.Helper()
 	var out bytes.Buffer
 	e := environment{in: strings.NewReader(p.typed), out: &out, err: &out, getenv: func(string) string { return "" }, now: time.Now}
-	e.prompt = func(question string) ([]byte, error) {
+	e.prompt = func(question string, _ <-chan struct{}) ([]byte, error) {
 		p.questions = append(p.questions, question)
 		if len(p.secrets) == 0 {
 			return nil, errors.New("nobody answers")
@@ -40,7 +40,7 @@ func TestPromptForPassphrase(t *testing.T) {
 	home := filepath.Join(t.TempDir(), "home")
 	words := []string{"--home", home, "init", "a@example.test", "--imap", "imaps://localhost", "--smtp", "submissions://localhost", "--no-check"}
 	p := &terminal{secrets: []string{"server password", "one", "two"}}
-	if code, output := p.run(t, words...); code != exitUsage || !strings.Contains(output, "sealmail: vault: the two passphrases differ") {
+	if code, output := p.run(t, words...); code != exitUsage || !strings.Contains(output, "sealmail: vault: the two answers differ") {
 		t.Errorf("exit code %d, %s", code, output)
 	}
 	if len(p.questions) != 3 {

@@ -14,7 +14,8 @@ import (
 // app is one run of the program: what it finds around it, and the flags that every command takes.
 type app struct {
 	environment
-	flags struct {
+	interrupted <-chan struct{} // closed when the person interrupts the program
+	flags       struct {
 		home, account                     string
 		json, quiet, yes                  bool
 		verbose                           bool
@@ -27,7 +28,7 @@ type app struct {
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, e environment, args []string) int {
 	e.err = &sharedWriter{w: e.err}
-	a := &app{environment: e}
+	a := &app{environment: e, interrupted: ctx.Done()}
 	root := newRootCommand(a)
 	root.SetArgs(args)
 	root.SetIn(e.in)

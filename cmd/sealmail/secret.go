@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -37,10 +38,13 @@ func (s *secretFlags) read(ctx context.Context, a *app) ([]byte, error) {
 	case s.command != "":
 		return readSecretCommand(ctx, s.command)
 	case a.prompt != nil:
-		return a.prompt(strings.ToUpper(s.what[:1]) + s.what[1:] + ": ")
+		return a.prompt(s.question(), a.interrupted)
 	}
 	return nil, usagef("without a terminal, give it by file or by command", "%s is needed", s.what)
 }
+
+// question is what a person is asked.
+func (s *secretFlags) question() string { return strings.ToUpper(s.what[:1]) + s.what[1:] + ": " }
 
 const maxSecret = 64 << 10
 
@@ -61,7 +65,7 @@ func readSecretFile(stdin io.Reader, path string) ([]byte, error) {
 func readSecret(r io.Reader, what string) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return nil, unreadable(err)
 	}
 	if len(b) > maxSecret {
 		return nil, usagef("a secret is one line", "%s: larger than 64 KiB", what)
@@ -107,29 +111,33 @@ func (a *app) passphrase(ctx context.Context, create bool) ([]byte, error) {
 		}
 		return secret, err
 	}
-	return a.chooseSecret("New passphrase for the vault: ", "passphrases")
+	return a.chooseSecret("New passphrase for the vault: ")
 }
 
 // chooseSecret has a person choose a secret at the terminal, and type it twice.
-func (a *app) chooseSecret(question, what string) ([]byte, error) {
-	first, err := a.prompt(question)
+func (a *app) chooseSecret(question string) ([]byte, error) {
+	first, err := a.prompt(question, a.interrupted)
 	if err != nil {
 		return nil, err
 	}
-	second, err := a.prompt("Once more: ")
+	second, err := a.prompt("Once more: ", a.interrupted)
 	if err != nil {
 		return nil, err
 	}
 	if !bytes.Equal(first, second) || len(first) == 0 {
-		return nil, fmt.Errorf("the two %s differ, or are empty", what)
+		return nil, errors.New("the two answers differ, or are empty")
 	}
 	return first, nil
 }
 
-// choose is read for a secret that is made now, which a person types twice.
+// choose is read for a secret that is made now: a person types it twice, and it is not empty.
 func (s *secretFlags) choose(ctx context.Context, a *app) ([]byte, error) {
-	if s.given() || a.prompt == nil {
-		return s.read(ctx, a)
+	if !s.given() && a.prompt != nil {
+		return a.chooseSecret(s.question())
 	}
-	return a.chooseSecret(strings.ToUpper(s.what[:1])+s.what[1:]+": ", "passwords")
+	secret, err := s.read(ctx, a)
+	if err == nil && len(secret) == 0 {
+		err = usagef("the file or the command must hold one line", "%s is empty", s.what)
+	}
+	return secret, err
 }

@@ -84,7 +84,7 @@ which is ended. A kill at any instant leaves the old vault or the new one.
 					if fresh.given() || a.prompt == nil {
 						return fresh.read(ctx, a)
 					}
-					return a.chooseSecret("New passphrase for the vault: ", "passphrases")
+					return a.chooseSecret("New passphrase for the vault: ")
 				}
 			}
 			status, err := c.VaultPasswd(ctx, p)

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// openTerminal returns both ends of a terminal: what a person types and sees, and what a program has as its own.
+func openTerminal(t *testing.T) (person, own *os.File) {
+	t.Helper()
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("there are no terminals here: %v", err)
+	}
+	t.Cleanup(func() { person.Close() })
+	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { own.Close() })
+	return person, own
+}
+
+func echoes(t *testing.T, terminal *os.File) bool {
+	t.Helper()
+	state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state.Lflag&unix.ECHO != 0
+}
+
+// readUntil reads what a program writes to the terminal, up to some text.
+func readUntil(person io.Reader, text string) (string, error) {
+	var seen strings.Builder
+	for one := make([]byte, 1); !strings.HasSuffix(seen.String(), text); {
+		if _, err := person.Read(one); err != nil {
+			return seen.String(), err
+		}
+		seen.Write(one)
+	}
+	return seen.String(), nil
+}
+
+// TestInterruptQuestion: at each question Ctrl-C ends the program, which says so, leaves the terminal as it was, and has done
+// nothing.
+func TestInterruptQuestion(t *testing.T) {
+	dir := t.TempDir()
+	if code, output := (&terminal{}).run(t, "ca", "init", "--dir", filepath.Join(dir, "ca"), "--name", "N", "--unprotected"); code != exitGood {
+		t.Fatal(output)
+	}
+	for _, test := range []struct {
+		words   []string
+		answers []string // before the interruption
+		at      string
+		secret  bool
+		not     string // the file that is not there afterwards
+	}{
+		{[]string{"ca", "init", "--dir", "new", "--name", "N"}, nil, "The passphrase of the authority's keys: ", true, "new"},
+		{[]string{"ca", "init", "--dir", "new", "--name", "N"}, []string{"one"}, "Once more: ", true, "new"},
+		{[]string{"cert", "request", "a@example.test", "-o", "a.csr"}, nil, "New passphrase for the vault: ", true, "a.csr"},
+		{[]string{"cert", "trust", "ca/root.pem", "--for", "mail"}, nil, "[y/N] ", false, "home/certificates/anchors"},
+	} {
+		t.Run(strings.Join(append(test.words[:2:2], test.at), " "), func(t *testing.T) {
+			person, own := openTerminal(t)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // that of a program which goes on asking
+			defer cancel()
+			words := program(t, []string{"SEALMAIL_HOME=home"}, test.words...)
+			cmd := exec.CommandContext(ctx, words.Path, words.Args[1:]...)
+			cmd.Env, cmd.Dir, cmd.Stdin, cmd.Stderr = words.Env, dir, own, own
+			var stdout bytes.Buffer
+			cmd.Stdout = &stdout
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() {
+				ended <- cmd.Wait()
+				own.Close() // what reads the other end comes to an end as well
+			}()
+			for _, answer := range test.answers {
+				if seen, err := readUntil(person, ": "); err != nil {
+					t.Fatalf("%q: %v", seen, err)
+				}
+				fmt.Fprintln(person, answer)
+			}
+			if seen, err := readUntil(person, test.at); err != nil {
+				t.Fatalf("%q: %v", seen, err)
+			}
+			for test.secret && echoes(t, person) && ctx.Err() == nil {
+				runtime.Gosched() // the question is there before the echo is off
+			}
+			if _, err := person.WriteString("\x03"); err != nil {
+				t.Fatal(err)
+			}
+			seen, err := readUntil(person, "sealmail: interrupted\r\n")
+			if err != nil {
+				t.Fatalf("%q: %v", seen, err)
+			}
+			if !echoes(t, person) {
+				t.Error("the terminal does not show what is typed any more")
+			}
+			var exit *exec.ExitError
+			if err := <-ended; !errors.As(err, &exit) || exit.ExitCode() != exitFailed {
+				t.Errorf("%v, want exit code %d", err, exitFailed)
+			}
+			if stdout.Len() > 0 {
+				t.Errorf("on stdout: %s", &stdout)
+			}
+			if _, err := os.Stat(filepath.Join(dir, test.not)); err == nil {
+				t.Errorf("%s is there", test.not)
+			}
+		})
+	}
+}
