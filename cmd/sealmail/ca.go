@@ -109,7 +109,7 @@ sealmail takes AES-GCM.
 			ctx := cmd.Context()
 			var err error
 			switch {
-			case p.Dir == "" || p.Output == "" || p.Purpose == "":
+			case p.Dir == "" || p.Output.Name == "" || p.Purpose == "":
 				return usagef("see `sealmail ca issue --help`", "--dir, --purpose and -o are needed")
 			case (p.Key == "") == (p.CSR == ""):
 				return usagef("--key makes a key here, --csr takes a request", "give one of --key and --csr")
@@ -128,16 +128,17 @@ sealmail takes AES-GCM.
 			}
 			p.Validity = time.Duration(days) * 24 * time.Hour
 			p.Passphrase = func() ([]byte, error) { return passphrase.read(ctx, a) }
-			if strings.HasSuffix(p.Output, ".p12") {
+			if strings.HasSuffix(p.Output.Name, ".p12") {
 				if p.P12Password, err = password.choose(ctx, a); err != nil {
 					return err
 				}
 			}
+			p.Output.Stdout = a.out
 			result, err := client.CAIssue(ctx, a.options(), p)
-			if err != nil {
+			switch {
+			case err != nil || p.Output.Name == "-":
 				return err
-			}
-			if a.flags.json {
+			case a.flags.json:
 				return a.printJSON(result)
 			}
 			return term.PrintIssued(a.out, result)
@@ -155,7 +156,7 @@ sealmail takes AES-GCM.
 	f.StringVar(&notBefore, "not-before", "", "valid from this `time` (RFC 3339)")
 	f.StringVar(&notAfter, "not-after", "", "valid to this `time` (RFC 3339)")
 	f.IntVar(&days, "days", 0, "`days` of validity (default: two years, for servers 397 days, for timestamps more)")
-	f.StringVarP(&p.Output, "output", "o", "", "write to this `file`: .p12 or .pem")
+	f.StringVarP(&p.Output.Name, "output", "o", "", "write to this `file`: .p12, or anything else for PEM; - is stdout")
 	passphrase.add(cmd)
 	password.add(cmd, "p12-password", "the password for the PKCS#12 file")
 	return cmd

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os/user"
 	"path/filepath"
 
@@ -89,7 +88,7 @@ guessing the password cheap.
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
 			p.Which, p.By = args[0], userName()
 			p.Password = func() ([]byte, error) { return password.choose(ctx, a) }
-			p.Replace = func(file string) error { return a.confirm(fmt.Sprintf("%s exists. Replace it?", file)) }
+			p.Replace = a.mayReplace
 			return c.CertExport(ctx, p, client.Output{Name: output, Stdout: a.out})
 		}),
 	}

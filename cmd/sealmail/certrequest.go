@@ -23,7 +23,10 @@ authority. When the certificate comes, ` + "`sealmail cert import FILE`" + ` joi
 ` + exitCodesHelp,
 		Example: "  sealmail cert request alice@example.org --name 'Alice Adams' -o alice.csr\n  sealmail cert request alice@example.org adams@example.org --key rsa3072 -o alice.csr",
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
-			p.Addresses = args
+			if output == "" {
+				return usagef("-o FILE, or -o - for stdout", "where the request is to be written is not said")
+			}
+			p.Addresses, p.Replace = args, a.mayReplace
 			result, err := c.CertRequest(ctx, p, client.Output{Name: output, Stdout: a.out})
 			return a.printRequest(result, output, err)
 		}),
@@ -33,7 +36,7 @@ authority. When the certificate comes, ` + "`sealmail cert import FILE`" + ` joi
 	f.StringVar(&p.Name, "name", "", "the `name` of the owner")
 	f.StringVar(&p.Organization, "organization", "", "the owner's organization, by `name`")
 	f.StringVar(&p.Key, "key", "p256", "the `kind` of key: p256, p384, rsa2048, rsa3072, ed25519")
-	f.StringVar(&p.Purpose, "purpose", "mail", "what it is for: `mail`, sign or encrypt")
+	f.StringVar(&p.Purpose, "purpose", "mail", "the `purpose`: mail, sign or encrypt")
 	f.BoolVar(&a.flags.unprotected, "unprotected", false, "if the vault has to be made: without a passphrase")
 	return cmd
 }
@@ -55,10 +58,15 @@ was encrypted to it; others learn of the new one from your next signed mail.
 		Example: "  sealmail cert renew alice@example.org -o alice.csr\n  sealmail cert renew 3f9c2a7b --ca ./ca",
 		Args:    argCount(1, 1, "one certificate of yours"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
-			if (output == "") == (p.CA == "") {
+			switch {
+			case output == "" && p.CA == "":
 				return usagef("-o FILE for a request, or --ca DIR for your own authority", "where the certificate is to come from is not said")
+			case output != "" && p.CA != "":
+				return usagef("give one of the two", "-o and --ca exclude each other")
+			case p.SameKey && p.Key != "":
+				return usagef("give one of the two", "--same-key and --key exclude each other")
 			}
-			p.Which = args[0]
+			p.Which, p.Replace = args[0], a.mayReplace
 			p.CAPassphrase = func() ([]byte, error) { return passphrase.read(ctx, a) }
 			result, err := c.CertRenew(ctx, p, client.Output{Name: output, Stdout: a.out})
 			return a.printRequest(result, output, err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/sealmail/sealmail/internal/client"
+	"github.com/sealmail/sealmail/internal/term"
 )
 
 // maxText bounds a message text that is given on stdin or by file.
@@ -66,3 +67,6 @@ func (a *app) confirm(question string) error {
 	}
 	return usagef("", "not confirmed; nothing was done")
 }
+
+// mayReplace asks a person before a file is replaced.
+func (a *app) mayReplace(file string) error { return a.confirm(term.Line(file) + " exists. Replace it?") }

@@ -6,8 +6,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -66,7 +64,7 @@ type CAIssueParams struct {
 	Name, Organization     string
 	NotBefore, NotAfter    time.Time
 	Validity               time.Duration
-	Output                 string // .p12: PKCS#12 with the key; else PEM
+	Output                 Output // .p12: PKCS#12 with the key; else PEM
 	P12Password            []byte
 	// Passphrase gives the authority's; it is asked for only where its key is protected.
 	Passphrase func() ([]byte, error)
@@ -84,8 +82,10 @@ type CAIssueResult struct {
 
 // CAIssue issues a certificate and writes it, with the key that was made for it, to a file that must not be there yet.
 func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, error) {
-	if _, err := os.Lstat(p.Output); !errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("ca issue", errors.New(p.Output+" is there already, and may hold a key"), "name another file with -o")
+	if err := mayReplace(p.Output.Name, func(name string) error {
+		return usage("ca issue", errors.New(name+" is there already, and may hold a key"), "name another file with -o")
+	}); err != nil {
+		return nil, err
 	}
 	profile := ca.Profile{
 		Emails: p.Email, DNS: p.DNS, Name: p.Name, Organization: p.Organization,
@@ -95,7 +95,7 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 	if profile.Purpose, err = ca.ParsePurpose(p.Purpose); err != nil {
 		return nil, usage("--purpose", err, "mail, sign, encrypt, tsa, archive or tls")
 	}
-	toP12 := filepath.Ext(p.Output) == ".p12"
+	toP12 := filepath.Ext(p.Output.Name) == ".p12"
 	if p.Key != "" {
 		if profile.Key, err = certstore.ParseKeyType(p.Key); err != nil {
 			return nil, usage("--key", err, "p256, p384, rsa2048, rsa3072 or ed25519")
@@ -112,27 +112,28 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 	if err != nil {
 		return nil, err
 	}
-	issued, err := authority.Issue(ctx, profile)
-	if err != nil {
-		return nil, explainIssue(err)
-	}
-	var data []byte
-	if toP12 {
-		data, err = certstore.EncodePKCS12(issued.KeyPair(), string(p.P12Password))
-	} else {
-		data, err = issued.PEM()
-	}
-	if err != nil {
-		return nil, failed(p.Output, err, "")
-	}
+	var cert *x509.Certificate
 	c := &Client{o: o}
-	if err := c.write(Output{Name: p.Output}, func(w io.Writer) error {
-		_, err := w.Write(data)
+	if err := c.write(p.Output, func(w io.Writer) error { // nothing is issued for a file that cannot be made
+		issued, err := authority.Issue(ctx, profile)
+		if err != nil {
+			return explainIssue(err)
+		}
+		var data []byte
+		if toP12 {
+			data, err = certstore.EncodePKCS12(issued.KeyPair(), string(p.P12Password))
+		} else {
+			data, err = issued.PEM()
+		}
+		if err != nil {
+			return failed(p.Output.Name, err, "")
+		}
+		cert = issued.Certificate()
+		_, err = w.Write(data)
 		return err
 	}); err != nil {
 		return nil, err
 	}
-	cert := issued.Certificate()
 	subjects := slices.Concat(certstore.Addresses(cert), cert.DNSNames)
 	for _, ip := range cert.IPAddresses {
 		subjects = append(subjects, ip.String())
@@ -141,7 +142,7 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 		subjects = []string{certstore.Describe(cert).Name}
 	}
 	return &CAIssueResult{
-		File: p.Output, Subjects: subjects, Serial: certstore.SerialHex(cert.SerialNumber), Fingerprint: certstore.Fingerprint(cert),
+		File: p.Output.Name, Subjects: subjects, Serial: certstore.SerialHex(cert.SerialNumber), Fingerprint: certstore.Fingerprint(cert),
 		NotBefore: cert.NotBefore.UTC(), NotAfter: cert.NotAfter.UTC(),
 	}, nil
 }

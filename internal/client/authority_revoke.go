@@ -204,7 +204,7 @@ func (o Options) publish(out Output, data []byte) error {
 		return err
 	}
 	if err := o.Disk.WriteFile(out.Name, data, 0o644); err != nil {
-		return failed("", err, "name a file that can be written")
+		return unwritable(out.Name, err)
 	}
 	return nil
 }

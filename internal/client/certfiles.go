@@ -46,7 +46,7 @@ func (o Options) readRevocation(crls, responses []string) (e revocation.Evidence
 					_, err = revocation.ParseResponse(der)
 				}
 				if err != nil { // who names a file means it to be used
-					return e, usage(name, err, "it must hold what --crl or --ocsp says, in DER or PEM")
+					return e, failed(name, err, "it must hold what --crl or --ocsp says, in DER or PEM")
 				}
 			}
 			*group.list = append(*group.list, found...)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -30,7 +31,7 @@ func certificateLine(kind, purpose string, cert *x509.Certificate) CertificateLi
 	}
 	return CertificateLine{
 		Kind: kind, Purpose: orNull(purpose), Subject: d.Name, Addresses: addresses,
-		Issuer: d.Issuer, NotAfter: cert.NotAfter.UTC(), Fingerprint: certstore.Fingerprint(cert),
+		Issuer: orNull(d.Issuer), NotAfter: timeOrNull(cert.NotAfter), Fingerprint: certstore.Fingerprint(cert),
 	}
 }
 
@@ -112,8 +113,8 @@ func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 	}
 	c.sayProblems(problems)
 	for _, r := range requests {
-		all = append(all, storedCertificate{line: CertificateLine{Kind: "request", Subject: r.Names.Name, Addresses: r.Names.Addresses, Fingerprint: r.Key,
-			Expiry: orNull("asked for on " + r.Created.Format(time.DateOnly))}})
+		all = append(all, storedCertificate{line: CertificateLine{Kind: "request", Subject: cmp.Or(r.Names.Name, strings.Join(r.Names.Addresses, ", ")), Addresses: r.Names.Addresses,
+			Fingerprint: r.Key, Requested: timeOrNull(r.Created.Truncate(time.Second))}})
 	}
 	if p.Kind == "issuer" { // of no interest to who did not ask
 		issuers, problems, err := c.certificates().Issuers()

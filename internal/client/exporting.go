@@ -111,7 +111,7 @@ func mayReplace(name string, ask func(string) error) error {
 		return nil
 	}
 	if err != nil {
-		return failed("", err, "name a file that can be written")
+		return unwritable(name, err)
 	}
 	if ask == nil {
 		return failed(name, fs.ErrExist, "name another file")

@@ -124,6 +124,16 @@ func unreadable(err error) error {
 	return failed("", err, "name a file that can be read, or - for stdin")
 }
 
+// unwritable is the error of a file that was named and cannot be written. The path in err may be that of a temporary file
+// beside it, which nobody knows.
+func unwritable(name string, err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err
+	}
+	return failed(name, err, "name a file that can be written")
+}
+
 // writeFrom is write for what is made of an input. Where that changed, nothing is written, whatever else went wrong; on
 // stdout, nothing more.
 func (c *Client) writeFrom(in interface{ unchanged() error }, out Output, fill func(io.Writer) error) error {
@@ -148,7 +158,7 @@ func (c *Client) write(out Output, fill func(io.Writer) error) error {
 	}
 	f, err := c.o.Disk.Create(out.Name, 0o600)
 	if err != nil {
-		return failed("", err, "name a file that can be written")
+		return unwritable(out.Name, err)
 	}
 	defer f.Close()
 	w := bufio.NewWriterSize(f, 32<<10)

@@ -237,16 +237,17 @@ type OutboxLine struct {
 
 // CertificateLine is a certificate in a list.
 type CertificateLine struct {
-	Kind        string    `json:"kind"` // identity, correspondent, anchor
-	Purpose     *string   `json:"purpose"`
-	Subject     string    `json:"subject"`
-	Addresses   []string  `json:"addresses"`
-	Issuer      string    `json:"issuer"`
-	NotAfter    time.Time `json:"not_after"`
-	Fingerprint string    `json:"fingerprint"`
-	Label       *string   `json:"label,omitempty"`  // what the owner calls an identity
-	Origin      *string   `json:"origin,omitempty"` // whose decision an anchor is: private, local, public
-	Expiry      *string   `json:"expiry,omitempty"` // in words, where it ends within 30 days, or did
+	Kind        string     `json:"kind"` // identity, correspondent, anchor, issuer, request
+	Purpose     *string    `json:"purpose"`
+	Subject     string     `json:"subject"`
+	Addresses   []string   `json:"addresses"`
+	Issuer      *string    `json:"issuer"`              // null for a request
+	NotAfter    *time.Time `json:"not_after"`           // null for a request
+	Fingerprint string     `json:"fingerprint"`         // of a request: the key's, SHA-256 of its SubjectPublicKeyInfo
+	Label       *string    `json:"label,omitempty"`     // what the owner calls an identity
+	Origin      *string    `json:"origin,omitempty"`    // whose decision an anchor is: private, local, public
+	Expiry      *string    `json:"expiry,omitempty"`    // in words, where it ends within 30 days, or did
+	Requested   *time.Time `json:"requested,omitempty"` // when a request was made
 }
 
 // SystemTrustResult says what `cert trust --system` took from the system.

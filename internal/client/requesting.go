@@ -19,6 +19,8 @@ type CertRequestParams struct {
 	Name, Organization string   // may be empty
 	Key                string   // p256, p384, rsa2048, rsa3072, ed25519
 	Purpose            string   // mail, sign, encrypt
+	// Replace is asked before a file that is there already is replaced; its error is returned.
+	Replace func(file string) error
 }
 
 // CertRequest makes a key, which stays in the vault, and writes a request for its certificate.
@@ -45,23 +47,27 @@ func (c *Client) CertRequest(ctx context.Context, p CertRequestParams, out Outpu
 	if err != nil {
 		return nil, failed("cert request", err, "")
 	}
-	return c.request(ctx, key, certstore.RequestNames{Addresses: p.Addresses, Name: p.Name, Organization: p.Organization, Use: use}, out)
+	return c.request(ctx, key, certstore.RequestNames{Addresses: p.Addresses, Name: p.Name, Organization: p.Organization, Use: use}, out, p.Replace)
 }
 
-// request stores a key and writes the request that it signs.
-func (c *Client) request(ctx context.Context, key crypto.Signer, names certstore.RequestNames, out Output) (*RequestResult, error) {
+// request stores a key and writes the request that it signs. No key is stored for a file that cannot be made.
+func (c *Client) request(ctx context.Context, key crypto.Signer, names certstore.RequestNames, out Output, replace func(string) error) (*RequestResult, error) {
 	if _, err := certstore.NewRequest(key, names); err != nil { // before anything is stored
 		return nil, usage("cert request", err, "")
 	}
-	r, err := c.certificates().AddRequest(ctx, key, names, c.o.Now())
-	if err != nil {
-		return nil, storeError(err)
+	if err := mayReplace(out.Name, replace); err != nil {
+		return nil, err
 	}
-	err = c.write(out, func(w io.Writer) error {
-		_, err := w.Write(certstore.EncodeRequest(r.DER))
+	result := &RequestResult{File: orNull(out.Name), Addresses: names.Addresses}
+	return result, c.write(out, func(w io.Writer) error {
+		r, err := c.certificates().AddRequest(ctx, key, names, c.o.Now())
+		if err != nil {
+			return storeError(err)
+		}
+		result.Key = r.Key
+		_, err = w.Write(certstore.EncodeRequest(r.DER))
 		return err
 	})
-	return &RequestResult{File: orNull(out.Name), Addresses: names.Addresses, Key: r.Key}, err
 }
 
 // CertRenewParams say which certificate to renew, and how.
@@ -71,6 +77,7 @@ type CertRenewParams struct {
 	SameKey      bool   // certify the same key once more
 	CA           string // folder of one's own authority, which certifies at once; empty: a request is written
 	CAPassphrase func() ([]byte, error)
+	Replace      func(file string) error // as for a request
 }
 
 // CertRenew asks for a certificate that takes the place of another: of the same names and for the same use. The old one
@@ -87,7 +94,7 @@ func (c *Client) CertRenew(ctx context.Context, p CertRenewParams, out Output) (
 		return nil, err
 	}
 	if p.CA == "" {
-		return c.request(ctx, key, names, out)
+		return c.request(ctx, key, names, out, p.Replace)
 	}
 	return c.renewByCA(ctx, old, key, names, p)
 }
@@ -139,6 +146,9 @@ func (c *Client) renewByCA(ctx context.Context, old *certstore.Identity, key cry
 	csr, err := x509.ParseCertificateRequest(der)
 	if err != nil {
 		return nil, failed("cert renew", err, "")
+	}
+	if _, err := c.openVault(ctx, false); err != nil { // before anything is certified that could not be stored
+		return nil, err
 	}
 	authority, err := openAuthority(c.o, p.CA, p.CAPassphrase)
 	if err != nil {

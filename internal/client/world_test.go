@@ -50,7 +50,7 @@ func (w *world) client() *client.Client {
 func (w *world) issue(name, key string) client.KeyFiles {
 	w.t.Helper()
 	_, err := client.CAIssue(w.t.Context(), w.options(), client.CAIssueParams{Dir: w.in("ca"), Purpose: "mail", Key: key,
-		Email: []string{name + "@example.org"}, Name: name, Output: w.in(name + ".pem")})
+		Email: []string{name + "@example.org"}, Name: name, Output: client.Output{Name: w.in(name + ".pem")}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

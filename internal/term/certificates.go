@@ -21,7 +21,7 @@ func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
 		if c.Purpose != nil {
 			kind += " for " + *c.Purpose
 		}
-		rows = append(rows, []string{kind, c.Subject, strings.Join(c.Addresses, ", "), c.Issuer, validWords(c), c.Fingerprint[:16] + "…"})
+		rows = append(rows, []string{kind, c.Subject, strings.Join(c.Addresses, ", "), optional(c.Issuer), validWords(c), c.Fingerprint[:16] + "…"})
 	}
 	return Table(w, rows)
 }
@@ -29,8 +29,10 @@ func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
 // validWords is when a certificate ends, and that it is soon.
 func validWords(c client.CertificateLine) string {
 	switch {
-	case c.NotAfter.IsZero():
-		return optional(c.Expiry)
+	case c.NotAfter == nil && c.Requested == nil:
+		return ""
+	case c.NotAfter == nil:
+		return "asked for on " + c.Requested.UTC().Format(time.DateOnly)
 	case c.Expiry != nil:
 		return c.NotAfter.UTC().Format(time.DateOnly) + " (" + *c.Expiry + ")"
 	}
@@ -124,6 +126,10 @@ func PrintRequest(w io.Writer, r *client.RequestResult) error {
 
 // RequestWords say what was written, and what to do with it.
 func RequestWords(r *client.RequestResult) string {
+	file := optional(r.File)
+	if file == "-" {
+		file = "stdout"
+	}
 	return fmt.Sprintf("request for %s written to %s: send it to the authority, and import what comes back with `sealmail cert import FILE`",
-		Line(strings.Join(r.Addresses, ", ")), Line(optional(r.File)))
+		Line(strings.Join(r.Addresses, ", ")), Line(file))
 }
