@@ -177,7 +177,7 @@ func (c *Certificate) readRest(tbs cryptobyte.String) error {
 	var err error
 	c.Extensions, err = ReadExtensions(&extensions)
 	switch {
-	case errors.Is(err, errSyntax):
+	case errors.Is(err, errSyntax) && c.Version == 3: // elsewhere they are a problem as such, and nobody reads them
 		return fmt.Errorf("%w: the extensions", ErrMalformed)
 	case err != nil:
 		c.problem("", "4.2", "the list of extensions is malformed: "+err.Error())
