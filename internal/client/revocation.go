@@ -95,9 +95,12 @@ func revocationEvidence(path []*x509.Certificate, answers []revocation.Answer, t
 	for i, a := range answers {
 		list[i] = ofAnswer(path, a)
 	}
-	// Of two that are equal, the one that took effect first.
+	// Of revocations that are equal, the one that took effect first; of other things that are, what is said of the leaf.
 	worst := slices.MaxFunc(list, func(a, b verdict.RevocationEvidence) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), b.At.Compare(a.At))
+		if order := cmp.Compare(rank(a), rank(b)); order != 0 || a.Code != verdict.RevocationRevoked {
+			return order
+		}
+		return b.At.Compare(a.At)
 	})
 	if worst.Code == verdict.RevocationUnknown {
 		for _, e := range list {

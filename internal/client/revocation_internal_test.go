@@ -42,12 +42,21 @@ func TestRevocationOfPath(t *testing.T) {
 	} {
 		for _, answers := range [][]revocation.Answer{{test.leaf, test.issuer}, {test.issuer, test.leaf}} {
 			e := verdict.Evidence{Time: test.proof, Revocation: revocationEvidence(path, answers, test.proof, now)}
-			e.Chain.Certificates = []string{"x"}
 			got := verdictOn(e, verdict.Policy{Now: now, Revocation: test.mode})
 			if got.Status != test.want || got.Code != test.code {
 				t.Errorf("%s: %v %q, want %v %q", test.name, got.Status, got.Code, test.want, test.code)
 			}
 		}
+	}
+}
+
+// TestRevocationOfLeafFirst: where all is good, what is told is who said so of the leaf.
+func TestRevocationOfLeafFirst(t *testing.T) {
+	leaf := revocation.Answer{Status: revocation.Good, Source: revocation.SourceOCSP, At: time.Unix(2, 0)}
+	issuer := revocation.Answer{Status: revocation.Good, Source: revocation.SourceCRL, At: time.Unix(1, 0)}
+	e := revocationEvidence([]*x509.Certificate{{}, {}, {}}, []revocation.Answer{leaf, issuer}, verdict.TimeEvidence{}, time.Unix(3, 0))
+	if e.Source != revocation.SourceOCSP {
+		t.Errorf("%+v", e)
 	}
 }
 
