@@ -20,26 +20,31 @@ type Acquaintance struct {
 func (a Acquaintance) Changed() bool { return a.NewKey || a.NewIssuer }
 
 // AcquaintanceOfSigner compares the certificate that a mail from this address was signed with to those that signed before.
-// message is the mail's Message-ID, so that the mail in which a certificate was seen first goes on to say what was new
-// in it.
+// message is the mail's Message-ID, so that the mail with which a person was told of a certificate goes on to say what was
+// new in it. What nobody was told of yet is not known: who sends two mails must not have the first one, which nobody read,
+// vouch for the second.
 func (s *Store) AcquaintanceOfSigner(address string, c *x509.Certificate, message string) (Acquaintance, error) {
 	known, _, err := s.CorrespondentsFor(address)
 	if err != nil {
 		return Acquaintance{}, err
 	}
-	var seen time.Time
+	var seen, told time.Time
 	for _, k := range known {
 		if !k.Certificate().Equal(c) {
 			continue
 		}
-		if message == "" || k.Message != message {
-			return Acquaintance{Seen: k.FirstSeen}, nil
+		if seen = k.FirstSeen; k.Untold {
+			continue
 		}
-		seen = k.FirstSeen
+		if message == "" || k.Message != message {
+			return Acquaintance{Seen: seen}, nil
+		}
+		told = k.toldAt()
 	}
 	a := compare(c, slices.DeleteFunc(known, func(k Correspondent) bool {
-		return k.Certificate().Equal(c) || !seen.IsZero() && !k.FirstSeen.Before(seen) || !MatchAddress(k.Certificate(), address) || checkKeyUsage(k.Certificate(), SignMail) != nil
-	}), func(k Correspondent) time.Time { return k.FirstSeen })
+		return k.Untold || k.Certificate().Equal(c) || !told.IsZero() && !k.toldAt().Before(told) ||
+			!MatchAddress(k.Certificate(), address) || checkKeyUsage(k.Certificate(), SignMail) != nil
+	}), Correspondent.toldAt)
 	a.Seen = seen
 	return a, nil
 }

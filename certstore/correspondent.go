@@ -21,8 +21,10 @@ import (
 type Correspondent struct {
 	Chain     []*x509.Certificate // leaf first; its issuers as far as they are known
 	Source    string              // where it was seen first, for people
-	Message   string              // Message-ID of the mail in which it was seen first, if it was in one
+	Message   string              // Message-ID of the mail in which a person was first told of it, if it was in one
 	FirstSeen time.Time
+	Untold    bool      // it was collected, and nobody was told of it yet
+	ToldAt    time.Time // when a person was, if that was later than FirstSeen; else zero
 
 	Capabilities   cms.Capabilities // what its owner's programs announced; nil: nothing is known
 	CapabilitiesAt time.Time        // when that was
@@ -32,6 +34,9 @@ type Correspondent struct {
 
 // Certificate returns the leaf.
 func (c Correspondent) Certificate() *x509.Certificate { return c.Chain[0] }
+
+// toldAt is when a person was told of it.
+func (c Correspondent) toldAt() time.Time { return later(c.FirstSeen, c.ToldAt) }
 
 // KnownCapabilities returns what the correspondent announced, or else what the certificate itself says (RFC 4262).
 // known is false where there is neither.
@@ -47,6 +52,8 @@ type correspondentMeta struct {
 	Source         string    `json:"source,omitempty"`
 	Message        string    `json:"message,omitempty"`
 	FirstSeen      time.Time `json:"first_seen"`
+	Untold         bool      `json:"untold,omitempty"`
+	ToldAt         time.Time `json:"told_at,omitzero"`
 	Capabilities   []byte    `json:"capabilities,omitempty"` // DER
 	CapabilitiesAt time.Time `json:"capabilities_at,omitzero"`
 	PreferredAt    time.Time `json:"preferred_at,omitzero"`
@@ -117,13 +124,16 @@ func (c *Correspondent) learn(seen Correspondent) (changed bool) {
 	if c.UsedAt.IsZero() && !seen.UsedAt.IsZero() {
 		c.UsedAt, changed = seen.UsedAt, true
 	}
+	if c.Untold && !seen.Untold {
+		c.Untold, c.ToldAt, c.Message, changed = false, seen.FirstSeen, seen.Message, true
+	}
 	return changed
 }
 
 // correspondentFiles are the certificate, and the marks by which it is found.
 func (s *Store) correspondentFiles(c Correspondent) ([]safeio.NewFile, error) {
 	meta := correspondentMeta{Version: metaVersion, Source: c.Source, Message: c.Message, FirstSeen: c.FirstSeen.UTC(),
-		PreferredAt: c.PreferredAt.UTC(), UsedAt: c.UsedAt.UTC()}
+		Untold: c.Untold, ToldAt: c.ToldAt.UTC(), PreferredAt: c.PreferredAt.UTC(), UsedAt: c.UsedAt.UTC()}
 	if c.Capabilities != nil {
 		var err error
 		meta.CapabilitiesAt = c.CapabilitiesAt.UTC()
@@ -283,7 +293,7 @@ func (s *Store) readCorrespondent(fingerprint string) (Correspondent, error) {
 		return Correspondent{}, err
 	}
 	c := Correspondent{Chain: append(chain[:1:1], s.IssuersOf(chain[0])...), Source: meta.Source, Message: meta.Message,
-		FirstSeen: meta.FirstSeen, PreferredAt: meta.PreferredAt, UsedAt: meta.UsedAt}
+		FirstSeen: meta.FirstSeen, Untold: meta.Untold, ToldAt: meta.ToldAt, PreferredAt: meta.PreferredAt, UsedAt: meta.UsedAt}
 	if len(meta.Capabilities) > 0 {
 		c.CapabilitiesAt = meta.CapabilitiesAt
 		if c.Capabilities, err = cms.ParseCapabilities(meta.Capabilities); err != nil {

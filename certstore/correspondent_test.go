@@ -198,6 +198,20 @@ func TestAcquaintance(t *testing.T) {
 	want("the first mail, read again", signer(first, "1"), true, false, false, nil)
 	want("another authority", signer(elsewhere, "5"), false, true, true, newKeyed)
 
+	// What was collected, and nobody was told of, vouches for nothing: neither for itself nor for its key.
+	add(t, h, certstore.Correspondent{Chain: certs(elsewhere), FirstSeen: now().Add(2 * time.Hour), Message: "5", Untold: true})
+	want("collected, another mail", signer(elsewhere, "6"), false, true, true, newKeyed)
+	again := issue(t, other, "again", elsewhere.key, bob)
+	want("the key of what was collected", signer(again, "7"), false, true, true, newKeyed)
+	add(t, h, certstore.Correspondent{Chain: certs(elsewhere), FirstSeen: now().Add(3 * time.Hour), Message: "6"})
+	want("the mail that was read", signer(elsewhere, "6"), false, true, true, newKeyed)
+	want("the mail that was not", signer(elsewhere, "5"), false, false, false, nil)
+	add(t, h, certstore.Correspondent{Chain: certs(elsewhere), FirstSeen: now().Add(4 * time.Hour), Message: "8", Untold: true})
+	want("told once", signer(elsewhere, "8"), false, false, false, nil)
+	if a := signer(elsewhere, "8"); !a.Seen.Equal(now().Add(2 * time.Hour)) {
+		t.Errorf("seen %v", a.Seen)
+	}
+
 	recipient := func(n *node) certstore.Acquaintance {
 		t.Helper()
 		a, err := h.store.AcquaintanceOfRecipient("bob@example.org", n.cert)

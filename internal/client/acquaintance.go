@@ -1,7 +1,9 @@
 package client
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,8 +47,23 @@ func (j *judge) acquaint(r *judged) error {
 	return nil
 }
 
-// messageID is the Message-ID of what was opened, or empty.
-func (r *judged) messageID() string { return strings.Trim(r.message.Field("Message-ID"), "<> ") }
+// maxMessageID is the longest line of a message (RFC 5322 section 2.1.1).
+const maxMessageID = 998
+
+// messageID tells a message from others when it is opened again: its Message-ID, or, where it has none that can be used, the
+// hash of a signature.
+func (r *judged) messageID() string {
+	if id := strings.Trim(r.message.Field("Message-ID"), "<> "); id != "" && len(id) <= maxMessageID {
+		return id
+	}
+	for _, l := range r.layers {
+		if l.Signed != nil && len(l.Signed.Signatures) > 0 {
+			sum := sha256.Sum256(l.Signed.Signatures[0].Value)
+			return hex.EncodeToString(sum[:])
+		}
+	}
+	return ""
+}
 
 // contactWord is the stable word for an acquaintance.
 func contactWord(a certstore.Acquaintance) string {

@@ -13,24 +13,30 @@ import (
 // maxCollected bounds the certificates beside the signer's own that are kept of one signature.
 const maxCollected = 4
 
-// collect keeps the certificates of good signers, and those that they want to be encrypted to, to write to them later.
-func (j *judge) collect(ctx context.Context, r *judged, source string) error {
+// collect keeps the certificates of good signers, and those that they want to be encrypted to, to write to them later. told
+// says that a person is shown the message, and with it what is new in its certificates.
+func (j *judge) collect(ctx context.Context, r *judged, source string, told bool) error {
 	if r.verdict.Status != verdict.Passed {
 		return nil
 	}
 	now := j.client.o.Now()
 	var list []certstore.Correspondent
 	for _, v := range r.verdict.Signatures {
-		if v.Status != verdict.Passed || v.Signature < 0 || v.Covers != smime.CoversWhole {
+		// A weak signature is allowed for one reading, and no reason to believe anything afterwards.
+		if v.Status != verdict.Passed || v.Signature < 0 || v.Covers != smime.CoversWhole || v.Integrity.Err != nil {
 			continue
 		}
 		s := r.layers[v.Layer].Signed.Signatures[v.Signature]
 		evidence := r.evidence[v.Layer][v.Signature]
-		// As of the signature: an old mail that is sent once more must not win over a newer one.
+		// As of the signature: an old mail that is sent once more must not win over a newer one. Nor must one with a date to
+		// come win for ever.
 		at := verdict.TimeThatCounts(evidence.Time, s.SigningTime)
+		if at.After(now) {
+			at = now
+		}
 		preferred, named := s.SignerInfo.EncryptionKeyPreference()
 		add := func(cert *x509.Certificate, path []*x509.Certificate) {
-			c := certstore.Correspondent{Chain: path, Source: source, Message: r.messageID(), FirstSeen: now}
+			c := certstore.Correspondent{Chain: path, Source: source, Message: r.messageID(), FirstSeen: now, Untold: !told}
 			if capabilities := s.SignerInfo.SMIMECapabilities(); len(capabilities) > 0 {
 				c.Capabilities, c.CapabilitiesAt = capabilities, at
 			}

@@ -216,7 +216,7 @@ func (f *fetcher) message(ctx context.Context, info mailbox.Info) (indexRecord, 
 	if err != nil {
 		return indexRecord{}, err
 	}
-	return indexRecord{Line: line, Evidence: judged.evidence, Proof: proof}, f.judge.collect(ctx, judged, "came with signed mail to "+f.account.Name)
+	return indexRecord{Line: line, Evidence: judged.evidence, Proof: proof}, f.judge.collect(ctx, judged, "came with signed mail to "+f.account.Name, false)
 }
 
 // isMessageFault tells an error that one message is to blame for from one that would befall the next one too.

@@ -38,7 +38,7 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 		}
 		defer judged.message.Close()
 		if m.account != "" { // a file may be anybody's
-			if err := j.collect(ctx, judged, "came with signed mail to "+m.account); err != nil {
+			if err := j.collect(ctx, judged, "came with signed mail to "+m.account, true); err != nil {
 				return err
 			}
 		}
