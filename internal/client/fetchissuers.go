@@ -214,9 +214,26 @@ func dialPublic(dial func(ctx context.Context, network, address string) (net.Con
 	}
 }
 
-// sharedAddresses are those behind the address translation of providers.
-var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
+// Addresses that are not of the public network (RFC 6890 section 2.2), beside those that package netip knows, and those that
+// stand for an IPv4 address, which decides.
+var (
+	localPrefixes = []netip.Prefix{
+		netip.MustParsePrefix("0.0.0.0/8"),
+		netip.MustParsePrefix("100.64.0.0/10"),  // behind the address translation of providers
+		netip.MustParsePrefix("64:ff9b:1::/48"), // a network's own translation
+		netip.MustParsePrefix("fec0::/10"),      // of a site, in old networks
+	}
+	translated = netip.MustParsePrefix("64:ff9b::/96")
+	tunneled   = netip.MustParsePrefix("2002::/16")
+)
 
 func isPublic(a netip.Addr) bool {
-	return a.IsGlobalUnicast() && !a.IsPrivate() && !sharedAddresses.Contains(a)
+	octets := a.As16()
+	switch {
+	case translated.Contains(a):
+		return isPublic(netip.AddrFrom4([4]byte(octets[12:])))
+	case tunneled.Contains(a):
+		return isPublic(netip.AddrFrom4([4]byte(octets[2:6])))
+	}
+	return a.IsGlobalUnicast() && !a.IsPrivate() && !slices.ContainsFunc(localPrefixes, func(p netip.Prefix) bool { return p.Contains(a) })
 }
