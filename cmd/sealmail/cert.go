@@ -48,7 +48,10 @@ func newCertListCommand(a *app) *cobra.Command {
 }
 
 func newCertShowCommand(a *app) *cobra.Command {
-	var tree bool
+	var (
+		tree     bool
+		password secretFlags
+	)
 	cmd := &cobra.Command{
 		Use:   "show FINGERPRINT|ADDRESS|FILE",
 		Short: "Show what a certificate says, and whether it is trusted",
@@ -60,8 +63,8 @@ The exit code is 1 where a certificate shown is not trusted for mail now.
 ` + exitCodesHelp,
 		Example: "  sealmail cert show bob@example.org\n  sealmail cert show ./bob.pem --json\n  sealmail cert show alice@example.org --tree",
 		Args:    argCount(1, 1, "one certificate"),
-		RunE: a.withClient(func(_ context.Context, c *client.Client, args []string) error {
-			shown, err := c.CertShow(args[0])
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
+			shown, err := c.CertShow(args[0], password.forFiles(ctx, a))
 			if err != nil {
 				return err
 			}
@@ -86,6 +89,7 @@ The exit code is 1 where a certificate shown is not trusted for mail now.
 			return nil
 		}),
 	}
+	password.add(cmd, "p12-password", "the password of the PKCS#12 file or the encrypted key")
 	cmd.Flags().BoolVar(&tree, "tree", false, "draw the chain, the anchor first")
 	return cmd
 }

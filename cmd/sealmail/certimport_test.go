@@ -42,6 +42,8 @@ func TestPromptForFilePasswords(t *testing.T) {
 			[]string{"The password for the PKCS#12 file: ", "Once more: "}, exitGood, ""},
 		{"export, differing", []string{"cert", "export", "a@example.test", "--key", "-o", in("other.p12")}, []string{"new password", "new passwort"},
 			[]string{"The password for the PKCS#12 file: ", "Once more: "}, exitFailed, "the two answers differ, or are empty"},
+		{"issue, differing", []string{"ca", "issue", "--dir", in("ca"), "--key", "p256", "--purpose", "mail", "--email", "d@example.test", "-o", in("d.p12")}, []string{"new password", "new passwort"},
+			[]string{"The password for the PKCS#12 file: ", "Once more: "}, exitFailed, "the two answers differ, or are empty"},
 		{"export of nothing", []string{"cert", "export", "x@example.test", "--key", "-o", in("none.p12")}, nil, nil, exitFailed, "no certificate in the store"},
 	} {
 		p := &terminal{secrets: test.secrets}
@@ -55,7 +57,7 @@ func TestPromptForFilePasswords(t *testing.T) {
 			}
 		}
 	}
-	for name, there := range map[string]bool{"out.p12": true, "other.p12": false, "none.p12": false} {
+	for name, there := range map[string]bool{"out.p12": true, "other.p12": false, "d.p12": false, "none.p12": false} {
 		if _, err := os.Stat(in(name)); (err == nil) != there {
 			t.Errorf("%s: %v", name, err)
 		}

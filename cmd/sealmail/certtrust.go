@@ -31,7 +31,7 @@ again to take over what was added and removed since.
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case system && len(args) > 0:
-				return usagef("", "--system takes no file")
+				return usagef("give one of the two", "--system and files exclude each other")
 			case system && purpose != "" && purpose != "mail":
 				return usagef("", "--system is for mail")
 			case system:

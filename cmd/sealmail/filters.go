@@ -67,7 +67,7 @@ as it is. With -o - the entity goes to stdout, and what is said of the message t
 	f.StringArrayVar(&p.CRLs, "crl", nil, "a `file` with revocation lists, in DER or PEM; repeat for more")
 	f.StringArrayVar(&p.OCSPResponses, "ocsp", nil, "a `file` with an OCSP response, in DER; repeat for more")
 	f.BoolVar(&p.Online, "online", false, "ask responders and distribution points about revocation")
-	f.StringVar(&p.Revocation, "revocation", "soft", "what an unknown revocation status does: `soft` reports it, hard holds back the verdict, off does not ask")
+	f.StringVar(&p.Revocation, "revocation", "soft", "what an unknown revocation status does, as a `word`: soft reports it, hard holds back the verdict, off does not ask")
 	addAllowWeak(cmd, &p.AllowWeak)
 	keys.add(cmd)
 	return cmd

@@ -99,7 +99,7 @@ func TestFlags(t *testing.T) {
 		"encrypt":      "output to cipher sign opaque no-timestamp tsa p12 p12-password-file key cert",
 		"cert import":  "p12-password-file fetch-issuers insecure-loopback",
 		"cert list":    "",
-		"cert show":    "",
+		"cert show":    "tree p12-password-file",
 		"cert export":  "output key legacy p12-password-file",
 		"cert trust":   "for",
 		"ca init":      "dir name organization key days base-url ca-passphrase-file ca-passphrase-command unprotected",

@@ -69,4 +69,6 @@ func (a *app) confirm(question string) error {
 }
 
 // mayReplace asks a person before a file is replaced.
-func (a *app) mayReplace(file string) error { return a.confirm(term.Line(file) + " exists. Replace it?") }
+func (a *app) mayReplace(file string) error {
+	return a.confirm(term.Line(file) + " exists. Replace it?")
+}

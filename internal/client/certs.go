@@ -180,12 +180,12 @@ func namesFile(word string, extensions ...string) bool {
 	return strings.ContainsRune(word, '/') || strings.ContainsRune(word, os.PathSeparator)
 }
 
-// CertShow describes certificates of the store, or of a file.
-func (c *Client) CertShow(which string) ([]CertificateReport, error) {
+// CertShow describes certificates of the store, or of a file, whose password is asked for where it needs one.
+func (c *Client) CertShow(which string, password func(file string) ([]byte, error)) ([]CertificateReport, error) {
 	var found []storedCertificate
 	var odd []CertificateReport
-	if namesFile(which, ".pem", ".der", ".crt", ".cer") {
-		bundle, err := c.certificatesIn(which)
+	if which == "-" || namesFile(which, ".pem", ".der", ".crt", ".cer", ".p7c", ".p7b", ".p12", ".pfx") {
+		bundle, err := c.certificatesIn(which, password)
 		if err != nil {
 			return nil, err
 		}
@@ -233,12 +233,12 @@ func (c *Client) CertShow(which string) ([]CertificateReport, error) {
 }
 
 // certificatesIn reads a file of certificates, those that cannot be used included.
-func (c *Client) certificatesIn(name string) (certstore.Bundle, error) {
+func (c *Client) certificatesIn(name string, password func(file string) ([]byte, error)) (certstore.Bundle, error) {
 	data, err := c.o.readSmall(name)
 	if err != nil {
 		return certstore.Bundle{}, err
 	}
-	bundle, err := certstore.ReadFile(data, nil)
+	bundle, err := certstore.ReadFile(data, func() ([]byte, error) { return password(name) })
 	switch {
 	case slices.ContainsFunc(bundle.Oddities, func(o certstore.Oddity) bool { return o.Certificate != nil }), len(bundle.Certificates) > 0:
 		return bundle, nil

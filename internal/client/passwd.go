@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io/fs"
 
 	"github.com/sealmail/sealmail/certstore/vault"
 	"github.com/sealmail/sealmail/internal/agent"
@@ -28,6 +29,11 @@ func (c *Client) VaultPasswd(ctx context.Context, p PasswdParams) (*VaultStatus,
 	}
 	if _, err := config.WithVault(c.config.Path, nil, config.Vault{Device: p.Device}); err != nil {
 		return nil, wordsUsage("vault passwd", err)
+	}
+	if p.Device == config.DeviceKeyring { // else what may have been left there would be looked for at each change from now on
+		if _, err := c.keyringPassphrase(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, failed("keyring", err, "--device /FOLDER keeps the device secret in a folder; nothing was changed")
+		}
 	}
 	v, err := c.loadVault()
 	if err != nil {

@@ -18,13 +18,20 @@ Please answer with a signed mail of yours, so that I can do the same.
 
 // CertShare sends somebody one's certificate, in a mail that is signed only.
 func (c *Client) CertShare(ctx context.Context, to string, dryRun bool) (*SendResult, error) {
+	if _, ok := certstore.NormalizeAddress(to); !ok {
+		return nil, noAddress("cert share", to)
+	}
 	return c.Send(ctx, SendParams{To: []string{to}, Subject: "My certificate, to encrypt mail to me", Body: []byte(shareText), NoEncrypt: true, DryRun: dryRun})
+}
+
+func noAddress(command, word string) error {
+	return usage(command, fmt.Errorf("%q is not an e-mail address", word), "write it like bob@example.org")
 }
 
 // CertFind says which certificate mail to an address would be encrypted to, and what came of each that was considered.
 func (c *Client) CertFind(ctx context.Context, address string) (*FindResult, error) {
 	if _, ok := certstore.NormalizeAddress(address); !ok {
-		return nil, usage("cert find", fmt.Errorf("%q is not an e-mail address", address), "write it like bob@example.org")
+		return nil, noAddress("cert find", address)
 	}
 	by, err := c.selector(c.o.Now(), true)
 	if err != nil {

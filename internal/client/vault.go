@@ -74,6 +74,8 @@ func (c *Client) loadVault() (*vault.Vault, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, failed("vault", noVaultError{err}, "set up an account with `sealmail init`, or import a key with `sealmail cert import`")
+	case errors.Is(err, fs.ErrPermission):
+		return nil, failed("vault", err, "see that "+path+" belongs to you, and to nobody else")
 	case err != nil:
 		return nil, failed("vault", err, "restore "+path+" from a backup")
 	}

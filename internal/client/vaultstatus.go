@@ -1,8 +1,10 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -74,6 +76,11 @@ func (c *Client) vaultStatus(ctx context.Context, v *vault.Vault) (*VaultStatus,
 		s.Rotated = &info.Made
 	}
 	s.judgeDevice(info)
+	if s.Device != nil && s.Device.Folder != nil {
+		if _, err := os.Stat(cmp.Or(c.setting().Folder, *s.Device.Folder)); err != nil {
+			c.o.Say(fmt.Sprintf("warning: the folder of the device secret is not there (%v): without it the vault stays closed", err))
+		}
+	}
 	if !info.Protected {
 		s.weak("it has no passphrase: who reads the disk reads the keys", "`sealmail vault passwd` gives it one")
 	}
