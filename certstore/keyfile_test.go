@@ -276,9 +276,9 @@ func TestManyThings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, data := range map[string][]byte{
-		"certificates": bytes.Repeat(n.cert.Raw, 4097),
-		"keys":         bytes.Repeat(block("PRIVATE KEY", key), 65),
-		"oddities":     bytes.Repeat(block("CERTIFICATE", []byte("x")), 4097),
+		"octets":   make([]byte, 256<<20+1),
+		"keys":     bytes.Repeat(block("PRIVATE KEY", key), 65),
+		"oddities": bytes.Repeat(block("CERTIFICATE", []byte("x")), 1<<18+1),
 	} {
 		if _, err := certstore.ReadFile(data, nil); !errors.Is(err, certstore.ErrTooLarge) {
 			t.Errorf("%s: %v", name, err)
