@@ -14,26 +14,29 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
+	"unsafe"
 )
+
+// control asks the kernel something about a terminal; value is a pointer to what is asked with, and what is answered.
+func control(t *testing.T, terminal *os.File, request uintptr, value unsafe.Pointer) {
+	t.Helper()
+	if _, _, err := syscall.Syscall(syscall.SYS_IOCTL, terminal.Fd(), request, uintptr(value)); err != 0 {
+		t.Fatal(err)
+	}
+}
 
 // openTerminal returns both ends of a terminal: what a person types and sees, and what a program has as its own.
 func openTerminal(t *testing.T) (person, own *os.File) {
 	t.Helper()
-	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Skipf("there are no terminals here: %v", err)
 	}
 	t.Cleanup(func() { person.Close() })
-	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(int(person.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	own, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	var locked, number int32
+	control(t, person, syscall.TIOCSPTLCK, unsafe.Pointer(&locked))
+	control(t, person, syscall.TIOCGPTN, unsafe.Pointer(&number))
+	own, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,11 +46,9 @@ func openTerminal(t *testing.T) (person, own *os.File) {
 
 func echoes(t *testing.T, terminal *os.File) bool {
 	t.Helper()
-	state, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return state.Lflag&unix.ECHO != 0
+	var state syscall.Termios
+	control(t, terminal, syscall.TCGETS, unsafe.Pointer(&state))
+	return state.Lflag&syscall.ECHO != 0
 }
 
 // readUntil reads what a program writes to the terminal, up to some text.
