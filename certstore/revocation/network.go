@@ -104,6 +104,9 @@ func (q *question) byLists(ctx context.Context) Answer {
 // overNetwork asks the responders of the certificate, then for its lists.
 func (q *question) overNetwork(ctx context.Context) Answer {
 	if q.Fetcher == nil {
+		if len(q.responderAddresses())+len(q.listAddresses()) > 0 {
+			q.notes.add("those whom the certificate names were not asked")
+		}
 		return Answer{}
 	}
 	for _, address := range q.responderAddresses() {
