@@ -35,6 +35,11 @@ func TestReadme(t *testing.T) {
 		t.Fatalf("%d transcripts", len(blocks))
 	}
 	r := newReader(t)
+	defer func() { // before the context of the test ends, and with it its commands
+		if out, err := r.command(t, "alice", "lock").CombinedOutput(); err != nil {
+			t.Errorf("lock: %v: %s", err, out)
+		}
+	}()
 	r.run(t, blocks[0][1])
 	r.bobAnswers(t)
 	r.run(t, blocks[1][1])
@@ -83,7 +88,6 @@ func newReader(t *testing.T) *reader {
 	r.renaming = strings.NewReplacer("imaps://imap.example.org", "imaps://"+r.server.IMAPS,
 		"submissions://smtp.example.org", "submissions://"+r.server.Submissions+" --server-ca "+r.world.in("ca/root.pem"),
 		"example.org", worldDomain, "3f9c2a7b5d1e8c04", certstore.Fingerprint(certs[0])[:16])
-	t.Cleanup(func() { _ = r.command(t, "alice", "lock").Run() })
 	return r
 }
 

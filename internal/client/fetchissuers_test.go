@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.mozilla.org/pkcs7"
@@ -258,11 +259,13 @@ func TestFetchIssuersBounds(t *testing.T) {
 
 // TestFetchIssuersWithoutAnswer: a server that takes the connection and says nothing is given up after the time that each
 // step on the network has, and the import goes on; with the command, it ends.
-func TestFetchIssuersWithoutAnswer(t *testing.T) {
+func TestFetchIssuersWithoutAnswer(t *testing.T) { synctest.Test(t, fetchIssuersWithoutAnswer) }
+
+func fetchIssuersWithoutAnswer(t *testing.T) {
 	w := newWorld(t)
 	dialed := make(chan struct{}, 1)
 	o := w.options()
-	o.Timeout = time.Millisecond
+	o.Timeout = time.Minute // of a clock that runs on when everything waits
 	o.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		dialed <- struct{}{}
 		silent, _ := net.Pipe()
