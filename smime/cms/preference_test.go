@@ -2,6 +2,8 @@ package cms_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"io"
 	"os"
 	"testing"
 
@@ -59,7 +61,15 @@ func TestEncryptionKeyPreferenceOfNSS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, _, err := verifyAll(message, nil, cms.VerifyOptions{})
+	_, body, found := bytes.Cut(bytes.ReplaceAll(message, []byte("\r\n"), []byte("\n")), []byte("\n\n"))
+	if !found {
+		t.Fatal("no header")
+	}
+	der, err := io.ReadAll(base64.NewDecoder(base64.StdEncoding, bytes.NewReader(body)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _, err := verifyAll(der, nil, cms.VerifyOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
