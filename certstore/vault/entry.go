@@ -76,8 +76,25 @@ func (v *Vault) Entries() ([]Entry, error) {
 	return entries, nil
 }
 
-// update changes the file as it is on disk now, under the lock.
+// update changes the file as it is on disk now.
 func (v *Vault) update(ctx context.Context, change func(f *file, root []byte) error) error {
+	return v.underLock(ctx, func(changed *file) error {
+		if err := change(changed, v.root); err != nil {
+			return err
+		}
+		if err := v.write(changed); err != nil {
+			return err
+		}
+		if err := v.clearLeftovers(); err != nil {
+			v.warn(err.Error()) // the entry is written; the next writer tries again
+		}
+		return nil
+	})
+}
+
+// underLock has use change, and write, a copy of the file as it is on disk now: memory must not run ahead of a disk that
+// refuses. Other writers, and other uses of v, wait. The error is [ErrLocked] while the vault is locked.
+func (v *Vault) underLock(ctx context.Context, use func(changed *file) error) error {
 	if v.Locked() {
 		return ErrLocked
 	}
@@ -95,19 +112,9 @@ func (v *Vault) update(ctx context.Context, change func(f *file, root []byte) er
 	if err := v.read(); err != nil {
 		return err
 	}
-	// On a copy: memory must not run ahead of a disk that refuses.
 	changed := *v.file
 	changed.Entries = slices.Clone(v.file.Entries)
-	if err := change(&changed, v.root); err != nil {
-		return err
-	}
-	if err := v.write(&changed); err != nil {
-		return err
-	}
-	if err := v.clearLeftovers(); err != nil {
-		v.warn(err.Error()) // the entry is written; the next writer tries again
-	}
-	return nil
+	return use(&changed)
 }
 
 func (f *file) put(root []byte, id, kind string, secret []byte) error {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -17,38 +16,22 @@ import (
 // the vault on disk is the old one, with the exception that [safeio.Disk.WriteFile] names. Other processes that hold
 // the old root get [ErrRootChanged].
 func (v *Vault) Rotate(ctx context.Context, p Protection) error {
-	if v.Locked() {
-		return ErrLocked
-	}
-	unlock, err := v.lockFile(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.root == nil {
-		return ErrLocked
-	}
-	if err := v.read(); err != nil {
-		return err
-	}
-	changed := *v.file
-	changed.Entries = slices.Clone(v.file.Entries)
-	key := random(keySize)
-	for i := range changed.Entries {
-		e := &changed.Entries[i]
-		own, err := e.unwrap(v.root)
-		if err != nil {
-			return err
+	return v.underLock(ctx, func(changed *file) error {
+		key := random(keySize)
+		for i := range changed.Entries {
+			e := &changed.Entries[i]
+			own, err := e.unwrap(v.root)
+			if err != nil {
+				return err
+			}
+			err = e.wrap(key, own)
+			clear(own)
+			if err != nil {
+				return err
+			}
 		}
-		err = e.wrap(key, own)
-		clear(own)
-		if err != nil {
-			return err
-		}
-	}
-	return v.install(&changed, key, p)
+		return v.install(changed, key, p)
+	})
 }
 
 // RootKey returns the root of an unlocked vault with its identifier, for [Vault.UnlockByRoot] in another process. Who has
