@@ -32,6 +32,8 @@ type Candidate struct {
 	Code          PathCode            // Usable, or why it is not
 	Reason        string              // a sentence: why it is not usable, or something to know though it is; may be empty
 	Unchecked     string              // a sentence: why it is not known whether it is revoked, though it may be used; may be empty
+
+	anchored bool // Chain is a validated path: the addresses in it may be contacted
 }
 
 // Usable reports whether the certificate can be used.
@@ -139,7 +141,7 @@ func (s *Selection) consider(c Candidate, use Use, by Selector) {
 	}
 	path, err := by.Validator.Path(c.Certificate, c.Chain[1:], use, by.At)
 	if err == nil {
-		c.Chain = path
+		c.Chain, c.anchored = path, true
 	}
 	var pathErr *PathError
 	if errors.As(err, &pathErr) {
@@ -200,7 +202,7 @@ func (s *Selection) choose(ctx context.Context, by Selector) error {
 		if !c.Usable() {
 			break
 		}
-		if by.Revocation != nil {
+		if by.Revocation != nil && c.anchored { // of one's own without an anchor nobody is asked, as of anybody's
 			code, reason, err := by.Revocation(ctx, c.Chain)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package certstore_test
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"slices"
@@ -105,7 +106,13 @@ func TestOwnIdentities(t *testing.T) {
 	}
 	h.addCorrespondent(t, nil, good) // one's own, seen in a mail: not a second candidate
 
-	selection, err := h.store.Recipient(t.Context(), "alice@example.org", by(certstore.Validator{}))
+	// Addresses in certificates are contacted where a path leads to an anchor, and not for one's own without any.
+	alone := by(certstore.Validator{})
+	alone.Revocation = func(context.Context, []*x509.Certificate) (certstore.PathCode, string, error) {
+		t.Error("revocation was asked about a chain without an anchor")
+		return certstore.Usable, "", nil
+	}
+	selection, err := h.store.Recipient(t.Context(), "alice@example.org", alone)
 	if err != nil {
 		t.Fatal(err)
 	}
