@@ -178,22 +178,32 @@ func (c RawCertificate) Parse() (*x509.Certificate, error) {
 // derSubjectKeyID is the content of the object identifier 2.5.29.14 (RFC 5280 section 4.2.1.2).
 var derSubjectKeyID = []byte{0x55, 0x1d, 0x0e}
 
+// Values of the version of a certificate (RFC 5280 section 4.1.2.1).
+const (
+	version1 = 0
+	version3 = 2
+)
+
 // maxExtensions bounds the extensions that are looked at, which is done for each signer anew.
 const maxExtensions = 1000
 
 // names reads what a CertificateIdentifier may refer to (RFC 5280 section 4.1); serial is in DER. The key identifier may be
-// missing.
+// missing, and is where the certificate is not of version 3: no other has extensions (section 4.1.2.9).
 func (c RawCertificate) names() (issuer []byte, serial cryptobyte.String, keyID []byte, ok bool) {
 	in := cryptobyte.String(c)
 	var cert, tbs, name cryptobyte.String
+	var version int
 	if !in.ReadASN1(&cert, cbasn1.SEQUENCE) || !cert.ReadASN1(&tbs, cbasn1.SEQUENCE) ||
-		!tbs.SkipOptionalASN1(cbasn1.Tag(0).Constructed().ContextSpecific()) { // version
+		!tbs.ReadOptionalASN1Integer(&version, cbasn1.Tag(0).Constructed().ContextSpecific(), version1) {
 		return nil, nil, nil, false
 	}
 	if !tbs.ReadASN1Element(&serial, cbasn1.INTEGER) ||
 		!tbs.SkipASN1(cbasn1.SEQUENCE) || // signature
 		!tbs.ReadASN1Element(&name, cbasn1.SEQUENCE) {
 		return nil, nil, nil, false
+	}
+	if version != version3 {
+		return name, serial, nil, true
 	}
 	var list, extensions cryptobyte.String
 	var present bool

@@ -47,6 +47,31 @@ func TestCertificateIdentifier(t *testing.T) {
 	}
 }
 
+// TestCertificateVersion has a certificate of an older version with the extensions of version 3, which count for nothing
+// there (RFC 5280 section 4.1.2.9): crypto/x509 reads none either.
+func TestCertificateVersion(t *testing.T) {
+	raw := testP256().cert.Raw
+	identifier, err := cms.NewCertificateIdentifier(testP256().cert, cms.SubjectKeyIdentifier)
+	if err != nil {
+		t.Fatal(err)
+	}
+	versionField := []byte{0xa0, 3, 2, 1, 2}
+	if bytes.Count(raw, versionField) != 1 {
+		t.Fatal("the version is not found")
+	}
+	for version := range byte(3) {
+		altered := bytes.Replace(raw, versionField, []byte{0xa0, 3, 2, 1, version}, 1)
+		cert, err := x509.ParseCertificate(altered)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := version == 2
+		if identifier.Matches(cert) != want || identifier.MatchesRaw(altered) != want {
+			t.Errorf("version %d: %v, and unparsed %v", version+1, identifier.Matches(cert), identifier.MatchesRaw(altered))
+		}
+	}
+}
+
 // TestParseReason has a certificate that crypto/x509 refuses by repeating what it holds, escaped, and twice.
 func TestParseReason(t *testing.T) {
 	template := *testP256().cert
