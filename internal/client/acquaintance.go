@@ -21,7 +21,32 @@ const (
 	contactChanged = "changed" // with another key, or a certificate by another issuer
 )
 
-// acquaint compares the good signers of a message with those who signed as its sender before.
+// ownership tells a person's own addresses and keys from those of others.
+type ownership struct {
+	addresses []string        // that mail to this person may be addressed to
+	certified []string        // those of them that certificates of one's own are for
+	keys      map[string]bool // by SubjectPublicKeyInfo, the old ones too
+}
+
+func (c *Client) ownership() (o ownership, err error) {
+	for _, a := range c.config.Accounts {
+		o.addresses = append(o.addresses, a.Address)
+	}
+	identities, _, err := c.certificates().Identities()
+	if err != nil {
+		return o, storeError(err)
+	}
+	o.keys = map[string]bool{}
+	for _, i := range identities {
+		o.certified = append(o.certified, certstore.Addresses(i.Certificate())...)
+		o.keys[string(i.Certificate().RawSubjectPublicKeyInfo)] = true
+	}
+	o.addresses = append(o.addresses, o.certified...)
+	return o, nil
+}
+
+// acquaint compares the good signers of a message with those who signed as its sender before. Mail as from oneself is
+// compared with one's own keys: whoever got a certificate for one's address is an impostor, or another device of one's own.
 func (j *judge) acquaint(r *judged) error {
 	for _, v := range r.verdict.Signatures {
 		if !v.Judged || v.Signature < 0 || v.Status != verdict.Passed || v.Address.Status != verdict.Passed {
@@ -29,7 +54,13 @@ func (j *judge) acquaint(r *judged) error {
 		}
 		signer := r.layers[v.Layer].Signed.Signatures[v.Signature].Signer
 		from := r.evidence[v.Layer][v.Signature].Address.From[0]
-		if slices.ContainsFunc(j.policy.Own, func(own string) bool { return smime.SameAddress(own, from) }) {
+		if j.own.keys[string(signer.RawSubjectPublicKeyInfo)] {
+			continue
+		}
+		if slices.ContainsFunc(j.own.certified, func(own string) bool { return smime.SameAddress(own, from) }) {
+			r.remarks = append(r.remarks, WarningReport{"foreign-key", fmt.Sprintf(
+				"%s is your own address, and signs with a key that is none of yours (%.16s…, certificate from %q): import it if it is of another device of yours; else somebody has a certificate for your address",
+				from, certstore.Fingerprint(signer), certstore.IssuerName(signer))})
 			continue
 		}
 		a, err := j.store.AcquaintanceOfSigner(from, signer, r.messageID())

@@ -34,6 +34,7 @@ type judge struct {
 	allowWeak   bool
 	brief       bool
 	policy      verdict.Policy
+	own         ownership
 }
 
 func (c *Client) newJudge(p VerifyParams) (*judge, error) {
@@ -66,9 +67,10 @@ func (c *Client) newJudge(p VerifyParams) (*judge, error) {
 		return nil, err
 	}
 	if !p.Keys.given() {
-		if j.policy.Own, err = c.myAddresses(); err != nil {
+		if j.own, err = c.ownership(); err != nil {
 			return nil, err
 		}
+		j.policy.Own = j.own.addresses
 	}
 	return j, nil
 }

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/smime/spool"
 )
@@ -200,20 +199,4 @@ func explainMessage(id, folder string, err error) error {
 		return failed(folder, mailbox.ErrNoFolder, "name a folder that is there")
 	}
 	return explainServer(err)
-}
-
-// myAddresses are the addresses that mail to this person may be addressed to.
-func (c *Client) myAddresses() ([]string, error) {
-	var list []string
-	for _, a := range c.config.Accounts {
-		list = append(list, a.Address)
-	}
-	identities, _, err := c.certificates().Identities()
-	if err != nil {
-		return nil, storeError(err)
-	}
-	for _, i := range identities {
-		list = append(list, certstore.Addresses(i.Certificate())...)
-	}
-	return list, nil
 }
