@@ -105,7 +105,7 @@ func ReadRDN(set cryptobyte.String) (RDN, error) {
 		if !ok || !attribute.ReadAnyASN1(&value, &tag) {
 			return nil, errName
 		}
-		if !attribute.Empty() { // a value and something more is no text, and is compared as it is
+		if !attribute.Empty() || tag == 0 { // no type, or a value and something more: no text, and compared as it is
 			value, tag = rest, 0
 		}
 		if len(rdn) == maxNameAttributes {
@@ -278,7 +278,7 @@ func (r RDN) canonical() string {
 }
 
 func (a NameAttribute) canonical() string {
-	head := string([]byte{byte(len(a.Type) >> 8), byte(len(a.Type))}) + string(a.Type)
+	head := string(appendPart(nil, string(a.Type)))
 	if text, ok := a.text(); ok {
 		return head + "\x00" + prepare(text)
 	}

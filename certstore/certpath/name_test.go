@@ -2,6 +2,7 @@ package certpath
 
 import (
 	"encoding/binary"
+	"strings"
 	"testing"
 	"unicode/utf16"
 )
@@ -30,6 +31,8 @@ const (
 func TestNameEqual(t *testing.T) {
 	cn := func(tag byte, value string) []byte { return tlv(0x30, rdn(attribute(OIDCommonName, tag, value))) }
 	a, b := attribute(OIDCommonName, testUTF8, "a"), attribute(testO, testUTF8, "b")
+	// The length of an identifier that is 65536 octets longer has the same two last octets.
+	long := OID(strings.Repeat("a", 1<<16-2))
 	tests := []struct {
 		what string
 		a, b []byte
@@ -59,6 +62,10 @@ func TestNameEqual(t *testing.T) {
 		{"octets and text", cn(testOctets, "alice"), cn(testUTF8, "alice"), false},
 		{"no valid UTF-8", cn(testUTF8, "\xff"), cn(testUTF8, "\xfe"), false},
 		{"something behind the value", tlv(0x30, rdn(tlv(0x30, tlv(6, []byte(OIDCommonName)), tlv(12, []byte("a")), []byte{5, 0}))), tlv(0x30, rdn(a)), false},
+		{"two values, and their octets in one of no type", cn(0, "\x0c\x01a\x0c\x01b"),
+			tlv(0x30, rdn(tlv(0x30, tlv(6, []byte(OIDCommonName)), tlv(12, []byte("a")), tlv(12, []byte("b"))))), false},
+		{"an identifier that goes on as the value of another", cn(testOctets, string(long)+"\x01\x04b"),
+			tlv(0x30, rdn(attribute(OIDCommonName+"\x01\x04"+long, testOctets, "b"))), false},
 		{"halves of surrogate pairs", cn(testBMP, "\xd8\x00"), cn(testBMP, "\xd8\x01"), false},
 		{"beyond Unicode", cn(testUniversal, "\x7f\x00\x00\x00"), cn(testUniversal, "\x7f\x00\x00\x01"), false},
 		{"empty", tlv(0x30), tlv(0x30), true},
