@@ -157,13 +157,15 @@ func (c *Certificate) readTBS(element cryptobyte.String, known crypto.PublicKey)
 
 // readRest reads what follows the public key.
 func (c *Certificate) readRest(tbs cryptobyte.String) error {
-	if !tbs.SkipOptionalASN1(tagImplicit1) || !tbs.SkipOptionalASN1(tagImplicit2) { // unique identifiers, of no use
-		return fmt.Errorf("%w: a unique identifier", ErrMalformed)
-	}
 	var extensions cryptobyte.String
 	var present bool
-	if !tbs.ReadOptionalASN1(&extensions, &present, tagExplicit3) {
-		return fmt.Errorf("%w: the extensions", ErrMalformed)
+	if !tbs.SkipOptionalASN1(tagImplicit1) || !tbs.SkipOptionalASN1(tagImplicit2) || // unique identifiers, of no use
+		!tbs.ReadOptionalASN1(&extensions, &present, tagExplicit3) {
+		if c.Version == 3 {
+			return fmt.Errorf("%w: what follows the public key", ErrMalformed)
+		}
+		c.problem("", "4.1", "what follows the public key is malformed") // where nobody has to look
+		return nil
 	}
 	if !tbs.Empty() {
 		c.problem("", "4.1", "something follows the extensions")
