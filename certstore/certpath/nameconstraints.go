@@ -74,8 +74,12 @@ func newSubtrees(names []GeneralName) ([]subtree, error) {
 			} else {
 				t.host, ok = constraintHost(n.Text)
 			}
-		case DNSName, URI:
+		case DNSName:
 			t.host, ok = constraintHost(n.Text)
+		case URI: // RFC 5280 section 4.2.1.10: MUST be a fully qualified domain name
+			_, noAddress := netip.ParseAddr(n.Text)
+			t.host, ok = constraintHost(n.Text)
+			ok = ok && noAddress != nil
 		case IPAddress:
 			t.network, ok = prefix(n.Raw)
 		}

@@ -113,7 +113,7 @@ func TestNameConstraints(t *testing.T) {
 			}
 		}
 	}
-	for _, malformed := range []GeneralName{general(mail, "a b"), general(mail, "@"), general(mail, "."), general(host, "*.example.org"), general(host, "."),
+	for _, malformed := range []GeneralName{general(mail, "a b"), general(mail, "@"), general(mail, "."), general(host, "*.example.org"), general(host, "."), general(uri, "192.0.2.1"),
 		general(uri, "https://example.org"), general(mail, `"a"@example.org`), network(), network(1, 2, 3, 4), network(1, 2, 3, 4, 255, 0, 255, 0), network(1, 2, 3, 4, 255, 0, 0, 0, 0)} {
 		if err := new(constraintSet).add([]GeneralName{malformed}, nil); err == nil {
 			t.Errorf("%q is taken for a constraint", malformed.Text)
