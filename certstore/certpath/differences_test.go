@@ -72,6 +72,14 @@ var differences = []struct {
 		var critical x509.UnhandledCriticalExtension
 		return j.ours == nil && errors.As(j.theirs, &critical) && len(j.subtreesOf(DirectoryName)) > 0
 	}},
+	{"alternative names of all forms are understood, and where the delta lists are (4.2.1.6, 4.2.1.7, 4.2.1.15)", func(j judged) bool {
+		var critical x509.UnhandledCriticalExtension
+		return j.ours == nil && errors.As(j.theirs, &critical) && slices.ContainsFunc(j.certs, func(c *Certificate) bool {
+			return slices.ContainsFunc(c.Extensions, func(e Extension) bool {
+				return e.Critical && (e.ID == OIDSubjectAltName || e.ID == OIDIssuerAltName || e.ID == OIDFreshestCRL)
+			})
+		})
+	}},
 	{"constraints on directory names count", func(j judged) bool {
 		return j.theirs == nil && j.ourCode(NameConstraint) && len(j.subtreesOf(DirectoryName)) > 0
 	}},
@@ -158,6 +166,7 @@ func TestDifferences(t *testing.T) {
 		{root: func(c *certificate) { c.PermittedDNSDomains = []string{"example.org"} },
 			middle: func(c *certificate) { toMiddle(c); c.DNSNames = []string{"example.com"} }},
 		{middle: directory(true), leaf: func(c *certificate) { c.Subject.Organization = []string{"Example"} }},
+		{leaf: func(c *certificate) { addExtension(c, 17, tlv(0x30, tlv(0x88, []byte{0x2a}))) }},
 		{middle: directory(false)},
 		{middle: func(c *certificate) { c.PermittedEmailAddresses = []string{"example.org"} },
 			leaf: func(c *certificate) { c.EmailAddresses = []string{"alice@sub.example.org"} }},

@@ -3,15 +3,19 @@ package certpath
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/sealmail/sealmail/internal/peertest"
 )
@@ -113,6 +117,12 @@ func unread(certs []*Certificate) (why string, ok bool) {
 		}{
 			{"negative serial number", c.SerialNumber.Sign() < 0},
 			{"a key that cannot be used", c.PublicKey == nil},
+			{"an object identifier with an arc of more than 31 bits", slices.ContainsFunc(identifiers(c), func(id OID) bool {
+				in := cryptobyte.String(tlv(6, []byte(id)))
+				return !in.ReadASN1ObjectIdentifier(new(asn1.ObjectIdentifier))
+			})},
+			{"a number that no int may hold", c.BasicConstraints != nil && c.BasicConstraints.PathLength == maxCount || c.InhibitAnyPolicy == maxCount ||
+				c.PolicyConstraints != nil && max(c.PolicyConstraints.RequireExplicitPolicy, c.PolicyConstraints.InhibitPolicyMapping) == maxCount},
 			{"text that is not of its type", oddText(c.Issuer) || oddText(c.Subject)},
 			{"distribution point relative to a name", slices.ContainsFunc(c.CRLDistributionPoints, func(p DistributionPoint) bool { return p.Name.RelativeToName != nil })},
 			{"a key identifier or address that is critical", slices.ContainsFunc(c.Extensions, func(e Extension) bool {
@@ -130,6 +140,23 @@ func unread(certs []*Certificate) (why string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// identifiers returns the object identifiers of the certificate that the standard library takes apart.
+func identifiers(c *Certificate) []OID {
+	list := slices.Clone(c.ExtendedKeyUsage)
+	for _, e := range c.Extensions {
+		list = append(list, e.ID)
+	}
+	for _, a := range c.AuthorityInfoAccess {
+		list = append(list, a.Method)
+	}
+	for _, rdn := range slices.Concat(c.Issuer.RDNs, c.Subject.RDNs) {
+		for _, a := range rdn {
+			list = append(list, a.Type)
+		}
+	}
+	return list
 }
 
 // oddText reports whether a value of the name has characters that its type does not have.
@@ -221,8 +248,11 @@ func sameFields(t testing.TB, name string, c *Certificate, x *x509.Certificate) 
 	if x.Version < 3 {
 		return
 	}
-	if len(c.Extensions) != len(x.Extensions) {
+	if len(c.Extensions) != min(len(x.Extensions), maxExtensions) {
 		wrong("extensions", len(c.Extensions), len(x.Extensions))
+	}
+	if len(x.Extensions) > maxExtensions { // which is a problem, and the others were not read
+		return
 	}
 	if !c.hasProblem(OIDKeyUsage) && c.KeyUsage&0x1ff != KeyUsage(x.KeyUsage) {
 		wrong("key usage", c.KeyUsage, x.KeyUsage)
@@ -240,18 +270,39 @@ func sameFields(t testing.TB, name string, c *Certificate, x *x509.Certificate) 
 		wrong("authority key identifier", c.AuthorityKeyID, x.AuthorityKeyId)
 	}
 	if !c.hasProblem(OIDSubjectAltName) {
-		var mail, hosts []string
-		for _, n := range c.SubjectAltNames {
-			switch n.Kind {
-			case RFC822Name:
-				mail = append(mail, n.Text)
-			case DNSName:
-				hosts = append(hosts, n.Text)
-			}
-		}
-		if !slices.Equal(mail, x.EmailAddresses) || !slices.Equal(hosts, x.DNSNames) {
+		mail, hosts, addresses, uris := byKind(c.SubjectAltNames)
+		if !slices.Equal(mail, x.EmailAddresses) || !slices.Equal(hosts, x.DNSNames) || len(uris) != len(x.URIs) ||
+			!slices.EqualFunc(addresses, x.IPAddresses, func(a []byte, b net.IP) bool { return bytes.Equal(a, b) }) {
 			wrong("alternative names", c.SubjectAltNames, x.EmailAddresses)
 		}
+	}
+	if n := c.NameConstraints; n != nil && !c.hasProblem(OIDNameConstraints) {
+		same := func(names []GeneralName, theirMail, theirHosts, theirURIs []string, theirNetworks []*net.IPNet) bool {
+			mail, hosts, networks, uris := byKind(names)
+			return slices.Equal(mail, theirMail) && slices.Equal(hosts, theirHosts) && slices.Equal(uris, theirURIs) &&
+				slices.EqualFunc(networks, theirNetworks, func(a []byte, b *net.IPNet) bool { return bytes.Equal(a, append(bytes.Clone(b.IP), b.Mask...)) })
+		}
+		if !same(n.Permitted, x.PermittedEmailAddresses, x.PermittedDNSDomains, x.PermittedURIDomains, x.PermittedIPRanges) ||
+			!same(n.Excluded, x.ExcludedEmailAddresses, x.ExcludedDNSDomains, x.ExcludedURIDomains, x.ExcludedIPRanges) {
+			wrong("name constraints", n, x.PermittedEmailAddresses)
+		}
+	}
+	// Their zero is also what is absent.
+	count := func(ours, theirs int, zero bool) bool {
+		return ours == min(theirs, maxCount) && (theirs > 0 || zero) || ours < 0 && theirs == 0 && !zero
+	}
+	if !c.hasProblem(OIDInhibitAnyPolicy) && !count(c.InhibitAnyPolicy, x.InhibitAnyPolicy, x.InhibitAnyPolicyZero) {
+		wrong("inhibitAnyPolicy", c.InhibitAnyPolicy, x.InhibitAnyPolicy)
+	}
+	if k := c.PolicyConstraints; k != nil && !c.hasProblem(OIDPolicyConstraints) &&
+		(!count(k.RequireExplicitPolicy, x.RequireExplicitPolicy, x.RequireExplicitPolicyZero) ||
+			!count(k.InhibitPolicyMapping, x.InhibitPolicyMapping, x.InhibitPolicyMappingZero)) {
+		wrong("policy constraints", k, x.RequireExplicitPolicy)
+	}
+	if !c.hasProblem(OIDPolicyMappings) && !slices.EqualFunc(c.PolicyMappings, x.PolicyMappings, func(m PolicyMapping, theirs x509.PolicyMapping) bool {
+		return m.IssuerDomain.String() == theirs.IssuerDomainPolicy.String() && m.SubjectDomain.String() == theirs.SubjectDomainPolicy.String()
+	}) {
+		wrong("policy mappings", c.PolicyMappings, x.PolicyMappings)
 	}
 	if !c.hasProblem(OIDCertificatePolicies) && !slices.EqualFunc(c.Policies, x.Policies, func(p PolicyInformation, id x509.OID) bool {
 		der, err := id.MarshalBinary()
@@ -259,6 +310,23 @@ func sameFields(t testing.TB, name string, c *Certificate, x *x509.Certificate) 
 	}) {
 		wrong("policies", c.Policies, x.Policies)
 	}
+}
+
+// byKind returns the names of the kinds that crypto/x509 knows, of addresses the octets.
+func byKind(names []GeneralName) (mail, hosts []string, addresses [][]byte, uris []string) {
+	for _, n := range names {
+		switch n.Kind {
+		case RFC822Name:
+			mail = append(mail, n.Text)
+		case DNSName:
+			hosts = append(hosts, n.Text)
+		case IPAddress:
+			addresses = append(addresses, n.Raw)
+		case URI:
+			uris = append(uris, n.Text)
+		}
+	}
+	return mail, hosts, addresses, uris
 }
 
 func (c *Certificate) hasProblem(extension OID) bool {
