@@ -55,7 +55,8 @@ func (l *CRL) namesIssuers() bool {
 }
 
 // FuzzEntries puts any octets where the entries of a list are, and has encoding/asn1 read them too: a number is found where,
-// and only where, that has it as the serial number of an entry, the first of which counts.
+// and only where, that has it as the serial number of an entry, the first of which counts. Parts of a second, which it takes,
+// make the date of an entry malformed (RFC 5280 section 4.1.2.5.2).
 func FuzzEntries(f *testing.F) {
 	root := newRoot(f, "Root")
 	entries := func(entries ...entry) []byte {
@@ -89,7 +90,7 @@ func FuzzEntries(f *testing.F) {
 		for _, number := range wanted {
 			ours, found := l.Find(number, root.Subject)
 			i := slices.IndexFunc(theirs, func(e pkix.RevokedCertificate) bool { return e.SerialNumber.Cmp(number) == 0 })
-			if found != (i >= 0) || found && !ours.Revoked.Equal(theirs[i].RevocationTime) {
+			if found != (i >= 0) || found && !ours.Revoked.Equal(theirs[i].RevocationTime) && (!ours.Revoked.IsZero() || theirs[i].RevocationTime.Nanosecond() == 0) {
 				t.Errorf("%d: found %v at %v, and theirs is entry %d of %v", number, found, ours.Revoked, i, theirs)
 			}
 		}
