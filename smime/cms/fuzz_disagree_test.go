@@ -78,6 +78,7 @@ type ownSignature struct {
 	others       []byte                // other digest algorithms of it
 	digest       asn1.ObjectIdentifier // of the SignerInfo
 	algorithm    asn1.ObjectIdentifier // of the signature
+	parameters   []byte                // of that algorithm; nil: absent
 	eContentType asn1.ObjectIdentifier
 	attributes   Attributes // nil: none
 	unsigned     Attributes
@@ -138,7 +139,7 @@ func (o *ownSignature) marshal(t testing.TB) []byte {
 		unsigned = e.attributes(0xa1, o.unsigned)
 	}
 	signerInfo := element(0x30, e.integer(1), e.identifier(o.sid),
-		element(0x30, e.oid(o.digest)), signed, element(0x30, e.oid(o.algorithm)), element(0x04, o.signature), unsigned)
+		element(0x30, e.oid(o.digest)), signed, element(0x30, e.oid(o.algorithm), o.parameters), element(0x04, o.signature), unsigned)
 	content := o.contentRaw
 	if content == nil {
 		content = element(0x04, o.content)

@@ -156,6 +156,15 @@ var pkcs7Disagreements = []disagreement{
 		},
 	},
 	{
+		name: "it does not look at the parameters of a signature algorithm that has none (RFC 5754 sections 3.2 and 3.3)",
+		explains: func(_ testing.TB, v voices) bool {
+			return kindOfError(v.ours) == errUnsupported && strings.Contains(v.ours.Error(), "parameters of signature algorithm")
+		},
+		example: func(t testing.TB) []byte {
+			return ownSigned(t, func(o *ownSignature) { o.parameters = element(0x0c) }).marshal(t)
+		},
+	},
+	{
 		name:     "it takes a version below zero",
 		explains: malformedFor(": version"),
 		example:  func(t testing.TB) []byte { return ownSigned(t, func(o *ownSignature) { o.version = -1 }).marshal(t) },
