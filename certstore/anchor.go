@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"time"
@@ -50,24 +51,30 @@ func (s *Store) Trust(anchor Anchor, purposes ...Purpose) error {
 	}
 	var files []safeio.NewFile
 	for _, purpose := range purposes {
-		path, err := s.anchorPath(purpose, Fingerprint(anchor.Certificate))
-		if err != nil {
-			return err
-		}
-		meta := anchorMeta{Version: metaVersion, Origin: anchor.Origin, Added: anchor.Added.UTC(), Accounts: anchor.Accounts, DistrustAfter: anchor.DistrustAfter.UTC()}
-		if known, err := s.readAnchor(purpose, Fingerprint(anchor.Certificate)); err == nil && len(meta.Accounts) > 0 {
-			meta.Accounts = known.Accounts
+		merged := anchor
+		if known, err := s.readAnchor(purpose, Fingerprint(anchor.Certificate)); err == nil && len(anchor.Accounts) > 0 {
+			merged.Accounts = known.Accounts
 			if len(known.Accounts) > 0 {
-				meta.Accounts = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Accounts, anchor.Accounts))))
+				merged.Accounts = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Accounts, anchor.Accounts))))
 			}
 		}
-		file, err := record(path, meta, []*x509.Certificate{anchor.Certificate})
+		file, err := s.anchorFile(merged, purpose)
 		if err != nil {
 			return err
 		}
 		files = append(files, file)
 	}
 	return s.write(files...)
+}
+
+// anchorFile is the file that an anchor for a purpose is kept in.
+func (s *Store) anchorFile(anchor Anchor, purpose Purpose) (safeio.NewFile, error) {
+	path, err := s.anchorPath(purpose, Fingerprint(anchor.Certificate))
+	if err != nil {
+		return safeio.NewFile{}, err
+	}
+	meta := anchorMeta{Version: metaVersion, Origin: anchor.Origin, Added: anchor.Added.UTC(), Accounts: anchor.Accounts, DistrustAfter: anchor.DistrustAfter.UTC()}
+	return record(path, meta, []*x509.Certificate{anchor.Certificate})
 }
 
 // Distrust takes an anchor away from these purposes. The error is [ErrNotFound] where it was one for none of them.
@@ -90,10 +97,43 @@ func (s *Store) Distrust(fingerprint string, purposes ...Purpose) error {
 	return nil
 }
 
+// DistrustFor takes an anchor away from one account, where it is one for named accounts only; others that trust it go on. The
+// error is [ErrNotFound] where this account is none of those.
+func (s *Store) DistrustFor(account, fingerprint string, purpose Purpose) error {
+	anchor, err := s.readAnchor(purpose, fingerprint)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !slices.Contains(anchor.Accounts, account) {
+		return ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	others := slices.DeleteFunc(anchor.Accounts, func(a string) bool { return a == account })
+	if len(others) == 0 { // none would mean all
+		return s.Distrust(fingerprint, purpose)
+	}
+	anchor.Accounts = others
+	file, err := s.anchorFile(anchor, purpose)
+	if err != nil {
+		return err
+	}
+	return s.write(file)
+}
+
 // Anchors returns the anchors for a purpose that an account trusts; for the empty name, those that all accounts trust. An
 // anchor that cannot be read is reported and not trusted. If the anchors
 // cannot be listed at all, that is an error: nothing else is trusted in their place.
 func (s *Store) Anchors(purpose Purpose, account string) ([]Anchor, []Problem, error) {
+	anchors, problems, err := s.AllAnchors(purpose)
+	return slices.DeleteFunc(anchors, func(a Anchor) bool { return !a.TrustedBy(account) }), problems, err
+}
+
+// TrustedBy reports whether an account trusts the anchor; for the empty name, whether all do.
+func (a Anchor) TrustedBy(account string) bool {
+	return len(a.Accounts) == 0 || slices.Contains(a.Accounts, account)
+}
+
+// AllAnchors returns the anchors for a purpose, whichever accounts trust them, and problems and errors as [Store.Anchors].
+func (s *Store) AllAnchors(purpose Purpose) ([]Anchor, []Problem, error) {
 	if _, err := ParsePurpose(string(purpose)); err != nil {
 		return nil, nil, err
 	}
@@ -111,9 +151,7 @@ func (s *Store) Anchors(purpose Purpose, account string) ([]Anchor, []Problem, e
 			problems = append(problems, Problem{filepath.Join(dir, fingerprint+".pem"), err})
 			continue
 		}
-		if len(anchor.Accounts) == 0 || slices.Contains(anchor.Accounts, account) {
-			anchors = append(anchors, anchor)
-		}
+		anchors = append(anchors, anchor)
 	}
 	return anchors, problems, nil
 }

@@ -251,9 +251,23 @@ func TestAnchorsOfAccounts(t *testing.T) {
 	want("work")
 	trust("home")
 	want("work", "home")
+	distrust := func(account string, want error) {
+		t.Helper()
+		if err := h.store.DistrustFor(account, certstore.Fingerprint(root.cert), certstore.Mail); !errors.Is(err, want) {
+			t.Errorf("distrust for %s: %v", account, err)
+		}
+	}
+	distrust("other", certstore.ErrNotFound)
+	distrust("work", nil)
+	want("home")
+	distrust("home", nil) // and not: by all, because none is named any more
+	want()
+	distrust("home", certstore.ErrNotFound)
 	trust()
 	want("", "work", "home", "other")
 	trust("work")
+	want("", "work", "home", "other")
+	distrust("work", certstore.ErrNotFound)
 	want("", "work", "home", "other")
 }
 

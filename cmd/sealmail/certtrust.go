@@ -24,7 +24,7 @@ then vouch for is all mail, all timestamps, or all servers: check the fingerprin
 
 With --system the roots that Mozilla trusts for e-mail are taken from NSS's root module (libnssckbi.so), and marked
 public: their authorities are audited, so that what a certificate says of an organization is shown as validated. Run it
-again to take over what was added and removed since.
+again to take over what was added and removed since; what was removed is taken away from all accounts.
 
 ` + exitCodesHelp,
 		Example: "  sealmail cert trust root.pem --for mail\n  sealmail cert trust 3f9c2a7b5d1e8c04 --for mail\n  sealmail cert trust --system",
@@ -94,8 +94,9 @@ func newCertDistrustCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "distrust FINGERPRINT [--for mail|tsa|server]",
 		Short: "Take a trust anchor away",
-		Long: `Takes an anchor away, for one purpose or for all. What it vouched for is not trusted any more, unless another anchor
-vouches for it too; nothing else is removed.
+		Long: `Takes an anchor away, for one purpose or for all; with --account from that account alone, where it is one for named
+accounts only. What it vouched for is not trusted any more, unless another anchor vouches for it too; nothing else is
+removed.
 
 ` + exitCodesHelp,
 		Example: "  sealmail cert distrust 3f9c2a7b --for mail",

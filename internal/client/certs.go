@@ -73,15 +73,15 @@ func (c *Client) storedCertificates(correspondents func() ([]certstore.Correspon
 		all = append(all, storedCertificate{cert: p.Certificate(), chain: p.Chain, correspondent: &p, line: certificateLine("correspondent", "", p.Certificate())})
 	}
 	for _, purpose := range certstore.Purposes() {
-		anchors, problems, err := store.Anchors(purpose, c.accountName())
+		anchors, problems, err := store.AllAnchors(purpose)
 		if err != nil {
 			return nil, c.storeUnreadable(err)
 		}
 		c.sayProblems(problems)
 		for _, a := range anchors {
-			line := certificateLine("anchor", string(purpose), a.Certificate)
-			line.Origin = orNull(string(a.Origin))
-			all = append(all, storedCertificate{cert: a.Certificate, chain: []*x509.Certificate{a.Certificate}, line: line})
+			if c.o.Account == "" || a.TrustedBy(c.accountName()) {
+				all = append(all, storedCertificate{cert: a.Certificate, chain: []*x509.Certificate{a.Certificate}, line: anchorLine(a, purpose)})
+			}
 		}
 	}
 	for i := range all {
@@ -222,11 +222,7 @@ func (c *Client) CertShow(which string, password func(file string) ([]byte, erro
 			reports = append(reports, c.certificateReport(s, validator, origins))
 		}
 		if s.line.Kind != "" {
-			kind := s.line.Kind
-			if s.line.Purpose != nil {
-				kind += " for " + *s.line.Purpose
-			}
-			reports[i].Kinds = append(reports[i].Kinds, kind)
+			reports[i].Kinds = append(reports[i].Kinds, s.line.KindWords())
 		}
 	}
 	return append(reports, odd...), nil

@@ -1,6 +1,9 @@
 package client
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Report is what `verify` and `read` say of one message; its JSON is a contract.
 type Report struct {
@@ -246,8 +249,21 @@ type CertificateLine struct {
 	Fingerprint string     `json:"fingerprint"`         // of a request: the key's, SHA-256 of its SubjectPublicKeyInfo
 	Label       *string    `json:"label,omitempty"`     // what the owner calls an identity
 	Origin      *string    `json:"origin,omitempty"`    // whose decision an anchor is: private, local, public
+	Accounts    []string   `json:"accounts,omitempty"`  // the only ones that trust an anchor, by name; none: all do
 	Expiry      *string    `json:"expiry,omitempty"`    // in words, where it ends within 30 days, or did
 	Requested   *time.Time `json:"requested,omitempty"` // when a request was made
+}
+
+// KindWords say what the store has a certificate as.
+func (l CertificateLine) KindWords() string {
+	words := l.Kind
+	if l.Purpose != nil {
+		words += " for " + *l.Purpose
+	}
+	if len(l.Accounts) > 0 {
+		words += ", of " + strings.Join(l.Accounts, ", ") + " alone"
+	}
+	return words
 }
 
 // SystemTrustResult says what `cert trust --system` took from the system.

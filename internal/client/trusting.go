@@ -96,26 +96,55 @@ func (c *Client) CertTrust(anchors []Anchor, purpose string) ([]CertificateLine,
 	if err != nil {
 		return nil, usage("--for", err, "mail, tsa or server")
 	}
-	var accounts []string
-	if c.o.Account != "" {
-		a, err := c.account()
-		if err != nil {
-			return nil, err
-		}
-		accounts = []string{a.Name}
+	accounts, err := c.namedAccount()
+	if err != nil {
+		return nil, err
 	}
 	var lines []CertificateLine
 	for _, a := range anchors {
-		if err := c.certificates().Trust(certstore.Anchor{Certificate: a.cert, Added: c.o.Now(), Accounts: accounts}, what); err != nil {
+		anchor := certstore.Anchor{Certificate: a.cert, Origin: certstore.Private, Added: c.o.Now(), Accounts: accounts}
+		if err := c.certificates().Trust(anchor, what); err != nil {
 			return nil, storeError(err)
 		}
-		lines = append(lines, certificateLine("anchor", purpose, a.cert))
+		lines = append(lines, anchorLine(anchor, what))
 	}
 	return lines, nil
 }
 
-// CertDistrust takes anchors away, for one purpose or, where purpose is empty, for all. which is a fingerprint, or the
-// beginning of one.
+func anchorLine(a certstore.Anchor, purpose certstore.Purpose) CertificateLine {
+	line := certificateLine("anchor", string(purpose), a.Certificate)
+	line.Origin, line.Accounts = orNull(string(a.Origin)), a.Accounts
+	return line
+}
+
+// namedAccount is the account that was named for this command, as certstore.Anchor.Accounts; none where none was, which
+// means all.
+func (c *Client) namedAccount() ([]string, error) {
+	if c.o.Account == "" {
+		return nil, nil
+	}
+	a, err := c.account()
+	if err != nil {
+		return nil, err
+	}
+	return []string{a.Name}, nil
+}
+
+// distrust takes an anchor away, from all accounts or from the one that was named for this command.
+func (c *Client) distrust(s storedCertificate, purpose certstore.Purpose, named []string) error {
+	fingerprint := s.line.Fingerprint
+	switch {
+	case len(named) == 0:
+		return storeErrorOrNil(c.certificates().Distrust(fingerprint, purpose))
+	case len(s.line.Accounts) == 0:
+		return failed("", fmt.Errorf("%.16s is trusted for %s by all accounts, and cannot be taken away from one", fingerprint, purpose),
+			"leave --account out to take it away from all; `sealmail cert trust --account` trusts it again for one")
+	}
+	return storeErrorOrNil(c.certificates().DistrustFor(named[0], fingerprint, purpose))
+}
+
+// CertDistrust takes anchors away, for one purpose or, where purpose is empty, for all; where an account was named for this
+// command, from that one alone. which is a fingerprint, or the beginning of one.
 func (c *Client) CertDistrust(which, purpose string) ([]CertificateLine, error) {
 	purposes := certstore.Purposes()
 	if purpose != "" {
@@ -124,6 +153,10 @@ func (c *Client) CertDistrust(which, purpose string) ([]CertificateLine, error) 
 			return nil, usage("--for", err, "mail, tsa or server")
 		}
 		purposes = []certstore.Purpose{what}
+	}
+	named, err := c.namedAccount()
+	if err != nil {
+		return nil, err
 	}
 	found, err := c.find(which)
 	if err != nil {
@@ -135,8 +168,8 @@ func (c *Client) CertDistrust(which, purpose string) ([]CertificateLine, error) 
 			if s.line.Kind != "anchor" || *s.line.Purpose != string(p) {
 				continue
 			}
-			if err := c.certificates().Distrust(s.line.Fingerprint, p); err != nil {
-				return lines, storeError(err)
+			if err := c.distrust(s, p, named); err != nil {
+				return lines, err
 			}
 			lines = append(lines, s.line)
 		}
@@ -147,15 +180,24 @@ func (c *Client) CertDistrust(which, purpose string) ([]CertificateLine, error) 
 	return lines, nil
 }
 
-// CertTrustSystem makes the roots for e-mail that NSS's root module has anchors for mail, marked public, and takes those
-// away that were there before and that the module has no more.
+// CertTrustSystem makes the roots for e-mail that NSS's root module has anchors for mail, marked public: for all accounts,
+// or, where one was named for this command, for that account alone. Those that were there before as public and that the
+// module has no more are taken away from all.
 func (c *Client) CertTrustSystem() (*SystemTrustResult, error) {
 	name, roots, err := nssroots.System(c.o.System)
 	if err != nil {
 		return nil, failed("", err, "install NSS (package libnss3 on Debian, nss elsewhere), or name root certificates: `sealmail cert trust FILE --for mail`")
 	}
+	accounts, err := c.namedAccount()
+	if err != nil {
+		return nil, err
+	}
+	account := "" // all
+	if len(accounts) > 0 {
+		account = accounts[0]
+	}
 	store := c.certificates()
-	before, problems, err := store.Anchors(certstore.Mail, "")
+	before, problems, err := store.AllAnchors(certstore.Mail)
 	if err != nil {
 		return nil, c.storeUnreadable(err)
 	}
@@ -177,11 +219,11 @@ func (c *Client) CertTrustSystem() (*SystemTrustResult, error) {
 		fingerprint := certstore.Fingerprint(cert)
 		anchor, there := known[fingerprint]
 		delete(known, fingerprint)
-		if there && (anchor.Origin != certstore.Public || anchor.DistrustAfter.Equal(root.EmailDistrustAfter)) {
+		if there && anchor.TrustedBy(account) && (anchor.Origin != certstore.Public || anchor.DistrustAfter.Equal(root.EmailDistrustAfter)) {
 			r.Kept++ // what a person decided is not changed
 			continue
 		}
-		if err := store.Trust(certstore.Anchor{Certificate: cert, Origin: certstore.Public, Added: c.o.Now(), DistrustAfter: root.EmailDistrustAfter}, certstore.Mail); err != nil {
+		if err := store.Trust(certstore.Anchor{Certificate: cert, Origin: certstore.Public, Added: c.o.Now(), Accounts: accounts, DistrustAfter: root.EmailDistrustAfter}, certstore.Mail); err != nil {
 			return nil, storeError(err)
 		}
 		r.Added++

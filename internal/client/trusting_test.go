@@ -65,6 +65,59 @@ func TestTrustSystem(t *testing.T) {
 	}
 }
 
+// TestTrustSystemOfAccount takes the roots for one account, for which alone they count, and later for all.
+func TestTrustSystemOfAccount(t *testing.T) {
+	peertest.Command(t, "certutil")
+	w := newWorld(t)
+	if err := os.MkdirAll(w.in("home"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.write("home/config.toml", "[account.work]\naddress = 'me@example.org'\nimap = 'imaps://127.0.0.1:1'\nsmtp = 'submissions://127.0.0.1:1'\n")
+	trust := func(account string) *client.SystemTrustResult {
+		t.Helper()
+		o := w.options()
+		o.System, o.Account = os.DirFS("/"), account
+		c, err := client.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		r, err := c.CertTrustSystem()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	o := w.options()
+	store := certstore.New(o.Home.Certificates(), o.Disk, nil)
+	public := func(account string) (n int) {
+		t.Helper()
+		anchors, _, err := store.Anchors(certstore.Mail, account)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range anchors {
+			if a.Origin == certstore.Public {
+				n++
+			}
+		}
+		return n
+	}
+	first := trust("work")
+	if first.Added < 20 || public("work") != first.Added || public("") != 0 {
+		t.Fatalf("%+v; %d for the account, %d for all", first, public("work"), public(""))
+	}
+	if again := trust("work"); again.Kept != first.Added || again.Added+again.Removed != 0 {
+		t.Errorf("again: %+v", again)
+	}
+	if all := trust(""); all.Added != first.Added || all.Removed != 0 || public("") != first.Added {
+		t.Errorf("for all: %+v, %d", all, public(""))
+	}
+	if after := trust("work"); after.Kept != first.Added || public("") != first.Added {
+		t.Errorf("for the account, when all have them: %+v, %d for all", after, public(""))
+	}
+}
+
 // TestTrustSystemWithoutModule says what is missing, and trusts nobody.
 func TestTrustSystemWithoutModule(t *testing.T) {
 	w := newWorld(t)

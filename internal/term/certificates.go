@@ -17,11 +17,7 @@ func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
 	}
 	rows := [][]string{{"KIND", "NAME", "ADDRESSES", "ISSUER", "VALID TO", "FINGERPRINT"}}
 	for _, c := range list {
-		kind := c.Kind
-		if c.Purpose != nil {
-			kind += " for " + *c.Purpose
-		}
-		rows = append(rows, []string{kind, c.Subject, strings.Join(c.Addresses, ", "), optional(c.Issuer), validWords(c), c.Fingerprint[:16] + "…"})
+		rows = append(rows, []string{c.KindWords(), c.Subject, strings.Join(c.Addresses, ", "), optional(c.Issuer), validWords(c), c.Fingerprint[:16] + "…"})
 	}
 	return Table(w, rows)
 }
