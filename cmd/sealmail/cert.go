@@ -57,14 +57,15 @@ func newCertShowCommand(a *app) *cobra.Command {
 		Short: "Show what a certificate says, and whether it is trusted",
 		Long: `Shows certificates from the store, by the first digits of the fingerprint or by address, or from a file: names,
 addresses, issuer, validity, uses, where it was seen first, and whether a path leads to a trust anchor; --tree draws it.
+Whether it is revoked is said as far as it was found out before; the network is not touched, other than by cert find.
 
-The exit code is 1 where a certificate shown is not trusted for mail now.
+The exit code is 1 where a certificate shown is not trusted for mail now, or is known to be revoked.
 
 ` + exitCodesHelp,
 		Example: "  sealmail cert show bob@example.org\n  sealmail cert show ./bob.pem --json\n  sealmail cert show alice@example.org --tree",
 		Args:    argCount(1, 1, "one certificate"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
-			shown, err := c.CertShow(args[0], password.forFiles(ctx, a))
+			shown, err := c.CertShow(ctx, args[0], password.forFiles(ctx, a))
 			if err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"cmp"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/revocation"
+	"github.com/sealmail/sealmail/smime/verdict"
 )
 
 // storeError is the error of the library below. Where one of ours lies under it, such as that of a locked vault, that one
@@ -180,8 +183,9 @@ func namesFile(word string, extensions ...string) bool {
 	return strings.ContainsRune(word, '/') || strings.ContainsRune(word, os.PathSeparator)
 }
 
-// CertShow describes certificates of the store, or of a file, whose password is asked for where it needs one.
-func (c *Client) CertShow(which string, password func(file string) ([]byte, error)) ([]CertificateReport, error) {
+// CertShow describes certificates of the store, or of a file, whose password is asked for where it needs one. Of their
+// revocation it says what was found out before: nobody is asked.
+func (c *Client) CertShow(ctx context.Context, which string, password func(file string) ([]byte, error)) ([]CertificateReport, error) {
 	var found []storedCertificate
 	var odd []CertificateReport
 	if which == "-" || namesFile(which, ".pem", ".der", ".crt", ".cer", ".p7c", ".p7b", ".p12", ".pfx") {
@@ -211,6 +215,10 @@ func (c *Client) CertShow(which string, password func(file string) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
+	known, err := c.newRevocations(false)
+	if err != nil {
+		return nil, err
+	}
 	var reports []CertificateReport
 	index := map[string]int{}
 	for _, s := range found {
@@ -219,7 +227,11 @@ func (c *Client) CertShow(which string, password func(file string) ([]byte, erro
 		if !seen {
 			i = len(reports)
 			index[fingerprint] = i
-			reports = append(reports, c.certificateReport(s, validator, origins))
+			report, err := c.certificateReport(ctx, s, validator, origins, known)
+			if err != nil {
+				return nil, err
+			}
+			reports = append(reports, report)
 		}
 		if s.line.Kind != "" {
 			reports[i].Kinds = append(reports[i].Kinds, s.line.KindWords())
@@ -257,7 +269,7 @@ func oddReport(o certstore.Oddity) CertificateReport {
 	}
 }
 
-func (c *Client) certificateReport(s storedCertificate, v certstore.Validator, origins map[string]certstore.Anchor) CertificateReport {
+func (c *Client) certificateReport(ctx context.Context, s storedCertificate, v certstore.Validator, origins map[string]certstore.Anchor, known *revocations) (CertificateReport, error) {
 	path, err := trustPath(s, v, c.o.Now())
 	r := CertificateReport{
 		SignerReport: *signerReport(s.cert, path, origins), Subject: s.cert.Subject.String(), KeyAlgorithm: certstore.KeyAlgorithm(s.cert),
@@ -276,16 +288,30 @@ func (c *Client) certificateReport(s storedCertificate, v certstore.Validator, o
 	} else if anchor, ok := origins[certstore.Fingerprint(path[len(path)-1])]; ok {
 		r.Origin = orNull(string(anchor.Origin))
 	}
+	anchored := r.Trusted
+	if anchored && c.revocationMode() != verdict.RevocationOff {
+		answers, err := known.check(ctx, path, revocation.Evidence{}, known.now)
+		if err != nil {
+			return r, storeError(err)
+		}
+		e := revocationEvidence(path, answers, verdict.TimeEvidence{}, known.now)
+		if e.Code != verdict.RevocationUnknown && e.Source != "" {
+			r.Revocation = &RevocationReport{Source: e.Source, At: timeOrNull(e.At)}
+		}
+		if e.Code == verdict.RevocationRevoked {
+			r.Trusted, r.Reason = false, orNull(e.Reason)
+		}
+	}
 	for i, cert := range path {
-		if r.Trusted {
+		if anchored {
 			r.Chain = append(r.Chain, cert.Subject.String())
 		}
 		r.Path = append(r.Path, PathReport{
 			Subject: cert.Subject.String(), Name: certstore.Describe(cert).Name, Fingerprint: certstore.Fingerprint(cert), NotAfter: cert.NotAfter.UTC(),
-			Anchor: r.Trusted && i == len(path)-1,
+			Anchor: anchored && i == len(path)-1,
 		})
 	}
-	return r
+	return r, nil
 }
 
 // trustPath is the path from a certificate to an anchor for mail. Whether it is for signing or for encryption does not

@@ -307,7 +307,10 @@ type CertificateReport struct {
 	Kinds        []string `json:"kinds"` // what the store has it as
 	Trusted      bool     `json:"trusted"`
 	Reason       *string  `json:"reason"` // why it is not trusted
-	Chain        []string `json:"chain"`  // subjects, leaf first
+	// Revocation is what was found out before about the path to an anchor; null: nothing. At is, where it is not trusted
+	// because it is revoked, when that began.
+	Revocation *RevocationReport `json:"revocation"`
+	Chain      []string          `json:"chain"` // subjects, leaf first
 	// Path is the same as Chain, with what tells the certificates from others of their names; where there is no path to an
 	// anchor, the issuers as far as they are known.
 	Path   []PathReport `json:"path"`

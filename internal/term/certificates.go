@@ -39,8 +39,13 @@ func validWords(c client.CertificateLine) string {
 func PrintCertificate(w io.Writer, c client.CertificateReport) error {
 	p := &linePrinter{w: w}
 	trust := "trusted for mail"
-	if !c.Trusted {
+	switch {
+	case !c.Trusted:
 		trust = "NOT TRUSTED for mail: " + optional(c.Reason)
+	case c.Revocation != nil && c.Revocation.At != nil:
+		trust += fmt.Sprintf(", not revoked (%s %s)", c.Revocation.Source, c.Revocation.At.UTC().Format("2006-01-02 15:04"))
+	case len(c.Path) > 1: // an anchor is not asked about
+		trust += ", revocation not checked"
 	}
 	for _, field := range [][2]string{
 		{"subject", c.Subject}, {"name", optional(c.Name)}, {"organization", optional(c.Organization)}, {"addresses", strings.Join(c.Addresses, ", ")},
