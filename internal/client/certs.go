@@ -32,8 +32,12 @@ func certificateLine(kind, purpose string, cert *x509.Certificate) CertificateLi
 	if addresses == nil {
 		addresses = []string{}
 	}
+	var use certstore.MailUse // none for what is not for mail, or no leaf
+	if (kind == "identity" || kind == "correspondent") && (certstore.AllowsUse(cert, certstore.SignMail) || certstore.AllowsUse(cert, certstore.EncryptMail)) {
+		use = certstore.MailUseOf(cert)
+	}
 	return CertificateLine{
-		Kind: kind, Purpose: orNull(purpose), Subject: d.Name, Addresses: addresses,
+		Kind: kind, Purpose: orNull(purpose), Use: orNull(string(use)), Subject: d.Name, Addresses: addresses,
 		Issuer: orNull(d.Issuer), NotAfter: timeOrNull(cert.NotAfter), Fingerprint: certstore.Fingerprint(cert),
 	}
 }
@@ -116,7 +120,7 @@ func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 	}
 	c.sayProblems(problems)
 	for _, r := range requests {
-		all = append(all, storedCertificate{line: CertificateLine{Kind: "request", Subject: cmp.Or(r.Names.Name, strings.Join(r.Names.Addresses, ", ")), Addresses: r.Names.Addresses,
+		all = append(all, storedCertificate{line: CertificateLine{Kind: "request", Use: orNull(string(r.Names.Use)), Subject: cmp.Or(r.Names.Name, strings.Join(r.Names.Addresses, ", ")), Addresses: r.Names.Addresses,
 			Fingerprint: r.Key, Requested: timeOrNull(r.Created.Truncate(time.Second))}})
 	}
 	if p.Kind == "issuer" { // of no interest to who did not ask

@@ -242,6 +242,7 @@ type OutboxLine struct {
 type CertificateLine struct {
 	Kind        string     `json:"kind"` // identity, correspondent, anchor, issuer, request
 	Purpose     *string    `json:"purpose"`
+	Use         *string    `json:"use,omitempty"` // of an identity, correspondent or request: mail, or sign or encrypt alone
 	Subject     string     `json:"subject"`
 	Addresses   []string   `json:"addresses"`
 	Issuer      *string    `json:"issuer"`              // null for a request

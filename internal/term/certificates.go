@@ -17,7 +17,14 @@ func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
 	}
 	rows := [][]string{{"KIND", "NAME", "ADDRESSES", "ISSUER", "VALID TO", "FINGERPRINT"}}
 	for _, c := range list {
-		rows = append(rows, []string{c.KindWords(), c.Subject, strings.Join(c.Addresses, ", "), optional(c.Issuer), validWords(c), c.Fingerprint[:16] + "…"})
+		kind := c.KindWords()
+		switch optional(c.Use) {
+		case "sign":
+			kind += ", to sign"
+		case "encrypt":
+			kind += ", to encrypt"
+		}
+		rows = append(rows, []string{kind, c.Subject, strings.Join(c.Addresses, ", "), optional(c.Issuer), validWords(c), c.Fingerprint[:16] + "…"})
 	}
 	return Table(w, rows)
 }
