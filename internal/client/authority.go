@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/x509"
+	"encoding/asn1"
 	"encoding/pem"
 	"errors"
 	"io"
@@ -167,6 +168,11 @@ func (o Options) readRequest(name string) (*x509.CertificateRequest, error) {
 		data = block.Bytes
 	}
 	request, err := x509.ParseCertificateRequest(data)
+	var structural asn1.StructuralError
+	var syntax asn1.SyntaxError
+	if errors.As(err, &structural) || errors.As(err, &syntax) { // which says nothing to a person
+		err = errors.New("it is no certificate request")
+	}
 	if err != nil {
 		return nil, failed(name, err, "the file must hold a certificate request (PKCS#10) in PEM or DER")
 	}

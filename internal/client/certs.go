@@ -146,7 +146,7 @@ func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 // find returns the certificates in the store that a person means: by the beginning of the fingerprint (eight digits or
 // more), or by address. What is there in several roles comes once for each.
 func (c *Client) find(which string) ([]storedCertificate, error) {
-	prefix := strings.ToLower(strings.ReplaceAll(which, ":", ""))
+	prefix := fingerprintDigits(which)
 	all, err := c.storedCertificates(func() ([]certstore.Correspondent, []certstore.Problem, error) {
 		if _, ok := certstore.NormalizeAddress(which); ok {
 			return c.certificates().CorrespondentsFor(which)
@@ -158,7 +158,7 @@ func (c *Client) find(which string) ([]storedCertificate, error) {
 	}
 	var found []storedCertificate
 	for _, s := range all {
-		if len(prefix) >= 8 && strings.HasPrefix(s.line.Fingerprint, prefix) || certstore.MatchAddress(s.cert, which) {
+		if len(prefix) >= minFingerprint && strings.HasPrefix(s.line.Fingerprint, prefix) || certstore.MatchAddress(s.cert, which) {
 			found = append(found, s)
 		}
 	}
@@ -172,7 +172,11 @@ func (c *Client) find(which string) ([]storedCertificate, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, failed("", fmt.Errorf("no certificate in the store is %q", which), "`sealmail cert list` shows what there is; a file must contain a \"/\"")
+		hint := "`sealmail cert list` shows what there is; a file must contain a \"/\""
+		if prefix != "" && len(prefix) < minFingerprint {
+			hint = "name eight digits or more of the fingerprint; `sealmail cert list` shows what there is"
+		}
+		return nil, failed("", fmt.Errorf("no certificate in the store is %q", which), hint)
 	}
 	return found, nil
 }

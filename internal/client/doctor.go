@@ -92,7 +92,6 @@ func (d *doctor) anchors() {
 
 // identities checks that there is a certificate to sign with and one to be written to, with their keys.
 func (d *doctor) identities(ctx context.Context, a config.Account) {
-	const hint = "import yours: `sealmail cert import FILE.p12`"
 	by, err := d.client.selector(d.now, true)
 	if err != nil {
 		return // said already
@@ -107,7 +106,7 @@ func (d *doctor) identities(ctx context.Context, a config.Account) {
 		case err != nil:
 			d.bad(use.check, err, "")
 		case s.Chosen == nil || s.Chosen.Identity == nil:
-			d.say(use.check, FindingBad, refusal(s), hint)
+			d.say(use.check, FindingBad, refusal(s), ownHint(s))
 		default:
 			d.identity(use.check, s.Chosen)
 		}

@@ -158,6 +158,9 @@ func candidateReports(s certstore.Selection) []CandidateReport {
 	list := make([]CandidateReport, len(s.Candidates))
 	for i, c := range s.Candidates {
 		d := certstore.Describe(c.Certificate)
+		if c.Identity != nil && c.Usable() && c.Reason != "" { // one's own needs no path
+			c.Reason = "it is yours, and taken although " + c.Reason
+		}
 		list[i] = CandidateReport{
 			Fingerprint: d.Fingerprint, Name: orNull(d.Name), Issuer: orNull(d.Issuer), NotAfter: d.NotAfter, KeyAlgorithm: d.KeyAlgorithm,
 			Chosen: s.Chosen == &s.Candidates[i], Usable: c.Usable(), Code: orNull(string(c.Code)), Reason: orNull(cmp.Or(c.Reason, c.Unchecked)),
@@ -219,6 +222,16 @@ func (c *Client) refused(what string, refusals []certstore.Selection, outcome st
 		hint+"; an untrusted one needs its root: `sealmail cert trust ROOT.pem --for mail`")
 }
 
+// ownHint says what to do where none of one's own certificates can be used.
+func ownHint(s certstore.Selection) string {
+	for _, c := range s.Candidates {
+		if c.Identity != nil && c.Code == certstore.Expired {
+			return fmt.Sprintf("`sealmail cert renew %.8s` asks for the next one, or import it: `sealmail cert import FILE.p12`", certstore.Fingerprint(c.Certificate))
+		}
+	}
+	return "import yours, with its key: `sealmail cert import FILE.p12`"
+}
+
 // signingIdentity chooses the identity to sign with as this address.
 func (c *Client) signingIdentity(ctx context.Context, address string, by certstore.Selector) (*certstore.Identity, error) {
 	s, err := c.certificates().SigningIdentity(ctx, address, by)
@@ -227,7 +240,7 @@ func (c *Client) signingIdentity(ctx context.Context, address string, by certsto
 	}
 	c.sayProblems(s.Problems)
 	if s.Chosen == nil {
-		return nil, failed("sign", errors.New(refusal(s)), "import your certificate and key: `sealmail cert import FILE.p12`")
+		return nil, failed("sign", errors.New(refusal(s)), ownHint(s))
 	}
 	return s.Chosen.Identity, nil
 }

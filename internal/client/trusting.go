@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -19,7 +20,12 @@ func (c *Client) CertAnchors(in string) ([]Anchor, error) {
 		return nil, err
 	}
 	if len(certs) == 0 {
-		if certs, err = c.o.readCertificates([]string{in}); err != nil {
+		certs, err = c.o.readCertificates([]string{in})
+		if errors.Is(err, fs.ErrNotExist) && fingerprintDigits(in) != "" {
+			return nil, failed("", fmt.Errorf("%q begins the fingerprint of no authority in the store, and is no file", in),
+				"name eight digits or more; `sealmail cert show ADDRESS --tree` shows the authorities of a certificate")
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -30,11 +36,23 @@ func (c *Client) CertAnchors(in string) ([]Anchor, error) {
 	return anchors, nil
 }
 
+// minFingerprint is how many digits of a fingerprint name a certificate.
+const minFingerprint = 8
+
+// fingerprintDigits returns the digits of what may be a fingerprint or the beginning of one, as the store has them; of
+// anything else, none.
+func fingerprintDigits(word string) string {
+	word = strings.ToLower(strings.ReplaceAll(word, ":", ""))
+	if len(word) > 64 || strings.Trim(word, "0123456789abcdef") != "" {
+		return ""
+	}
+	return word
+}
+
 // authoritiesNamed finds authorities in the store: those that came with one's own certificates, and those that are kept to
 // build paths.
 func (c *Client) authoritiesNamed(prefix string) ([]*x509.Certificate, error) {
-	prefix = strings.ToLower(strings.ReplaceAll(prefix, ":", ""))
-	if len(prefix) < 8 || len(prefix) > 64 || strings.Trim(prefix, "0123456789abcdef") != "" {
+	if prefix = fingerprintDigits(prefix); len(prefix) < minFingerprint {
 		return nil, nil
 	}
 	issuers, problems, err := c.certificates().Issuers()
