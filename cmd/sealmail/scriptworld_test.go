@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -138,8 +139,15 @@ func (s *stories) mailServer(ts *testscript.TestScript, neg bool, args []string)
 	o := localserver.Options{
 		Dir: ts.MkAbs("mail"), TLS: &tls.Config{Certificates: []tls.Certificate{s.world.certificate}}, Clock: time.Now,
 		Users: map[string]mailbox.Password{}, Quotas: map[string]int64{},
-		IMAPS: own.mail.addresses.IMAPS, Submissions: own.mail.addresses.Submissions,
 	}
+	if own.mail.addresses == (localserver.Addresses{}) {
+		for _, address := range []*string{&own.mail.addresses.IMAPS, &own.mail.addresses.Submissions} {
+			port, err := quietPort()
+			ts.Check(err)
+			*address = net.JoinHostPort("127.0.0.1", port)
+		}
+	}
+	o.IMAPS, o.Submissions = own.mail.addresses.IMAPS, own.mail.addresses.Submissions
 	for _, name := range []string{"alice", "bob", "carol"} {
 		o.Users[name+"@"+worldDomain] = s.world.password
 	}
@@ -213,12 +221,23 @@ func freePort(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: port NAME")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := quietPort()
 	ts.Check(err)
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	ts.Check(err)
-	ts.Check(l.Close())
 	ts.Setenv(args[0], port)
+}
+
+// quietPort finds a port that nobody listens on, and that no connection is given by chance, as those are that the system
+// chooses: it is still free when a server comes back to it.
+func quietPort() (port string, err error) {
+	const first, last = 20000, 32000 // below the ports of outgoing connections on Linux, macOS and Windows
+	for range 100 {
+		port = strconv.Itoa(first + rand.IntN(last-first))
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
+			return port, l.Close()
+		}
+	}
+	return "", err
 }
 
 // background is a sealmail that serves.
