@@ -57,6 +57,9 @@ already. The folder keys/root can be moved away: it is needed to revoke an issue
 			if passphrase.given() && passphrase.unprotected {
 				return usagef("give one of the two", "--unprotected and a passphrase exclude each other")
 			}
+			if err := checkDays(cmd, p.Days); err != nil {
+				return err
+			}
 			p.Unprotected = passphrase.unprotected
 			if !p.Unprotected {
 				var err error
@@ -84,6 +87,14 @@ already. The folder keys/root can be moved away: it is needed to revoke an issue
 	passphrase.add(cmd)
 	f.BoolVar(&passphrase.unprotected, "unprotected", false, "keep the authority's keys without a passphrase")
 	return cmd
+}
+
+// checkDays refuses a validity of no days, which is no wish for the default one.
+func checkDays(cmd *cobra.Command, days int) error {
+	if cmd.Flags().Changed("days") && days < 1 {
+		return usagef("leave it out for the default", "--days must be 1 or more")
+	}
+	return nil
 }
 
 func newCAIssueCommand(a *app) *cobra.Command {
@@ -115,6 +126,9 @@ sealmail takes AES-GCM.
 				return usagef("--key makes a key here, --csr takes a request", "give one of --key and --csr")
 			case notAfter != "" && days != 0:
 				return usagef("give one of the two", "--not-after and --days exclude each other")
+			}
+			if err := checkDays(cmd, days); err != nil {
+				return err
 			}
 			if notBefore != "" {
 				if p.NotBefore, err = parseTime("not-before", notBefore); err != nil {

@@ -86,6 +86,9 @@ in .pem, else in DER. It is valid for seven days, and that of the root, whose ke
 			case p.Root && p.Services:
 				return usagef("give one of the two", "--root and --services exclude each other")
 			}
+			if err := checkDays(cmd, p.Days); err != nil {
+				return err
+			}
 			p.Output.Stdout = a.out
 			p.Passphrase = func() ([]byte, error) { return passphrase.read(ctx, a) }
 			result, err := client.CACRL(ctx, a.options(), p)
