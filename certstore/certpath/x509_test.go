@@ -142,6 +142,21 @@ func unread(certs []*Certificate) (why string, ok bool) {
 	return "", false
 }
 
+// TestUnread makes certificates that are as RFC 5280 has them, and that the standard library does not read.
+func TestUnread(t *testing.T) {
+	keys := testKeys()
+	for why, extension := range map[string][]byte{
+		"an object identifier with an arc of more than 31 bits": handExtension(OIDExtendedKeyUsage, false, tlv(0x30, tlv(6, []byte("\x2a\x90\x80\x80\x80\x00")))),
+		"a number that no int may hold": handExtension(OIDBasicConstraints, true,
+			tlv(0x30, tlv(1, []byte{0xff}), tlv(2, bytes.Repeat([]byte{1}, 9)))),
+	} {
+		c := mustParse(t, handmade{key: keys[0], extensions: [][]byte{extension}}.sign(t, keys[1]))
+		if got, _ := unread([]*Certificate{c}); got != why || len(c.Problems) > 0 {
+			t.Errorf("%s: %q, with the problems %v", why, got, c.Problems)
+		}
+	}
+}
+
 // identifiers returns the object identifiers of the certificate that the standard library takes apart.
 func identifiers(c *Certificate) []OID {
 	list := slices.Clone(c.ExtendedKeyUsage)
