@@ -72,6 +72,9 @@ type Client struct {
 
 // New reads the configuration. The caller closes the client.
 func New(o Options) (*Client, error) {
+	if err := o.Home.Check(); err != nil {
+		return nil, err
+	}
 	loaded, err := config.Load(o.Home.ConfigFile)
 	if err != nil {
 		return nil, err
