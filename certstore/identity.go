@@ -99,13 +99,16 @@ func (i *Identity) Signer() (crypto.Signer, error) {
 }
 
 // keyID names a private key in the vault. Certificates over the same key, renewed ones for example, share it.
-func keyID(c *x509.Certificate) string { return keyIDPrefix + KeyFingerprint(c) }
+func keyID(c *x509.Certificate) string { return EntryOfKey(KeyFingerprint(c)) }
 
 const keyIDPrefix = "key:"
 
 // KeyOfEntry returns the [KeyFingerprint] of the private key that a vault's entry of this name holds, and whether it holds
 // one.
 func KeyOfEntry(id string) (fingerprint string, ok bool) { return strings.CutPrefix(id, keyIDPrefix) }
+
+// EntryOfKey is the name of the vault's entry for the private key with this [KeyFingerprint].
+func EntryOfKey(fingerprint string) (id string) { return keyIDPrefix + fingerprint }
 
 // AddIdentity stores a certificate with its issuers and its private key, and returns it. What is there already is
 // replaced, and the request for it, if there was one, is done with. The vault must be unlocked.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,8 +16,15 @@ import (
 // The error wraps [ErrLeftover] where all was done but for the removal of the old device secret. After any other error
 // the vault on disk is the old one, with the exception that [safeio.Disk.WriteFile] names. Other processes that hold
 // the old root get [ErrRootChanged].
-func (v *Vault) Rotate(ctx context.Context, p Protection) error {
+func (v *Vault) Rotate(ctx context.Context, p Protection) error { return v.Shred(ctx, p) }
+
+// Shred is [Vault.Rotate] that leaves entries behind: their wrapped keys are nowhere under the new root, and old copies of
+// the file, which still hold them, open with the old device secret only, which is removed. Both are one change: after a
+// kill at any instant the entries are there, or the root that wrapped them is gone with them. Entries that are not there are
+// passed over.
+func (v *Vault) Shred(ctx context.Context, p Protection, ids ...string) error {
 	return v.underLock(ctx, func(changed *file) error {
+		changed.Entries = slices.DeleteFunc(changed.Entries, func(e record) bool { return slices.Contains(ids, e.ID) })
 		key := random(keySize)
 		for i := range changed.Entries {
 			e := &changed.Entries[i]

@@ -89,6 +89,33 @@ func TestRotate(t *testing.T) {
 	}
 }
 
+// TestShred: the entry is gone under the new root, with all that old copies of the file could open it with; the others are
+// as they were.
+func TestShred(t *testing.T) {
+	v, path := create(t, "same")
+	put(t, v, "key:a", "secret a")
+	put(t, v, "key:b", "secret b")
+	oldFile := read(t, path)
+	if err := v.Shred(t.Context(), protection("same"), "key:a", "key:of nobody"); err != nil {
+		t.Fatal(err)
+	}
+	for _, opened := range []*vault.Vault{v, reopen(t, path)} {
+		if err := opened.Unlock([]byte("same")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := opened.Get("key:a"); !errors.Is(err, vault.ErrNotExist) {
+			t.Errorf("the entry opens: %v", err)
+		}
+		wantSecret(t, opened, "key:b", "secret b")
+	}
+	if err := os.WriteFile(path, []byte(oldFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unlock(vault.Setting{}, path, "same"); !errors.Is(err, vault.ErrDevice) {
+		t.Errorf("an old copy of the file with the passphrase: %v", err)
+	}
+}
+
 func TestRotateNeedsTheVaultUnlocked(t *testing.T) {
 	_, path := create(t, "x")
 	if err := reopen(t, path).Rotate(t.Context(), protection("y")); !errors.Is(err, vault.ErrLocked) {

@@ -72,20 +72,21 @@ The exit code is 1 where none can be used.
 func newCertForgetCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "forget FINGERPRINT|ADDRESS",
-		Short: "Remove a correspondent's certificate",
+		Short: "Remove a correspondent's certificate, or a request of yours",
 		Long: `Removes certificates of a correspondent, and what is known of them. Nothing else ever does. A certificate of your own is
 not forgotten, because its key opens old mail.
+
+A request for which no certificate has come is forgotten with its key, which is destroyed: the vault gets a new root
+and a new device secret, for which its passphrase is needed. A certificate that comes for the request later is of no
+use to you. Copies of the vault together with its old device secret, as in a backup, still hold the key. It stays
+where a certificate for it is in the store, as when the request was to renew one with --same-key.
 
 ` + exitCodesHelp,
 		Example: "  sealmail cert forget 3f9c2a7b\n  sealmail cert forget bob@example.org --yes",
 		Args:    argCount(1, 1, "one fingerprint or address"),
-		RunE: a.withClient(func(_ context.Context, c *client.Client, args []string) error {
-			forgotten, err := c.CertForget(args[0], func(lines []client.CertificateLine) error {
-				names := make([]string, len(lines))
-				for i, line := range lines {
-					names[i] = fmt.Sprintf("%s (%.16s…)", term.Line(line.Subject), line.Fingerprint)
-				}
-				return a.confirm("Forget the certificate of " + strings.Join(names, ", ") + "?")
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
+			forgotten, err := c.CertForget(ctx, args[0], func(lines []client.CertificateLine) error {
+				return a.confirm(forgetQuestion(lines))
 			})
 			if err != nil {
 				return err
@@ -93,4 +94,35 @@ not forgotten, because its key opens old mail.
 			return a.printCertificates(forgotten)
 		}),
 	}
+}
+
+// forgetQuestion names what is to be forgotten, and what is destroyed with it.
+func forgetQuestion(lines []client.CertificateLine) string {
+	var certificates, requests []string
+	destroyed := 0
+	for _, line := range lines {
+		name := fmt.Sprintf("%s (%.16s…)", term.Line(line.Subject), line.Fingerprint)
+		if line.Kind == "request" {
+			requests = append(requests, name)
+		} else {
+			certificates = append(certificates, name)
+		}
+		if line.Key != nil && *line.Key == client.KeyDestroyed {
+			destroyed++
+		}
+	}
+	var parts []string
+	if len(certificates) > 0 {
+		parts = append(parts, "the certificate of "+strings.Join(certificates, ", "))
+	}
+	if len(requests) > 0 {
+		parts = append(parts, "the request for "+strings.Join(requests, ", "))
+	}
+	switch {
+	case destroyed == 1:
+		parts = append(parts, "destroy its private key")
+	case destroyed > 1:
+		parts = append(parts, fmt.Sprintf("destroy %d private keys", destroyed))
+	}
+	return "Forget " + strings.Join(parts, " and ") + "?"
 }

@@ -42,6 +42,11 @@ func certificateLine(kind, purpose string, cert *x509.Certificate) CertificateLi
 	}
 }
 
+func requestLine(r certstore.Request) CertificateLine {
+	return CertificateLine{Kind: "request", Use: orNull(string(r.Names.Use)), Subject: cmp.Or(r.Names.Name, strings.Join(r.Names.Addresses, ", ")), Addresses: r.Names.Addresses,
+		Fingerprint: r.Key, Requested: timeOrNull(r.Created.Truncate(time.Second))}
+}
+
 // CertListParams say which certificates to list.
 type CertListParams struct {
 	Text string // in a name or an address; empty: all
@@ -120,8 +125,7 @@ func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 	}
 	c.sayProblems(problems)
 	for _, r := range requests {
-		all = append(all, storedCertificate{line: CertificateLine{Kind: "request", Use: orNull(string(r.Names.Use)), Subject: cmp.Or(r.Names.Name, strings.Join(r.Names.Addresses, ", ")), Addresses: r.Names.Addresses,
-			Fingerprint: r.Key, Requested: timeOrNull(r.Created.Truncate(time.Second))}})
+		all = append(all, storedCertificate{line: requestLine(r)})
 	}
 	if p.Kind == "issuer" { // of no interest to who did not ask
 		issuers, problems, err := c.certificates().Issuers()
@@ -146,6 +150,19 @@ func (c *Client) CertList(p CertListParams) ([]CertificateLine, error) {
 // find returns the certificates in the store that a person means: by the beginning of the fingerprint (eight digits or
 // more), or by address. What is there in several roles comes once for each.
 func (c *Client) find(which string) ([]storedCertificate, error) {
+	found, err := c.findAny(which)
+	if err == nil && len(found) == 0 {
+		hint := "`sealmail cert list` shows what there is; a file must contain a \"/\""
+		if prefix := fingerprintDigits(which); prefix != "" && len(prefix) < minFingerprint {
+			hint = "name eight digits or more of the fingerprint; `sealmail cert list` shows what there is"
+		}
+		err = failed("", fmt.Errorf("no certificate in the store is %q", which), hint)
+	}
+	return found, err
+}
+
+// findAny is find that may find nothing.
+func (c *Client) findAny(which string) ([]storedCertificate, error) {
 	prefix := fingerprintDigits(which)
 	all, err := c.storedCertificates(func() ([]certstore.Correspondent, []certstore.Problem, error) {
 		if _, ok := certstore.NormalizeAddress(which); ok {
@@ -170,13 +187,6 @@ func (c *Client) find(which string) ([]storedCertificate, error) {
 		for _, cert := range authorities {
 			found = append(found, storedCertificate{cert: cert, chain: []*x509.Certificate{cert}, line: certificateLine("issuer", "", cert)})
 		}
-	}
-	if len(found) == 0 {
-		hint := "`sealmail cert list` shows what there is; a file must contain a \"/\""
-		if prefix != "" && len(prefix) < minFingerprint {
-			hint = "name eight digits or more of the fingerprint; `sealmail cert list` shows what there is"
-		}
-		return nil, failed("", fmt.Errorf("no certificate in the store is %q", which), hint)
 	}
 	return found, nil
 }

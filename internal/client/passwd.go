@@ -35,27 +35,36 @@ func (c *Client) VaultPasswd(ctx context.Context, p PasswdParams) (*VaultStatus,
 			return nil, failed("keyring", err, "--device /FOLDER keeps the device secret in a folder; nothing was changed")
 		}
 	}
+	if err := c.rotate(ctx, p); err != nil {
+		return nil, err
+	}
 	v, err := c.loadVault()
 	if err != nil {
 		return nil, err
+	}
+	return c.vaultStatus(ctx, v)
+}
+
+// rotate gives the vault a new root, and destroys those of its entries that are named.
+func (c *Client) rotate(ctx context.Context, p PasswdParams, doomed ...string) error {
+	v, err := c.loadVault()
+	if err != nil {
+		return err
 	}
 	defer v.Lock()
 	defer c.sayWarnings(v)
 	protection, err := c.newProtection(ctx, v, p)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer clear(protection.Passphrase)
-	switch err := v.Rotate(ctx, protection); {
+	switch err := v.Shred(ctx, protection, doomed...); {
 	case errors.Is(err, vault.ErrLeftover):
 		c.o.Say("warning: " + err.Error() + "; the next change of the vault tries again")
 	case err != nil:
-		return nil, failed("vault", err, "nothing was changed, unless `sealmail vault status` shows a new time of rotation")
+		return failed("vault", err, "nothing was changed, unless `sealmail vault status` shows a new time of rotation")
 	}
-	if err := c.afterRotation(ctx, p, protection); err != nil {
-		return nil, err
-	}
-	return c.vaultStatus(ctx, v)
+	return c.afterRotation(ctx, p, protection)
 }
 
 // newProtection unlocks the vault, without the agent, and returns what is to protect it.

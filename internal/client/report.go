@@ -253,6 +253,7 @@ type CertificateLine struct {
 	Accounts    []string   `json:"accounts,omitempty"`  // the only ones that trust an anchor, by name; none: all do
 	Expiry      *string    `json:"expiry,omitempty"`    // in words, where it ends within 30 days, or did
 	Requested   *time.Time `json:"requested,omitempty"` // when a request was made
+	Key         *string    `json:"key,omitempty"`       // what forgetting a request does with its key: KeyDestroyed or KeyKept
 }
 
 // KindWords say what the store has a certificate as.
@@ -266,6 +267,12 @@ func (l CertificateLine) KindWords() string {
 	}
 	return words
 }
+
+// What becomes of the private key of a request that is forgotten.
+const (
+	KeyDestroyed = "destroyed"
+	KeyKept      = "kept" // because there is a certificate for it
+)
 
 // SystemTrustResult says what `cert trust --system` took from the system.
 type SystemTrustResult struct {

@@ -2,9 +2,7 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/sealmail/sealmail/certstore"
 )
@@ -50,33 +48,4 @@ func (c *Client) CertFind(ctx context.Context, address string) (*FindResult, err
 	choice := certstore.ChooseCipher([]certstore.Candidate{*s.Chosen})
 	r.Cipher, r.Reason = orNull(choice.Cipher.String()), orNull(choice.Reason)
 	return r, nil
-}
-
-// CertForget removes certificates of correspondents: by fingerprint, the beginning of one, or address.
-func (c *Client) CertForget(which string, confirm func([]CertificateLine) error) ([]CertificateLine, error) {
-	found, err := c.find(which)
-	if err != nil {
-		return nil, err
-	}
-	own := slices.ContainsFunc(found, func(s storedCertificate) bool { return s.identity != nil })
-	found = slices.DeleteFunc(found, func(s storedCertificate) bool { return s.line.Kind != "correspondent" })
-	switch {
-	case len(found) == 0 && own:
-		return nil, failed("", fmt.Errorf("%s is your own", which), "old keys are kept, because they open old mail")
-	case len(found) == 0:
-		return nil, failed("", errors.New(which+" is no correspondent's"), "an anchor is taken away with `sealmail cert distrust`")
-	}
-	lines := make([]CertificateLine, len(found))
-	for i, s := range found {
-		lines[i] = s.line
-	}
-	if err := confirm(lines); err != nil {
-		return nil, err
-	}
-	for _, line := range lines {
-		if err := c.certificates().ForgetCorrespondent(line.Fingerprint); err != nil {
-			return nil, storeError(err)
-		}
-	}
-	return lines, nil
 }

@@ -35,7 +35,11 @@ func validWords(c client.CertificateLine) string {
 	case c.NotAfter == nil && c.Requested == nil:
 		return ""
 	case c.NotAfter == nil:
-		return "asked for on " + c.Requested.UTC().Format(time.DateOnly)
+		words := "asked for on " + c.Requested.UTC().Format(time.DateOnly)
+		if c.Key != nil {
+			words += ", key " + *c.Key
+		}
+		return words
 	case c.Expiry != nil:
 		return c.NotAfter.UTC().Format(time.DateOnly) + " (" + *c.Expiry + ")"
 	}
