@@ -64,8 +64,8 @@ func (a *Authority) MakeCRL(ctx context.Context, i Issuer, days int, now time.Ti
 	return a.makeCRL(i, key, days, wholeSecond(now))
 }
 
-// CRL returns the list of an issuer as it should be now. One that lacks a revocation, because a kill came between
-// the two, or half of whose time is over, is made anew, but for the root's, whose key need not be here: what there
+// CRL returns the list of an issuer as it should be now. One that lacks a revocation or has a hold that was lifted, because
+// a kill came between the two, or half of whose time is over, is made anew, but for the root's, whose key need not be here: what there
 // is of it is returned. The error wraps fs.ErrNotExist where there is none.
 func (a *Authority) CRL(ctx context.Context, i Issuer, now time.Time) (*x509.RevocationList, error) {
 	last, err := a.readCRL(i)
@@ -79,28 +79,31 @@ func (a *Authority) CRL(ctx context.Context, i Issuer, now time.Time) (*x509.Rev
 		return last.list, nil
 	}
 	if last != nil && now.Before(last.list.ThisUpdate.Add(last.list.NextUpdate.Sub(last.list.ThisUpdate)/2)) {
-		missing, err := a.missing(i, last)
+		outdated, err := a.outdated(i, last)
 		if err != nil {
 			return nil, err
 		}
-		if !missing {
+		if !outdated {
 			return last.list, nil
 		}
 	}
 	return a.MakeCRL(ctx, i, 0, now)
 }
 
-// missing reports whether a list lacks a revocation, or has another reason for it: what was on hold may be revoked for good
-// since.
-func (a *Authority) missing(i Issuer, last *readList) (bool, error) {
+// outdated reports whether a list lacks a revocation, or has another reason for it: what was on hold may be revoked for good
+// since, or not be on hold any more.
+func (a *Authority) outdated(i Issuer, last *readList) (bool, error) {
 	wanted, err := a.wanted(i, last)
 	if err != nil {
 		return false, err
 	}
-	return slices.ContainsFunc(wanted, func(r *Revocation) bool {
+	if slices.ContainsFunc(wanted, func(r *Revocation) bool {
 		reason, ok := last.reasons[r.Serial]
 		return !ok || reason != r.Reason.code()
-	}), nil
+	}) {
+		return true, nil
+	}
+	return a.lifted(last)
 }
 
 // makeCRL makes the next list and puts it in the place of the last. The list itself is what remembers its number, so that

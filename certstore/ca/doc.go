@@ -16,7 +16,7 @@
 //
 // Each file appears, or is replaced, as a whole, and nothing is handed out before it is there. What a kill leaves is
 // therefore no more than what was not yet promised: a serial number without certificate among those of a key, or a
-// revocation that the list lacks, which the next reader of the list adds. A list remembers its own number. There is no
+// revocation that the list lacks, which the next reader of the list adds, as it takes away a hold that was lifted. A list remembers its own number. There is no
 // index: to issue costs the same however much was issued.
 //
 // Profiles follow RFC 5280 and, as far as a private authority can, the CA/Browser Forum's S/MIME baseline requirements,

@@ -9,7 +9,7 @@ import (
 // Reason is why a certificate is revoked, by its name in RFC 5280 section 5.3.1.
 type Reason string
 
-// The reasons. removeFromCRL is for delta lists, which are not made, and aACompromise for attribute certificates.
+// The reasons. aACompromise is for attribute certificates.
 const (
 	Unspecified          Reason = "unspecified"
 	KeyCompromise        Reason = "keyCompromise"
@@ -17,9 +17,13 @@ const (
 	AffiliationChanged   Reason = "affiliationChanged"
 	Superseded           Reason = "superseded"
 	CessationOfOperation Reason = "cessationOfOperation"
-	CertificateHold      Reason = "certificateHold" // may be made final later by another reason
+	CertificateHold      Reason = "certificateHold" // may be made final later by another reason, or lifted
 	PrivilegeWithdrawn   Reason = "privilegeWithdrawn"
 )
+
+// RemoveFromCRL is what delta lists, which are not made, say of a certificate whose hold is lifted. Nothing is revoked for
+// it: [Authority.Lift] does what it says.
+const RemoveFromCRL Reason = "removeFromCRL"
 
 // ErrReason says that a certificate cannot be revoked for this reason.
 var ErrReason = errors.New("reason for revocation")

@@ -18,6 +18,8 @@ var (
 	ErrUnknown = errors.New("no certificate with this serial number was issued here")
 	// ErrRevoked says that a certificate is revoked already, for another reason, or that an issuer is.
 	ErrRevoked = errors.New("already revoked")
+	// ErrNotHeld says that there is no hold to lift.
+	ErrNotHeld = errors.New("not on hold")
 )
 
 // Revocation says that and why a certificate is not to be relied on.

@@ -17,15 +17,19 @@ func newCARevokeCommand(a *app) *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "revoke --dir DIR {--cert FILE | --serial HEX}",
-		Short: "Revoke a certificate",
+		Short: "Revoke a certificate, or lift the hold on it",
 		Long: `Revokes a certificate for good, and makes a new revocation list. Reasons: unspecified, keyCompromise,
 affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, and certificateHold, which another one may
 make final later; cACompromise for an issuer. With keyCompromise all certificates for the same key are revoked, and
 the key is not certified again. To revoke an issuer the root's key must be there.
 
+With the reason removeFromCRL a hold is lifted, and nothing else can be: the new list has the certificate no more, and
+OCSP says that it is good.
+
 ` + exitCodesHelp,
-		Example: "  sealmail ca revoke --dir ca --ca-passphrase-file secret --cert alice.pem --reason keyCompromise",
-		Args:    argCount(0, 0, "no arguments"),
+		Example: `  sealmail ca revoke --dir ca --ca-passphrase-file secret --cert alice.pem --reason keyCompromise
+  sealmail ca revoke --dir ca --ca-passphrase-file secret --cert alice.pem --reason removeFromCRL`,
+		Args: argCount(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			if p.Dir == "" || (p.Cert == "") == (p.Serial == "") {
@@ -38,9 +42,12 @@ the key is not certified again. To revoke an issuer the root's key must be there
 				}
 			}
 			p.Passphrase = func() ([]byte, error) { return passphrase.read(ctx, a) }
-			p.Confirm = func(what string) error {
-				if a.prompt == nil {
+			p.Confirm = func(what string, lift bool) error {
+				switch {
+				case a.prompt == nil:
 					return nil // a script that revokes means it
+				case lift:
+					return a.confirm(fmt.Sprintf("Lift the hold on the certificate of %s?", term.Line(what)))
 				}
 				return a.confirm(fmt.Sprintf("Revoke the certificate of %s?", term.Line(what)))
 			}
@@ -58,7 +65,7 @@ the key is not certified again. To revoke an issuer the root's key must be there
 	f.StringVar(&p.Dir, "dir", "", "the authority's `folder`")
 	f.StringVar(&p.Cert, "cert", "", "the certificate in this `file`")
 	f.StringVar(&p.Serial, "serial", "", "the certificate with this serial number, in `hex`")
-	f.StringVar(&p.Reason, "reason", "", "the `reason` (default: unspecified)")
+	f.StringVar(&p.Reason, "reason", "", "the `reason` (default: unspecified); removeFromCRL lifts a hold")
 	f.StringVar(&at, "at", "", "not to be relied on since this `time` (RFC 3339), where that was earlier")
 	passphrase.add(cmd)
 	return cmd

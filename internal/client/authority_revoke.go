@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"path/filepath"
@@ -19,8 +20,8 @@ type CARevokeParams struct {
 	Dir, Cert, Serial, Reason string
 	InvalidityDate            time.Time // zero: not known
 	Passphrase                func() ([]byte, error)
-	// Confirm is asked before anything is done; it names what will be revoked.
-	Confirm func(what string) error
+	// Confirm is asked before anything is done; what names the certificate that will be revoked, or whose hold will be lifted.
+	Confirm func(what string, lift bool) error
 }
 
 // CARevocation is a certificate that is revoked.
@@ -36,13 +37,20 @@ type CARevocation struct {
 // CARevokeResult says what is revoked now. With a compromised key that may be several certificates.
 type CARevokeResult struct {
 	Revocations []CARevocation `json:"revocations"`
+	Lifted      []CARevocation `json:"lifted,omitempty"` // the holds that were, and are no more
 }
 
-// CARevoke revokes a certificate, and makes a new revocation list.
+// CARevoke revokes a certificate, or lifts the hold on it where the reason is removeFromCRL, and makes a new revocation list.
 func CARevoke(ctx context.Context, o Options, p CARevokeParams) (*CARevokeResult, error) {
-	reason, err := ca.ParseReason(p.Reason)
-	if err != nil {
-		return nil, usage("--reason", err, "")
+	lift := strings.EqualFold(p.Reason, string(ca.RemoveFromCRL))
+	var reason ca.Reason
+	if !lift {
+		var err error
+		if reason, err = ca.ParseReason(p.Reason); err != nil {
+			return nil, usage("--reason", err, string(ca.RemoveFromCRL)+" lifts a hold")
+		}
+	} else if !p.InvalidityDate.IsZero() {
+		return nil, usage("--at", errors.New("a hold is lifted from now on, and not since some time"), "leave --at out")
 	}
 	p.Passphrase = sync.OnceValues(p.Passphrase) // that of the root is the same
 	authority, err := openAuthority(o, p.Dir, p.Passphrase)
@@ -62,26 +70,35 @@ func CARevoke(ctx context.Context, o Options, p CARevokeParams) (*CARevokeResult
 			return nil, err
 		}
 	}
-	if err := p.Confirm(certstore.Describe(cert).Name + " (serial " + serial + ")"); err != nil {
+	if err := p.Confirm(certstore.Describe(cert).Name+" (serial "+serial+")", lift); err != nil {
 		return nil, err
+	}
+	result := &CARevokeResult{Revocations: []CARevocation{}}
+	if lift {
+		hold, err := authority.Lift(ctx, serial, o.Now())
+		if err != nil {
+			return nil, revokeError(err)
+		}
+		result.Lifted = []CARevocation{revocationReport(hold, cert)}
+		return result, nil
 	}
 	revocations, err := authority.Revoke(ctx, ca.RevokeOptions{Serial: serial, Reason: reason, InvalidityDate: p.InvalidityDate, Now: o.Now()})
 	if err != nil {
 		return nil, revokeError(err)
 	}
-	result := new(CARevokeResult)
 	for _, r := range revocations {
 		cert, _, err := authority.Revocable(r.Serial)
 		if err != nil {
 			return nil, revokeError(err)
 		}
-		line := CARevocation{Serial: r.Serial, Issuer: string(r.Issuer), Name: certstore.Describe(cert).Name, Reason: string(r.Reason), Revoked: r.Revoked}
-		if !r.InvalidityDate.IsZero() {
-			line.InvalidityDate = &r.InvalidityDate
-		}
-		result.Revocations = append(result.Revocations, line)
+		result.Revocations = append(result.Revocations, revocationReport(r, cert))
 	}
 	return result, nil
+}
+
+func revocationReport(r ca.Revocation, cert *x509.Certificate) CARevocation {
+	return CARevocation{Serial: r.Serial, Issuer: string(r.Issuer), Name: certstore.Describe(cert).Name, Reason: string(r.Reason), Revoked: r.Revoked,
+		InvalidityDate: timeOrNull(r.InvalidityDate)}
 }
 
 func revokeError(err error) error {
@@ -92,6 +109,8 @@ func revokeError(err error) error {
 		return usage("ca revoke", err, "the certificates of an authority are in its folder issued")
 	case errors.Is(err, ca.ErrRevoked):
 		return failed("ca revoke", err, "a revocation is for good, and its reason stays as it is")
+	case errors.Is(err, ca.ErrNotHeld):
+		return failed("ca revoke", err, "only what was revoked with --reason certificateHold can be lifted")
 	}
 	return failed("ca revoke", err, "do it again: what was done of it stands")
 }

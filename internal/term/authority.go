@@ -15,6 +15,10 @@ func PrintRevoked(w io.Writer, r *client.CARevokeResult) error {
 		p.line(fmt.Sprintf("revoked: %s, %s, since %s", Line(c.Name), c.Reason, c.Revoked.UTC().Format(time.RFC3339)))
 		p.line("  serial " + c.Serial)
 	}
+	for _, c := range r.Lifted {
+		p.line(fmt.Sprintf("no longer on hold: %s, which was since %s", Line(c.Name), c.Revoked.UTC().Format(time.RFC3339)))
+		p.line("  serial " + c.Serial)
+	}
 	return p.err
 }
 

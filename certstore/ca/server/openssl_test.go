@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/certstore/ca"
@@ -105,6 +106,54 @@ func TestOpenSSLCRL(t *testing.T) {
 		}
 		if out, err := verify(bad); err == nil || !bytes.Contains(out, []byte("certificate revoked")) {
 			t.Errorf("%s: %v\n%s", key, err, out)
+		}
+	}
+}
+
+// TestOpenSSLHold has OpenSSL judge a certificate by the list and the answers that are served, while it is put on hold,
+// taken off, put on once more and revoked for good.
+func TestOpenSSLHold(t *testing.T) {
+	peertest.Command(t, "openssl")
+	a, dir := newAuthority(t, ca.P256)
+	s := listen(t, a)
+	cert := issue(t, a, mailFor("alice@example.org"))
+	file, serial := write(t, certstore.EncodeCertificates(cert)), certstore.SerialHex(cert.SerialNumber)
+	steps := []struct {
+		reason       ca.Reason
+		onList, ocsp string // empty: not there, good
+	}{
+		{"", "", ""},
+		{ca.CertificateHold, "Certificate Hold", "certificateHold"},
+		{ca.RemoveFromCRL, "", ""},
+		{ca.CertificateHold, "Certificate Hold", "certificateHold"},
+		{ca.Superseded, "Superseded", "superseded"},
+	}
+	for _, step := range steps {
+		var err error
+		switch step.reason {
+		case "":
+		case ca.RemoveFromCRL:
+			_, err = open(t, dir).Lift(t.Context(), serial, time.Now())
+		default:
+			_, err = open(t, dir).Revoke(t.Context(), ca.RevokeOptions{Serial: serial, Reason: step.reason, Now: time.Now()})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, der := request(t, "GET", s.URL+"/issuing.crl", "", nil)
+		text, stderr, err := peertest.RunErr(t, nil, "openssl", "crl", "-inform", "DER", "-in", write(t, der), "-text", "-noout", "-CAfile", filepath.Join(dir, "chain.pem"))
+		listed := strings.Contains(strings.ToLower(string(text)), "serial number: "+serial)
+		if err != nil || !bytes.Contains(stderr, []byte("verify OK")) || listed != (step.onList != "") || !bytes.Contains(text, []byte(step.onList)) || bytes.Contains(text, []byte("Remove From CRL")) {
+			t.Errorf("after %q: %v\n%s%s", step.reason, err, text, stderr)
+		}
+		stdout, stderr, err := peertest.RunErr(t, nil, "openssl", "ocsp", "-url", s.URL+"/ocsp", "-CAfile", filepath.Join(dir, "root.pem"),
+			"-issuer", filepath.Join(dir, "issuing.pem"), "-cert", file)
+		want := file + ": good"
+		if step.ocsp != "" {
+			want = file + ": revoked"
+		}
+		if err != nil || !bytes.Contains(stdout, []byte(want)) || !bytes.Contains(stdout, []byte(step.ocsp)) || !bytes.Contains(stderr, []byte("Response verify OK")) {
+			t.Errorf("after %q: %v\n%s%s", step.reason, err, stdout, stderr)
 		}
 	}
 }
