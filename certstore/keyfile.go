@@ -53,6 +53,8 @@ type fileReader struct {
 	asked    bool
 	secret   []byte
 	budget   int // of iterations, for everything in the file
+
+	certificatesOnly bool // private keys are passed over
 }
 
 func readFile(data []byte, password func() ([]byte, error), budget int) (Bundle, error) {
@@ -61,9 +63,9 @@ func readFile(data []byte, password func() ([]byte, error), budget int) (Bundle,
 	}
 	r := fileReader{password: password, budget: budget}
 	defer func() { clear(r.secret) }()
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))                            // which editors put in front of text
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	if kindOf(data) == kindUnknown && bytes.Contains(data, []byte(pemBegin)) { // what is signed may be PEM itself
-		err := r.readPEM(data)
+		err := r.readPEM(bytes.NewReader(data), func() error { return nil })
 		return r.bundle, err
 	}
 	if der, ok := bareBase64(data); ok {
@@ -88,30 +90,6 @@ func (r *fileReader) ask() ([]byte, error) {
 	return r.secret, nil
 }
 
-const pemBegin = "-----BEGIN "
-
-func (r *fileReader) readPEM(data []byte) error {
-	begun, read := bytes.Count(data, []byte("\n"+pemBegin)), 0
-	if bytes.HasPrefix(data, []byte(pemBegin)) {
-		begun++
-	}
-	for {
-		var block *pem.Block
-		block, data = pem.Decode(data)
-		if block == nil {
-			break
-		}
-		read++
-		if err := r.readBlock(block); err != nil {
-			return err
-		}
-	}
-	if read < begun {
-		return fmt.Errorf("%w: %d of %d blocks of PEM are damaged", ErrMalformed, begun-read, begun)
-	}
-	return nil
-}
-
 func (r *fileReader) readBlock(block *pem.Block) error {
 	switch block.Type {
 	case pemCertificate, "X509 CERTIFICATE":
@@ -122,6 +100,11 @@ func (r *fileReader) readBlock(block *pem.Block) error {
 		return r.readPKCS7(block.Bytes)
 	case "PKCS12": // GnuTLS
 		return r.readPKCS12(block.Bytes)
+	}
+	if r.certificatesOnly {
+		return nil
+	}
+	switch block.Type {
 	case pemPrivateKey, pemRSAKey, pemECKey:
 		if block.Headers["DEK-Info"] != "" {
 			return r.readOldEncryption(block)

@@ -20,7 +20,15 @@ type Bundle struct {
 	// Warnings say what is wrong with the way in which the keys were kept; they wrap for example ErrWeakEncryption.
 	Warnings []error
 
-	labels map[string]string // what the file calls a certificate, by its DER
+	labels  map[string]string // what the file calls a certificate, by its DER
+	earlier taken             // of a file that is read piece by piece: what other bundles hold
+}
+
+// taken counts what was found in a file.
+type taken struct{ certificates, keys, oddities int }
+
+func (b *Bundle) taken() taken {
+	return taken{b.earlier.certificates + len(b.Certificates), b.earlier.keys + len(b.Keys), b.earlier.oddities + len(b.Oddities)}
 }
 
 // Oddity is a certificate or key that is not used.
@@ -88,7 +96,7 @@ func (b *Bundle) warnWeak(scheme string) {
 }
 
 func (b *Bundle) odd(o Oddity) error {
-	if len(b.Oddities) == maxCertificates {
+	if b.taken().oddities == maxCertificates {
 		return fmt.Errorf("%w: more than %d certificates and keys that cannot be used", ErrTooLarge, maxCertificates)
 	}
 	b.Oddities = append(b.Oddities, o)
@@ -97,12 +105,12 @@ func (b *Bundle) odd(o Oddity) error {
 
 // takeCertificate adds a certificate, or an oddity.
 func (b *Bundle) takeCertificate(der []byte) error {
-	if len(b.Certificates) == maxCertificates {
+	if b.taken().certificates == maxCertificates {
 		return fmt.Errorf("certificates: %w: more than %d", ErrTooLarge, maxCertificates)
 	}
 	c, err := cms.RawCertificate(der).Parse()
 	if err != nil {
-		o := Oddity{What: fmt.Sprintf("certificate %d", len(b.Certificates)+len(b.Oddities)+1), Err: ErrMalformed}
+		o := Oddity{What: fmt.Sprintf("certificate %d", b.taken().certificates+b.taken().oddities+1), Err: ErrMalformed}
 		if readable, readErr := certpath.Parse(der); readErr == nil {
 			o.Certificate = readable
 			o.What = fmt.Sprintf("certificate of %q", DescribeOdd(readable).Name)
@@ -119,7 +127,7 @@ func (b *Bundle) takeCertificate(der []byte) error {
 
 // takeKey adds a private key in DER, or an oddity.
 func (b *Bundle) takeKey(der []byte) error {
-	if len(b.Keys) == maxKeys {
+	if b.taken().keys == maxKeys {
 		return fmt.Errorf("private keys: %w: more than %d", ErrTooLarge, maxKeys)
 	}
 	key, err := parseKeyDER(der)

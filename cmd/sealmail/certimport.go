@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os/user"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sealmail/sealmail/internal/client"
+	"github.com/sealmail/sealmail/internal/term"
 )
 
 func newCertImportCommand(a *app) *cobra.Command {
@@ -23,8 +23,9 @@ func newCertImportCommand(a *app) *cobra.Command {
 that of a correspondent; key and certificate may be in two of the files, and the certificate of a key that is here
 already makes that an identity. Nothing becomes trusted by this: for that there is ` + "`sealmail cert trust`" + `.
 
-All files are read before anything is stored: where one of them cannot be used, all stays as it was. What is odd in a
-file is named and passed over. The network is not touched, unless --fetch-issuers says so: then certificates of
+All files are read before anything is stored: where one of them cannot be used, all stays as it was. What is stored
+when an import is interrupted, or the disk is full, stays, and it is said how much that is. What is odd in a file is
+named and passed over. The network is not touched, unless --fetch-issuers says so: then certificates of
 authorities that are missing are asked for where the certificates say that they are, and kept if the signature fits.
 
 ` + exitCodesHelp,
@@ -32,10 +33,15 @@ authorities that are missing are asked for where the certificates say that they 
 		Args:    argCount(1, -1, "at least one file"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
 			p.Files, p.Password = args, password.forFiles(ctx, a)
-			imported, err := c.CertImport(ctx, p)
-			if len(imported) > 0 {
-				err = errors.Join(a.printCertificates(imported), err)
+			printed := false
+			p.Imported = func(lines []client.CertificateLine) error {
+				if printed && !a.flags.json {
+					return term.PrintMoreCertificates(a.out, lines)
+				}
+				printed = true
+				return a.printCertificates(lines)
 			}
+			_, err := c.CertImport(ctx, p)
 			return err
 		}),
 	}

@@ -33,57 +33,75 @@ var (
 	errNoRequests = fmt.Errorf("%d were asked for, which is enough for one import", maxIssuerRequests)
 )
 
-// completeChains looks at the end of each chain of an import. Where the issuer is missing, it is fetched, or it is said how
+// chainCompleter looks at the end of each chain of an import. Where the issuer is missing, it is fetched, or it is said how
 // it could be. A chain that stays incomplete is no reason not to import.
-func (c *Client) completeChains(ctx context.Context, plan *importPlan, p CertImportParams) error {
+type chainCompleter struct {
+	c       *Client
+	store   *certstore.Store
+	anchors []*x509.Certificate
+	fetch   *issuerFetcher  // nil: nothing is fetched
+	settled map[string]bool // the issuers of which nothing more is to say or do, by name
+}
+
+// newChainCompleter returns one that is to be closed.
+func (c *Client) newChainCompleter(p CertImportParams) (*chainCompleter, error) {
 	anchors, err := c.anchors(certstore.Mail)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var fetch *issuerFetcher
+	completer := &chainCompleter{c: c, store: c.certificates(), anchors: anchors, settled: map[string]bool{}}
 	if p.FetchIssuers {
-		if fetch, err = c.newIssuerFetcher(p.InsecureLoopback); err != nil {
-			return err
+		if completer.fetch, err = c.newIssuerFetcher(p.InsecureLoopback); err != nil {
+			return nil, err
 		}
-		defer fetch.client.CloseIdleConnections()
 	}
-	store := c.certificates()
-	settled := map[string]bool{} // the issuers of which nothing more is to say or do, by name
-	complete := func(chain []*x509.Certificate) []*x509.Certificate {
-		for range maxFetchedIssuers {
-			top := chain[len(chain)-1]
-			if len(issuerURLs(top)) == 0 || selfIssued(top) || settled[string(top.RawIssuer)] || len(certstore.IssuersIn(anchors, top)) > 0 {
-				return chain
-			}
-			if known := certstore.IssuersIn(store.IssuersOf(top), top); len(known) > 0 {
-				chain = append(slices.Clip(chain), known...)
-				continue
-			}
-			if fetch == nil {
-				settled[string(top.RawIssuer)] = true
-				c.o.Say(fmt.Sprintf("the issuer of %q is missing: `sealmail cert import --fetch-issuers` asks for it at %s", certstore.Describe(top).Name, issuerURLs(top)[0]))
-				return chain
-			}
-			issuer, err := fetch.issuerOf(ctx, top)
-			if err != nil {
-				settled[string(top.RawIssuer)] = true
-				c.o.Say(fmt.Sprintf("warning: the issuer of %q could not be fetched: %v", certstore.Describe(top).Name, err))
-				return chain
-			}
-			if slices.ContainsFunc(chain, issuer.Equal) {
-				return chain
-			}
-			chain = append(slices.Clip(chain), issuer)
-		}
-		return chain
+	return completer, nil
+}
+
+func (f *chainCompleter) Close() {
+	if f.fetch != nil {
+		f.fetch.client.CloseIdleConnections()
 	}
+}
+
+// completePlan completes the chains of all that is planned.
+func (f *chainCompleter) completePlan(ctx context.Context, plan *importPlan) error {
 	for i := range plan.pairs {
-		plan.pairs[i].Chain = complete(plan.pairs[i].Chain)
+		plan.pairs[i].Chain = f.complete(ctx, plan.pairs[i].Chain)
 	}
 	for i := range plan.correspondents {
-		plan.correspondents[i] = complete(plan.correspondents[i])
+		plan.correspondents[i] = f.complete(ctx, plan.correspondents[i])
 	}
 	return ctx.Err()
+}
+
+func (f *chainCompleter) complete(ctx context.Context, chain []*x509.Certificate) []*x509.Certificate {
+	for range maxFetchedIssuers {
+		top := chain[len(chain)-1]
+		if len(issuerURLs(top)) == 0 || selfIssued(top) || f.settled[string(top.RawIssuer)] || len(certstore.IssuersIn(f.anchors, top)) > 0 {
+			return chain
+		}
+		if known := certstore.IssuersIn(f.store.IssuersOf(top), top); len(known) > 0 {
+			chain = append(slices.Clip(chain), known...)
+			continue
+		}
+		if f.fetch == nil {
+			f.settled[string(top.RawIssuer)] = true
+			f.c.o.Say(fmt.Sprintf("the issuer of %q is missing: `sealmail cert import --fetch-issuers` asks for it at %s", certstore.Describe(top).Name, issuerURLs(top)[0]))
+			return chain
+		}
+		issuer, err := f.fetch.issuerOf(ctx, top)
+		if err != nil {
+			f.settled[string(top.RawIssuer)] = true
+			f.c.o.Say(fmt.Sprintf("warning: the issuer of %q could not be fetched: %v", certstore.Describe(top).Name, err))
+			return chain
+		}
+		if slices.ContainsFunc(chain, issuer.Equal) {
+			return chain
+		}
+		chain = append(slices.Clip(chain), issuer)
+	}
+	return chain
 }
 
 // issuerURLs are the places where a certificate says that its issuer's certificate is (RFC 5280 section 4.2.2.1), as far

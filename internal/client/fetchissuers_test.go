@@ -33,7 +33,7 @@ type party struct {
 }
 
 // certify makes a certificate that says where its issuer's is; without an issuer it is signed by itself.
-func certify(t *testing.T, issuer *party, name string, urls ...string) *party {
+func certify(t testing.TB, issuer *party, name string, urls ...string) *party {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

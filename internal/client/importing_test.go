@@ -1,12 +1,16 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -63,8 +67,9 @@ func TestImportJoins(t *testing.T) {
 		{"a key alone", [][]string{{"alice.key"}}, []string{"alice.key: it has a private key without its certificate"}},
 		{"another's certificate", [][]string{{"alice.key", "bob.crt"}}, []string{"alice.key: it has a private key without its certificate"}},
 		{"a broken file among good ones", [][]string{{"alice.pem", "broken.pem"}, {"alice.key"}}, []string{"broken.pem: malformed: 1 of 1 blocks", "alice.key: it has a private key without"}},
-		{"authorities alone", [][]string{{"ca/root.pem", "ca/issuing.pem"}}, []string{"issuer Test, issuer Test Issuing CA"}},
-		{"an authority among others", [][]string{{"bob.crt", "ca/root.pem"}}, []string{"correspondent bob"}},
+		{"authorities alone", [][]string{{"root.pem", "issuing.pem"}}, []string{"issuer Test, issuer Test Issuing CA"}},
+		{"an authority among others", [][]string{{"bob.crt", "root.pem"}}, []string{"correspondent bob"}},
+		{"the authorities of others before them", [][]string{{"root.pem", "issuing.pem", "bob.crt"}}, []string{"correspondent bob"}},
 	}
 	w := newWorld(t)
 	for _, name := range []string{"alice", "bob"} {
@@ -73,21 +78,31 @@ func TestImportJoins(t *testing.T) {
 	}
 	w.write("renewed.crt", renew(t, w, "alice"))
 	w.write("broken.pem", "-----BEGIN CERTIFICATE-----\nMII")
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			home := &world{t: t, dir: t.TempDir()}
-			c := home.client()
-			for i, names := range test.files {
-				var files []string
-				for _, name := range names {
-					files = append(files, w.in(name))
+	for _, name := range []string{"root.pem", "issuing.pem"} {
+		w.write(name, w.read("ca/"+name))
+	}
+	// As they are, and so long that they are read piece by piece, which makes no difference.
+	filler := strings.Repeat("text around the blocks does no harm\n", 32<<10)
+	for _, name := range []string{"alice.pem", "alice.key", "alice.crt", "bob.crt", "renewed.crt", "broken.pem", "root.pem", "issuing.pem"} {
+		w.write("long-"+name, w.read(name)+"\n"+filler)
+	}
+	for _, length := range []string{"", "long-"} {
+		for _, test := range tests {
+			t.Run(length+test.name, func(t *testing.T) {
+				home := &world{t: t, dir: t.TempDir()}
+				c := home.client()
+				for i, names := range test.files {
+					var files []string
+					for _, name := range names {
+						files = append(files, w.in(length+name))
+					}
+					lines, err := c.CertImport(t.Context(), client.CertImportParams{Files: files})
+					if got := importWords(lines); err != nil && (got != "" || !strings.Contains(err.Error(), test.want[i]) || strings.Contains(err.Error(), "\n")) || err == nil && got != test.want[i] {
+						t.Fatalf("import %d: %q, %v, want %q", i+1, got, err, test.want[i])
+					}
 				}
-				lines, err := c.CertImport(t.Context(), client.CertImportParams{Files: files})
-				if got := importWords(lines); err != nil && (got != "" || !strings.Contains(err.Error(), test.want[i]) || strings.Contains(err.Error(), "\n")) || err == nil && got != test.want[i] {
-					t.Fatalf("import %d: %q, %v, want %q", i+1, got, err, test.want[i])
-				}
-			}
-		})
+			})
+		}
 	}
 }
 
@@ -315,4 +330,130 @@ func TestImportLabel(t *testing.T) {
 		t.Fatal(err)
 	}
 	labelled("from a file without a name")
+}
+
+// addressBook writes a file of so many certificates of strangers, with their authority behind them, and returns its name.
+func addressBook(t testing.TB, count int) string {
+	t.Helper()
+	issuer := certify(t, nil, "Authority")
+	leaf := certify(t, issuer, "stranger@example.org")
+	var book bytes.Buffer
+	for i := range count {
+		template := *leaf.cert
+		template.SerialNumber, template.EmailAddresses, template.ExtraExtensions = big.NewInt(int64(i+2)), []string{fmt.Sprintf("stranger%d@example.org", i)}, nil
+		der, err := x509.CreateCertificate(nil, &template, issuer.cert, leaf.cert.PublicKey, issuer.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := pem.Encode(&book, &pem.Block{Type: "CERTIFICATE", Bytes: der}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	book.Write(certstore.EncodeCertificates(issuer.cert))
+	name := filepath.Join(t.TempDir(), "book.pem")
+	if err := os.WriteFile(name, book.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestImportLong: what is told is what is stored, each once, with the chain through an authority that comes last. After an
+// interruption, and after a disk that is full, what was stored stays, the error says how much that is, and the same import
+// goes on.
+func TestImportLong(t *testing.T) {
+	const count = 3000
+	w := newWorld(t)
+	book := addressBook(t, count)
+	stored := func() int {
+		c := w.client()
+		defer c.Close()
+		list, err := c.CertList(client.CertListParams{Kind: "correspondent"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	full := errors.New("no space left on device")
+	for _, end := range []struct {
+		name string
+		want string
+	}{{"interrupted", "cert import: interrupted"}, {"full", "cert import: certificate store: rename"}, {"done", ""}} {
+		ctx, cancel := context.WithCancel(t.Context())
+		o, told := w.options(), 0
+		o.Disk = safeio.Disk{Before: func(op, _ string) error {
+			if end.name == "full" && told > 0 && op == safeio.OpRename {
+				return full
+			}
+			return nil
+		}}
+		c, err := client.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := client.CertImportParams{Files: []string{book}, Imported: func(lines []client.CertificateLine) error {
+			if told += len(lines); end.name == "interrupted" {
+				cancel()
+			}
+			return nil
+		}}
+		lines, err := c.CertImport(ctx, p)
+		c.Close()
+		cancel()
+		if len(lines) > 0 || end.want == "" && (err != nil || told != count) {
+			t.Fatalf("%s: %d told, %d returned, %v", end.name, told, len(lines), err)
+		}
+		there := stored()
+		if told == 0 || there < told {
+			t.Errorf("%s: %d were told of, %d are stored", end.name, told, there)
+		}
+		if end.want == "" {
+			continue
+		}
+		var known *client.Error
+		if !errors.As(err, &known) || !strings.HasPrefix(err.Error(), end.want) || !strings.HasPrefix(known.Hint, fmt.Sprintf("%d certificates were imported before that, and stay", told)) || told == count {
+			t.Errorf("%s: %v, %+v, after %d", end.name, err, known, told)
+		}
+	}
+	if got := stored(); got != count {
+		t.Errorf("%d are stored", got)
+	}
+	c := w.client()
+	defer c.Close()
+	shown, err := c.CertShow("stranger77@example.org", nil)
+	if err != nil || len(shown) != 1 || len(shown[0].Path) != 2 {
+		t.Errorf("%+v, %v", shown, err)
+	}
+	if issuers, err := c.CertList(client.CertListParams{Kind: "issuer"}); err != nil || len(issuers) != 1 {
+		t.Errorf("authorities: %v, %v", issuers, err)
+	}
+}
+
+// BenchmarkCertImport imports files of many certificates: the time for each, and the memory, are to stay the same.
+func BenchmarkCertImport(b *testing.B) {
+	for _, count := range []int{5_000, 20_000, 100_000} {
+		book := addressBook(b, count)
+		b.Run(fmt.Sprint(count), func(b *testing.B) {
+			var peak uint64
+			p := client.CertImportParams{Files: []string{book}, Imported: func([]client.CertificateLine) error {
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				peak = max(peak, m.HeapInuse)
+				return nil
+			}}
+			for b.Loop() {
+				b.StopTimer()
+				c, err := client.New((&world{dir: b.TempDir()}).options())
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.StartTimer()
+				if _, err := c.CertImport(b.Context(), p); err != nil {
+					b.Fatal(err)
+				}
+				c.Close()
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*count), "µs/certificate")
+			b.ReportMetric(float64(peak>>20), "MiB-heap")
+		})
+	}
 }

@@ -7,11 +7,15 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // batchSize is how many files are brought to the disk at once: the disk then writes its journal once for all of them, and
 // not once for each.
 const batchSize = 256
+
+// syncers is how many of them are waited for at once: the journal takes those together, and each takes a thread.
+const syncers = 32
 
 // NewFile is a file for [Disk.WriteFiles].
 type NewFile struct {
@@ -23,16 +27,34 @@ type NewFile struct {
 // WriteFiles replaces many files, in the order given, in a fraction of the time that it takes to write each by itself; they
 // are durable when it returns. After an error, or a kill, some are replaced and others are not; each is the old one or
 // the new one, whole. A file without data is a mark: it is made where it is missing, and left alone where it is not, and
-// the marks among every 256 files are durable before any of the others are there.
+// all marks are durable before any of the others is there.
 func (d Disk) WriteFiles(files []NewFile) error {
-	for batch := range slices.Chunk(files, batchSize) {
+	var marks, others []NewFile
+	for _, file := range files {
+		if len(file.Data) == 0 {
+			marks = append(marks, file)
+		} else {
+			others = append(others, file)
+		}
+	}
+	for _, file := range marks {
+		if err := d.mark(file); err != nil {
+			return err
+		}
+	}
+	// Marks lead to files, and must not be missing where the files are there, also after a loss of power.
+	if err := d.syncDirs(folders(marks)); err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(others, batchSize) {
 		if err := d.writeBatch(batch); err != nil {
 			return err
 		}
 	}
-	return nil
+	return d.syncDirs(folders(others))
 }
 
+// writeBatch replaces files that are durable but for their folders.
 func (d Disk) writeBatch(batch []NewFile) (err error) {
 	var open []*File
 	defer func() {
@@ -40,16 +62,7 @@ func (d Disk) writeBatch(batch []NewFile) (err error) {
 			err = errors.Join(err, f.Abort()) // nothing, where it was put in its place
 		}
 	}()
-	var dirs, markDirs []string
 	for _, file := range batch {
-		if len(file.Data) == 0 {
-			markDirs = addDir(markDirs, file.Path)
-			if err := d.mark(file); err != nil {
-				return err
-			}
-			continue
-		}
-		dirs = addDir(dirs, file.Path)
 		f, err := d.Create(file.Path, file.Perm)
 		if err != nil {
 			return err
@@ -62,10 +75,6 @@ func (d Disk) writeBatch(batch []NewFile) (err error) {
 			return err
 		}
 	}
-	// Marks lead to files, and must not be missing where the files are there, also after a loss of power.
-	if err := d.syncDirs(markDirs); err != nil {
-		return err
-	}
 	if err := syncAll(open); err != nil {
 		return err
 	}
@@ -74,23 +83,29 @@ func (d Disk) writeBatch(batch []NewFile) (err error) {
 			return err
 		}
 	}
-	return d.syncDirs(dirs)
+	return nil
 }
 
-func addDir(dirs []string, path string) []string {
-	if dir := filepath.Dir(path); !slices.Contains(dirs, dir) {
-		dirs = append(dirs, dir)
+// folders are those that files are in, each once.
+func folders(files []NewFile) (dirs []string) {
+	seen := make(map[string]bool)
+	for _, file := range files {
+		if dir := filepath.Dir(file.Path); !seen[dir] {
+			seen[dir] = true
+			dirs = append(dirs, dir)
+		}
 	}
 	return dirs
 }
 
+// syncDirs brings the entries of folders to the disk, of several at once.
 func (d Disk) syncDirs(dirs []string) error {
 	for _, dir := range dirs {
-		if err := d.syncDir(dir); err != nil {
+		if err := d.before(OpSyncDir, dir); err != nil {
 			return err
 		}
 	}
-	return nil
+	return atOnce(len(dirs), func(i int) error { return syncEntries(dirs[i]) })
 }
 
 // mark makes an empty file where there is none: there is nothing in it that could be half written.
@@ -108,12 +123,22 @@ func (d Disk) mark(file NewFile) error {
 	return f.Close()
 }
 
-// syncAll brings the content of files to the disk, all at once.
+// syncAll brings the content of files to the disk, of several at once.
 func syncAll(files []*File) error {
-	errs := make([]error, len(files))
+	return atOnce(len(files), func(i int) error { return files[i].temp.Sync() })
+}
+
+// atOnce does something n times, several at once: what waits for the disk then waits together.
+func atOnce(n int, do func(i int) error) error {
+	errs := make([]error, n)
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	for i, f := range files {
-		wg.Go(func() { errs[i] = f.temp.Sync() })
+	for range min(n, syncers) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				errs[i] = do(i)
+			}
+		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)

@@ -142,6 +142,10 @@ func (d Disk) syncDir(dir string) error {
 	if err := d.before(OpSyncDir, dir); err != nil {
 		return err
 	}
+	return syncEntries(dir)
+}
+
+func syncEntries(dir string) error {
 	if !canSyncDir {
 		return nil
 	}

@@ -15,7 +15,15 @@ func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
 		_, err := io.WriteString(w, "no certificate\n")
 		return err
 	}
-	rows := [][]string{{"KIND", "NAME", "ADDRESSES", "ISSUER", "VALID TO", "FINGERPRINT"}}
+	return Table(w, append([][]string{{"KIND", "NAME", "ADDRESSES", "ISSUER", "VALID TO", "FINGERPRINT"}}, certificateRows(list)...))
+}
+
+// PrintMoreCertificates goes on with a table of certificates that is too long to be held as a whole.
+func PrintMoreCertificates(w io.Writer, list []client.CertificateLine) error {
+	return Table(w, certificateRows(list))
+}
+
+func certificateRows(list []client.CertificateLine) (rows [][]string) {
 	for _, c := range list {
 		kind := c.KindWords()
 		switch optional(c.Use) {
@@ -26,7 +34,7 @@ func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
 		}
 		rows = append(rows, []string{kind, c.Subject, strings.Join(c.Addresses, ", "), optional(c.Issuer), validWords(c), c.Fingerprint[:16] + "…"})
 	}
-	return Table(w, rows)
+	return rows
 }
 
 // validWords is when a certificate ends, and that it is soon.
