@@ -419,7 +419,7 @@ func TestImportLong(t *testing.T) {
 	}
 	c := w.client()
 	defer c.Close()
-	shown, err := c.CertShow("stranger77@example.org", nil)
+	shown, err := c.CertShow(t.Context(), "stranger77@example.org", nil)
 	if err != nil || len(shown) != 1 || len(shown[0].Path) != 2 {
 		t.Errorf("%+v, %v", shown, err)
 	}
