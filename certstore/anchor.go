@@ -41,7 +41,8 @@ type anchorMeta struct {
 }
 
 // Trust makes a certificate an anchor for these purposes. One that some accounts trust already is then trusted by these
-// and the new ones; one that all trust stays so.
+// and the new ones; one that all trust stays so, and is not changed where one account trusts it on a decision of another kind:
+// what the others are shown, and until when they trust it, is not for that account to say.
 func (s *Store) Trust(anchor Anchor, purposes ...Purpose) error {
 	if len(purposes) == 0 {
 		return errors.New("no purpose to trust the certificate for")
@@ -53,6 +54,9 @@ func (s *Store) Trust(anchor Anchor, purposes ...Purpose) error {
 	for _, purpose := range purposes {
 		merged := anchor
 		if known, err := s.readAnchor(purpose, Fingerprint(anchor.Certificate)); err == nil && len(anchor.Accounts) > 0 {
+			if len(known.Accounts) == 0 && known.Origin != anchor.Origin {
+				continue
+			}
 			merged.Accounts = known.Accounts
 			if len(known.Accounts) > 0 {
 				merged.Accounts = slices.Compact(slices.Sorted(slices.Values(slices.Concat(known.Accounts, anchor.Accounts))))

@@ -263,6 +263,25 @@ func TestAnchorsOfAccounts(t *testing.T) {
 	distrust("home", nil) // and not: by all, because none is named any more
 	want()
 	distrust("home", certstore.ErrNotFound)
+
+	// What all accounts trust as the system says is not changed by one that names it.
+	end := now().AddDate(1, 0, 0)
+	public := certstore.Anchor{Certificate: root.cert, Origin: certstore.Public, Added: now(), DistrustAfter: end}
+	if err := h.store.Trust(public, certstore.Mail); err != nil {
+		t.Fatal(err)
+	}
+	trust("work")
+	anchors, _, err := h.store.Anchors(certstore.Mail, "other")
+	if err != nil || len(anchors) != 1 || anchors[0].Origin != certstore.Public || !anchors[0].DistrustAfter.Equal(end) {
+		t.Errorf("%+v, %v", anchors, err)
+	}
+	public.Accounts, public.DistrustAfter = []string{"work"}, end.AddDate(1, 0, 0) // and what the system says, it may say anew
+	if err := h.store.Trust(public, certstore.Mail); err != nil {
+		t.Fatal(err)
+	}
+	if anchors, _, err := h.store.Anchors(certstore.Mail, "other"); err != nil || len(anchors) != 1 || !anchors[0].DistrustAfter.Equal(public.DistrustAfter) {
+		t.Errorf("%+v, %v", anchors, err)
+	}
 	trust()
 	want("", "work", "home", "other")
 	trust("work")

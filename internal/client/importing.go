@@ -104,19 +104,16 @@ func (c *Client) readImports(ctx context.Context, p CertImportParams, own *ownKe
 			}
 			return p.Password(name)
 		}
-		long, err := openLong(name, password)
-		if err != nil {
+		files = append(files, importedFile{name: name})
+		file := &files[len(files)-1]
+		if file.long, err = openLong(name, password); err != nil {
 			return files, err
 		}
-		file := importedFile{name: name, long: long}
-		if long != nil {
-			files = append(files, file) // to be closed, whatever comes
-			err = long.survey(ctx, own, &file.bundle, c.sayOdd)
-			files = files[:len(files)-1]
+		if file.long != nil {
+			err = file.long.survey(ctx, own, &file.bundle, c.sayOdd)
 		} else {
 			file.bundle, err = c.readShort(name, password)
 		}
-		files = append(files, file)
 		if err != nil {
 			return files, err
 		}

@@ -428,6 +428,27 @@ func TestImportLong(t *testing.T) {
 	}
 }
 
+// TestImportLongChanged has a file that is written to between its readings: what was seen to be good is not what is there.
+func TestImportLongChanged(t *testing.T) {
+	w := newWorld(t)
+	book := addressBook(t, 3000)
+	c := w.client()
+	defer c.Close()
+	var changed error
+	_, err := c.CertImport(t.Context(), client.CertImportParams{Files: []string{book}, Imported: func([]client.CertificateLine) error {
+		f, err := os.OpenFile(book, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteString("more\n")
+			err = errors.Join(err, f.Close())
+		}
+		changed = errors.Join(changed, err)
+		return nil
+	}})
+	if !errors.Is(err, client.ErrChanged) || changed != nil {
+		t.Errorf("%v, %v", err, changed)
+	}
+}
+
 // BenchmarkCertImport imports files of many certificates: the time for each, and the memory, are to stay the same.
 func BenchmarkCertImport(b *testing.B) {
 	for _, count := range []int{5_000, 20_000, 100_000} {

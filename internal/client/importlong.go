@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/x509"
@@ -38,6 +39,7 @@ func (o *ownKeys) have(cert *x509.Certificate) bool {
 type longFile struct {
 	name      string
 	file      *os.File
+	unchanged func() error
 	password  func() ([]byte, error)
 	secret    []byte // nil: not asked for yet
 	keysKnown int    // of those in the files, when it was surveyed
@@ -58,7 +60,7 @@ func openLong(name string, password func() ([]byte, error)) (*longFile, error) {
 	if n, err := io.ReadFull(f, head); err != nil || !certstore.IsPEM(head[:n]) {
 		return nil, f.Close()
 	}
-	return &longFile{name: name, file: f, password: password}, nil
+	return &longFile{name: name, file: f, unchanged: watch(f, info), password: password}, nil
 }
 
 func closeImports(files []importedFile) {
@@ -96,7 +98,7 @@ func (l *longFile) read(certificatesOnly bool, take func(certstore.Bundle) error
 	if taking != nil {
 		return taking
 	}
-	return explainFile(l.name, err)
+	return cmp.Or(l.unchanged(), explainFile(l.name, err))
 }
 
 // survey reads the whole file, and keeps what more than one certificate may need: keys, their certificates, and those of

@@ -118,13 +118,22 @@ func (c *Client) CertTrust(anchors []Anchor, purpose string) ([]CertificateLine,
 	if err != nil {
 		return nil, err
 	}
-	var lines []CertificateLine
+	store := c.certificates()
 	for _, a := range anchors {
-		anchor := certstore.Anchor{Certificate: a.cert, Origin: certstore.Private, Added: c.o.Now(), Accounts: accounts}
-		if err := c.certificates().Trust(anchor, what); err != nil {
+		if err := store.Trust(certstore.Anchor{Certificate: a.cert, Origin: certstore.Private, Added: c.o.Now(), Accounts: accounts}, what); err != nil {
 			return nil, storeError(err)
 		}
-		lines = append(lines, anchorLine(anchor, what))
+	}
+	// What is told is what the store has now: others may have trusted it before, in another way.
+	all, _, err := store.AllAnchors(what)
+	if err != nil {
+		return nil, c.storeUnreadable(err)
+	}
+	var lines []CertificateLine
+	for _, anchor := range all {
+		if slices.ContainsFunc(anchors, func(a Anchor) bool { return a.cert.Equal(anchor.Certificate) }) {
+			lines = append(lines, anchorLine(anchor, what))
+		}
 	}
 	return lines, nil
 }
