@@ -32,8 +32,8 @@ func (a AlgorithmIdentifier) equal(b AlgorithmIdentifier) bool {
 		(a.noParameters() && b.noParameters() || bytes.Equal(a.Parameters, b.Parameters))
 }
 
-// readAlgorithmIdentifier reads an AlgorithmIdentifier from DER, under its own tag or an implicit one.
-func readAlgorithmIdentifier(in *cryptobyte.String, tag cbasn1.Tag) (a AlgorithmIdentifier, ok bool) {
+// ReadAlgorithmIdentifier reads an AlgorithmIdentifier from DER, under its own tag (SEQUENCE) or an implicit one.
+func ReadAlgorithmIdentifier(in *cryptobyte.String, tag cbasn1.Tag) (a AlgorithmIdentifier, ok bool) {
 	var seq cryptobyte.String
 	if !in.ReadASN1(&seq, tag) {
 		return a, false
@@ -51,8 +51,8 @@ func readAlgorithmIdentifier(in *cryptobyte.String, tag cbasn1.Tag) (a Algorithm
 	return a, true
 }
 
-// add appends the identifier to b under this tag.
-func (a AlgorithmIdentifier) add(b *cryptobyte.Builder, tag cbasn1.Tag) {
+// AddTo appends the identifier to b, under its own tag (SEQUENCE) or an implicit one.
+func (a AlgorithmIdentifier) AddTo(b *cryptobyte.Builder, tag cbasn1.Tag) {
 	b.AddASN1(tag, func(b *cryptobyte.Builder) {
 		b.AddASN1ObjectIdentifier(a.Algorithm)
 		b.AddBytes(a.Parameters)

@@ -51,7 +51,7 @@ func ParseCapabilities(der []byte) (Capabilities, error) {
 	capabilities := Capabilities{}
 	for !list.Empty() {
 		// An SMIMECapability has the form of an AlgorithmIdentifier.
-		a, ok := readAlgorithmIdentifier(&list, cbasn1.SEQUENCE)
+		a, ok := ReadAlgorithmIdentifier(&list, cbasn1.SEQUENCE)
 		if !ok {
 			return nil, fmt.Errorf("%w: capability", ErrMalformed)
 		}
@@ -69,7 +69,7 @@ func (c Capabilities) Marshal() ([]byte, error) {
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		for _, capability := range c {
 			if len(capability.ID) > 0 {
-				AlgorithmIdentifier{Algorithm: capability.ID, Parameters: capability.Parameters}.add(b, cbasn1.SEQUENCE)
+				AlgorithmIdentifier{Algorithm: capability.ID, Parameters: capability.Parameters}.AddTo(b, cbasn1.SEQUENCE)
 			}
 		}
 	})

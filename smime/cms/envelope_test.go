@@ -51,7 +51,7 @@ func oidElement(t testing.TB, oid asn1.ObjectIdentifier) []byte {
 func (e envelope) marshal(t testing.TB) []byte {
 	t.Helper()
 	var b cryptobyte.Builder
-	e.cipher.add(&b, cbasn1.SEQUENCE)
+	e.cipher.AddTo(&b, cbasn1.SEQUENCE)
 	cipher, err := b.Bytes()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func (e envelope) marshal(t testing.TB) []byte {
 func (e envelope) encryptedData(t testing.TB) []byte {
 	t.Helper()
 	var b cryptobyte.Builder
-	e.cipher.add(&b, cbasn1.SEQUENCE)
+	e.cipher.AddTo(&b, cbasn1.SEQUENCE)
 	cipher, err := b.Bytes()
 	if err != nil {
 		t.Fatal(err)

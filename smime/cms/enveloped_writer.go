@@ -147,7 +147,7 @@ func (w *EnvelopedDataWriter) marshalHead(o EnvelopedDataOptions, recipients []b
 	head.AddASN1Int64(version)
 	head.AddBytes(recipients)
 	info.AddASN1ObjectIdentifier(o.ContentType)
-	algorithm.add(&info, cbasn1.SEQUENCE)
+	algorithm.AddTo(&info, cbasn1.SEQUENCE)
 
 	var out []byte
 	var errs error

@@ -206,11 +206,11 @@ func oaepWith(t testing.TB, hash, mgf crypto.Hash, label []byte) AlgorithmIdenti
 	}
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		explicit(b, 0, func(b *cryptobyte.Builder) { h.add(b, cbasn1.SEQUENCE) })
+		explicit(b, 0, func(b *cryptobyte.Builder) { h.AddTo(b, cbasn1.SEQUENCE) })
 		explicit(b, 1, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1ObjectIdentifier(oidMGF1)
-				m.add(b, cbasn1.SEQUENCE)
+				m.AddTo(b, cbasn1.SEQUENCE)
 			})
 		})
 		explicit(b, 2, func(b *cryptobyte.Builder) {

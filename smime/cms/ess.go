@@ -83,7 +83,7 @@ func readESSCertID(in *cryptobyte.String, v2 bool) (id ESSCertID, ok bool) {
 	if v2 {
 		id.HashAlgorithm = AlgorithmIdentifier{Algorithm: oidSHA256} // the default
 		if seq.PeekASN1Tag(cbasn1.SEQUENCE) {
-			if id.HashAlgorithm, ok = readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE); !ok {
+			if id.HashAlgorithm, ok = ReadAlgorithmIdentifier(&seq, cbasn1.SEQUENCE); !ok {
 				return id, false
 			}
 		}

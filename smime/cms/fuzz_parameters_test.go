@@ -194,7 +194,7 @@ func FuzzKeyWrapAlgorithm(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, der, wrapped []byte) {
 		in := cryptobyte.String(der)
-		a, ok := readAlgorithmIdentifier(&in, cbasn1.SEQUENCE)
+		a, ok := ReadAlgorithmIdentifier(&in, cbasn1.SEQUENCE)
 		if !ok || !in.Empty() {
 			return
 		}

@@ -39,7 +39,7 @@ func parsePSSParameters(der []byte) (p pssParameters, err error) {
 		return p, &UnsupportedError{What: "mask generation function", Algorithm: mgf.Algorithm}
 	}
 	inner := cryptobyte.String(mgf.Parameters)
-	mgfHash, ok := readAlgorithmIdentifier(&inner, cbasn1.SEQUENCE)
+	mgfHash, ok := ReadAlgorithmIdentifier(&inner, cbasn1.SEQUENCE)
 	// RFC 4055 section 2.1: a hash has no parameters.
 	if !ok || !inner.Empty() || !hash.noParameters() || !mgfHash.noParameters() {
 		return p, fmt.Errorf("%w: RSASSA-PSS parameters", ErrMalformed)
@@ -98,6 +98,6 @@ func readOptionalIdentifier(in *cryptobyte.String, tag uint8, absent AlgorithmId
 	if !present {
 		return absent, true
 	}
-	a, ok := readAlgorithmIdentifier(&wrapped, cbasn1.SEQUENCE)
+	a, ok := ReadAlgorithmIdentifier(&wrapped, cbasn1.SEQUENCE)
 	return a, ok && wrapped.Empty()
 }

@@ -41,7 +41,7 @@ func (s *structure) kekRecipientInfo() (*KEKRecipientInfo, error) {
 	// The other attribute of KEKIdentifier selects in ways that are private to its users.
 	ok = ok && kekid.SkipOptionalASN1(cbasn1.SEQUENCE) && kekid.Empty()
 	if ok {
-		ri.algorithm, ok = readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
+		ri.algorithm, ok = ReadAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
 	}
 	if !ok || !seq.ReadASN1(&key, cbasn1.OCTET_STRING) || !seq.Empty() {
 		return nil, fmt.Errorf("%w: recipient with a key-encryption key", ErrMalformed)
@@ -79,7 +79,7 @@ func addKEKRecipientInfo(b *cryptobyte.Builder, identifier, kek, cek []byte) err
 	b.AddASN1(cbasn1.Tag(2).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(4) // RFC 5652 section 6.2.3
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { b.AddASN1OctetString(identifier) })
-		AlgorithmIdentifier{Algorithm: wrap.oid}.add(b, cbasn1.SEQUENCE) // without parameters: RFC 3565 section 2.3.2
+		AlgorithmIdentifier{Algorithm: wrap.oid}.AddTo(b, cbasn1.SEQUENCE) // without parameters: RFC 3565 section 2.3.2
 		b.AddASN1OctetString(wrapped)
 	})
 	return nil

@@ -32,7 +32,7 @@ func (ri *KeyAgreeRecipientInfo) Unwrap(key ECDH, originators ...*x509.Certifica
 	}
 	// RFC 5753 section 7.1.4: the parameters are the KeyWrapAlgorithm.
 	parameters := cryptobyte.String(ri.algorithm.Parameters)
-	wrapAlgorithm, ok := readAlgorithmIdentifier(&parameters, cbasn1.SEQUENCE)
+	wrapAlgorithm, ok := ReadAlgorithmIdentifier(&parameters, cbasn1.SEQUENCE)
 	if !ok || !parameters.Empty() {
 		return nil, fmt.Errorf("%w: parameters of the key agreement", ErrMalformed)
 	}
@@ -97,11 +97,11 @@ func addKeyAgreeRecipientInfo(b *cryptobyte.Builder, rid CertificateIdentifier, 
 		b.AddASN1Int64(3) // RFC 5652 section 6.2.2
 		b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.Tag(1).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
-				keyAlgorithm.add(b, cbasn1.SEQUENCE)
+				keyAlgorithm.AddTo(b, cbasn1.SEQUENCE)
 				b.AddASN1BitString(ephemeral.PublicKey().Bytes())
 			})
 		})
-		keyEncryption.add(b, cbasn1.SEQUENCE)
+		keyEncryption.AddTo(b, cbasn1.SEQUENCE)
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				addKeyAgreeRecipientIdentifier(b, rid)

@@ -133,7 +133,7 @@ func oaepOptions(der []byte) (*rsa.OAEPOptions, error) {
 		}
 		if present[i] {
 			var ok bool
-			if members[i], ok = readAlgorithmIdentifier(&member, cbasn1.SEQUENCE); !ok || !member.Empty() {
+			if members[i], ok = ReadAlgorithmIdentifier(&member, cbasn1.SEQUENCE); !ok || !member.Empty() {
 				return nil, bad
 			}
 		}
@@ -154,7 +154,7 @@ func oaepOptions(der []byte) (*rsa.OAEPOptions, error) {
 			return nil, &UnsupportedError{What: "mask generation function", Algorithm: mgf.Algorithm}
 		}
 		parameters := cryptobyte.String(mgf.Parameters)
-		h, ok := readAlgorithmIdentifier(&parameters, cbasn1.SEQUENCE)
+		h, ok := ReadAlgorithmIdentifier(&parameters, cbasn1.SEQUENCE)
 		if !ok || !parameters.Empty() {
 			return nil, bad
 		}
@@ -194,11 +194,11 @@ func oaepIdentifier(hash crypto.Hash) (AlgorithmIdentifier, error) {
 	h.Parameters = derNull
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { h.add(b, cbasn1.SEQUENCE) })
+		b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) { h.AddTo(b, cbasn1.SEQUENCE) })
 		b.AddASN1(cbasn1.Tag(1).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
 			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 				b.AddASN1ObjectIdentifier(oidMGF1)
-				h.add(b, cbasn1.SEQUENCE)
+				h.AddTo(b, cbasn1.SEQUENCE)
 			})
 		})
 	})
@@ -236,7 +236,7 @@ func addKeyTransRecipientInfo(b *cryptobyte.Builder, rid CertificateIdentifier, 
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(version)
 		rid.add(b)
-		algorithm.add(b, cbasn1.SEQUENCE)
+		algorithm.AddTo(b, cbasn1.SEQUENCE)
 		b.AddASN1OctetString(encrypted)
 	})
 	return nil

@@ -85,7 +85,7 @@ func publicKeyInfoPoint(curve ecdh.Curve, info []byte) (*ecdh.PublicKey, error) 
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !in.Empty() {
 		return nil, &UnsupportedError{What: "key of the originator's certificate"}
 	}
-	algorithm, ok := readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
+	algorithm, ok := ReadAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
 	if !ok || !seq.ReadASN1BitStringAsBytes(&point) || !seq.Empty() {
 		return nil, &UnsupportedError{What: "key of the originator's certificate"}
 	}

@@ -60,10 +60,10 @@ func (s *structure) passwordRecipientInfo() (*PasswordRecipientInfo, error) {
 	ok := in.ReadASN1(&seq, cbasn1.Tag(3).ContextSpecific().Constructed()) && seq.ReadASN1Integer(&ri.Version)
 	derivation := cbasn1.Tag(0).ContextSpecific().Constructed()
 	if ok && seq.PeekASN1Tag(derivation) {
-		ri.KeyDerivation, ok = readAlgorithmIdentifier(&seq, derivation)
+		ri.KeyDerivation, ok = ReadAlgorithmIdentifier(&seq, derivation)
 	}
 	if ok {
-		ri.algorithm, ok = readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
+		ri.algorithm, ok = ReadAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
 	}
 	if !ok || !seq.ReadASN1(&key, cbasn1.OCTET_STRING) || !seq.Empty() {
 		return nil, fmt.Errorf("%w: recipient with a password", ErrMalformed)
@@ -133,7 +133,7 @@ func readPasswordDerivation(a AlgorithmIdentifier) (d passwordDerivation, err er
 	}
 	d.hash = crypto.SHA1 // the DEFAULT
 	if !seq.Empty() {
-		prf, ok := readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
+		prf, ok := ReadAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
 		if !ok || !seq.Empty() {
 			return d, bad
 		}
@@ -183,7 +183,7 @@ func (ri *PasswordRecipientInfo) encryption() (p contentParameters, err error) {
 		return p, &UnsupportedError{What: "key encryption algorithm of a password", Algorithm: ri.algorithm.Algorithm}
 	}
 	in := cryptobyte.String(ri.algorithm.Parameters)
-	inner, ok := readAlgorithmIdentifier(&in, cbasn1.SEQUENCE)
+	inner, ok := ReadAlgorithmIdentifier(&in, cbasn1.SEQUENCE)
 	if !ok || !in.Empty() {
 		return p, fmt.Errorf("%w: parameters of a password's key encryption", ErrMalformed)
 	}

@@ -269,7 +269,7 @@ func publicKey(cert *x509.Certificate) (crypto.PublicKey, error) {
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) {
 		return nil, &UnsupportedError{What: "public key"}
 	}
-	a, ok := readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
+	a, ok := ReadAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
 	if !ok || !seq.ReadASN1BitStringAsBytes(&bits) || !seq.Empty() || !a.Algorithm.Equal(oidRSASSAPSS) {
 		return nil, &UnsupportedError{What: "public key", Algorithm: a.Algorithm}
 	}

@@ -166,7 +166,7 @@ func (s *structure) algorithmIdentifier() (AlgorithmIdentifier, error) {
 		return AlgorithmIdentifier{}, err
 	}
 	in := cryptobyte.String(der)
-	a, ok := readAlgorithmIdentifier(&in, cbasn1.SEQUENCE)
+	a, ok := ReadAlgorithmIdentifier(&in, cbasn1.SEQUENCE)
 	if !ok || !in.Empty() {
 		return AlgorithmIdentifier{}, fmt.Errorf("%w: algorithm identifier", ErrMalformed)
 	}

@@ -240,12 +240,12 @@ func (si *SignerInfo) checkAlgorithmProtection() error {
 	if !value.ReadASN1(&seq, cbasn1.SEQUENCE) || !value.Empty() {
 		return fmt.Errorf("%w: malformed", ErrAlgorithmProtection)
 	}
-	digest, ok := readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
+	digest, ok := ReadAlgorithmIdentifier(&seq, cbasn1.SEQUENCE)
 	if !ok {
 		return fmt.Errorf("%w: malformed", ErrAlgorithmProtection)
 	}
 	// Section 2: signatureAlgorithm is there for SignedData, and macAlgorithm is not.
-	signature, ok := readAlgorithmIdentifier(&seq, cbasn1.Tag(1).Constructed().ContextSpecific())
+	signature, ok := ReadAlgorithmIdentifier(&seq, cbasn1.Tag(1).Constructed().ContextSpecific())
 	if !ok || !seq.Empty() {
 		return fmt.Errorf("%w: malformed", ErrAlgorithmProtection)
 	}

@@ -74,7 +74,7 @@ func agreeWith(t *testing.T, key *ecdh.PrivateKey, info, shared []byte) ([]byte,
 	if !in.ReadASN1(&seq, cbasn1.SEQUENCE) || !in.Empty() {
 		return nil, errors.New("malformed key")
 	}
-	if ri.Originator.PublicKeyAlgorithm, ok = readAlgorithmIdentifier(&seq, cbasn1.SEQUENCE); !ok {
+	if ri.Originator.PublicKeyAlgorithm, ok = ReadAlgorithmIdentifier(&seq, cbasn1.SEQUENCE); !ok {
 		return nil, errors.New("malformed algorithm")
 	}
 	if !seq.ReadASN1BitStringAsBytes(&ri.Originator.PublicKey) || !seq.Empty() {
