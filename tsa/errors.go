@@ -46,6 +46,8 @@ var (
 	ErrPurpose = errors.New("certificate is not fit for time stamping")
 	// ErrPath: the certificate was valid under a trust anchor for time stamping at the time that the token states.
 	ErrPath = errors.New("authority is not trusted for time stamping")
+	// ErrOutdated: it was still valid at a later time, where that is asked for (RFC 4998 section 5.3).
+	ErrOutdated = errors.New("authority was trusted at the time of the token, and no longer is at the time until which it has to hold")
 )
 
 // Code sorts the reasons for which a token is refused, in the words of a verdict.

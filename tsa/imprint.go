@@ -21,39 +21,51 @@ type MessageImprint struct {
 // NewMessageImprint returns the imprint for a digest made with SHA-256, SHA-384 or SHA-512. The error wraps ErrDigest
 // for other hashes, and ErrMalformed for a digest of the wrong length.
 func NewMessageImprint(hash crypto.Hash, digest []byte) (MessageImprint, error) {
-	for _, d := range digests {
-		if d.hash != hash || d.weak {
-			continue
-		}
-		if len(digest) != hash.Size() {
-			return MessageImprint{}, fmt.Errorf("%w: digest of %d octets for %v", ErrMalformed, len(digest), hash)
-		}
-		// Parameters are absent: RFC 5754 section 2.
-		return MessageImprint{HashAlgorithm: cms.AlgorithmIdentifier{Algorithm: d.oid}, HashedMessage: digest}, nil
+	algorithm, err := HashAlgorithm(hash)
+	if err != nil {
+		return MessageImprint{}, err
 	}
-	return MessageImprint{}, fmt.Errorf("%w: %v", ErrDigest, hash)
+	if len(digest) != hash.Size() {
+		return MessageImprint{}, fmt.Errorf("%w: digest of %d octets for %v", ErrMalformed, len(digest), hash)
+	}
+	return MessageImprint{HashAlgorithm: algorithm, HashedMessage: digest}, nil
 }
 
-// Hash returns the hash algorithm of the imprint. The error wraps ErrDigest for one that is not known, for one with
-// parameters, and, unless they are allowed, for weak ones (SHA-1); it wraps ErrMalformed if the digest is not as long
-// as the algorithm makes it.
-func (m MessageImprint) Hash(allowWeak bool) (crypto.Hash, error) {
+// HashAlgorithm returns the identifier of SHA-256, SHA-384 or SHA-512. The error wraps ErrDigest for other hashes.
+func HashAlgorithm(hash crypto.Hash) (cms.AlgorithmIdentifier, error) {
 	for _, d := range digests {
-		if !d.oid.Equal(m.HashAlgorithm.Algorithm) {
-			continue
+		if d.hash == hash && !d.weak {
+			return cms.AlgorithmIdentifier{Algorithm: d.oid}, nil // without parameters: RFC 5754 section 2
 		}
-		if d.weak && !allowWeak {
-			return 0, fmt.Errorf("%w: %v is too weak", ErrDigest, d.hash)
-		}
-		if !noParameters(m.HashAlgorithm) {
-			return 0, fmt.Errorf("%w: %v with parameters", ErrDigest, d.hash)
-		}
-		if len(m.HashedMessage) != d.hash.Size() {
-			return 0, fmt.Errorf("%w: digest of %d octets for %v", ErrMalformed, len(m.HashedMessage), d.hash)
-		}
-		return d.hash, nil
 	}
-	return 0, fmt.Errorf("%w: %v", ErrDigest, m.HashAlgorithm.Algorithm)
+	return cms.AlgorithmIdentifier{}, fmt.Errorf("%w: %v", ErrDigest, hash)
+}
+
+// HashOf returns the hash that an identifier names. The error wraps ErrDigest for one that is not known, for one with
+// parameters, and, unless they are allowed, for weak ones (SHA-1).
+func HashOf(a cms.AlgorithmIdentifier, allowWeak bool) (crypto.Hash, error) {
+	for _, d := range digests {
+		switch {
+		case !d.oid.Equal(a.Algorithm):
+		case d.weak && !allowWeak:
+			return 0, fmt.Errorf("%w: %v is too weak", ErrDigest, d.hash)
+		case !noParameters(a):
+			return 0, fmt.Errorf("%w: %v with parameters", ErrDigest, d.hash)
+		default:
+			return d.hash, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: %v", ErrDigest, a.Algorithm)
+}
+
+// Hash returns the hash algorithm of the imprint. The error is that of [HashOf], or wraps ErrMalformed if the digest is not
+// as long as the algorithm makes it.
+func (m MessageImprint) Hash(allowWeak bool) (crypto.Hash, error) {
+	hash, err := HashOf(m.HashAlgorithm, allowWeak)
+	if err == nil && len(m.HashedMessage) != hash.Size() {
+		return 0, fmt.Errorf("%w: digest of %d octets for %v", ErrMalformed, len(m.HashedMessage), hash)
+	}
+	return hash, err
 }
 
 // Equal reports whether both are the same hash of the same octets. Absent parameters and NULL are the same.
@@ -70,22 +82,13 @@ func noParameters(a cms.AlgorithmIdentifier) bool {
 }
 
 func readMessageImprint(s *cryptobyte.String, m *MessageImprint) bool {
-	var seq, alg cryptobyte.String
-	if !s.ReadASN1(&seq, cbasn1.SEQUENCE) ||
-		!seq.ReadASN1(&alg, cbasn1.SEQUENCE) ||
-		!alg.ReadASN1ObjectIdentifier(&m.HashAlgorithm.Algorithm) {
+	var seq, hashed cryptobyte.String
+	var ok bool
+	if !s.ReadASN1(&seq, cbasn1.SEQUENCE) {
 		return false
 	}
-	if !alg.Empty() {
-		var params cryptobyte.String
-		var tag cbasn1.Tag
-		if !alg.ReadAnyASN1Element(&params, &tag) || !alg.Empty() {
-			return false
-		}
-		m.HashAlgorithm.Parameters = params
-	}
-	var hashed cryptobyte.String
-	if !seq.ReadASN1(&hashed, cbasn1.OCTET_STRING) || !seq.Empty() {
+	if m.HashAlgorithm, ok = cms.ReadAlgorithmIdentifier(&seq, cbasn1.SEQUENCE); !ok || m.HashAlgorithm.Algorithm == nil ||
+		!seq.ReadASN1(&hashed, cbasn1.OCTET_STRING) || !seq.Empty() {
 		return false
 	}
 	m.HashedMessage = hashed
@@ -94,10 +97,7 @@ func readMessageImprint(s *cryptobyte.String, m *MessageImprint) bool {
 
 func addMessageImprint(b *cryptobyte.Builder, m MessageImprint) {
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1ObjectIdentifier(m.HashAlgorithm.Algorithm)
-			b.AddBytes(m.HashAlgorithm.Parameters)
-		})
+		m.HashAlgorithm.AddTo(b, cbasn1.SEQUENCE)
 		b.AddASN1OctetString(m.HashedMessage)
 	})
 }

@@ -26,6 +26,10 @@ type VerifyOptions struct {
 	Nonce    *big.Int                // the token must carry this nonce; nil: it may carry any or none
 	Policies []asn1.ObjectIdentifier // the token must have been issued under one of these; empty: under any
 
+	// Until is a later time at which the authority must still be trusted, as where nothing but a later token keeps this one
+	// worth something (RFC 4998 section 5.3); zero: what counts is the time of the token alone.
+	Until time.Time
+
 	// AllowWeak accepts SHA-1 and short keys, for reading old mail.
 	AllowWeak bool
 }
@@ -87,6 +91,11 @@ func (t *Token) verify(o VerifyOptions, digest digestFunc) (*Result, error) {
 	}
 	if len(chain) == 0 || !chain[0].Equal(cert) {
 		return nil, untrusted(ErrPath, "path does not start at its certificate")
+	}
+	if o.Until.After(t.Info.GenTime) {
+		if _, err := o.Path(cert, t.bag(o.Extra), o.Until); err != nil {
+			return nil, &TokenError{CodeUntrusted, ErrOutdated, err}
+		}
 	}
 	return &Result{
 		Time:      t.Info.GenTime,
