@@ -1,0 +1,26 @@
+// Package evidence makes and checks evidence records (RFC 4998): the proof that data objects existed at a time and were not
+// changed since, which can be renewed before an algorithm or a certificate gets too old, for as long as is wanted.
+//
+// One time-stamp token covers any number of objects. It stands over the root of a hash tree whose leaves are their digests;
+// the record of one object holds the token and the few hashes that lead from that object to the root, and proves it alone:
+//
+//	tree, err := evidence.NewTree(crypto.SHA256)
+//	for … {
+//		_, err = tree.Add(digest)
+//	}
+//	token, err := client.StampDigest(ctx, tree.Root())
+//	stamped, err := tree.Stamp(token)
+//	record := evidence.NewRecord(stamped.ArchiveTimeStamp(i))
+//
+// Renewal comes in two kinds (section 5). While the hash algorithm is good, a new token over the old one is enough
+// ([Record.TimeStampDigest], [Record.RenewTimeStamp]); before the hash algorithm gets weak, the objects themselves are hashed
+// anew, together with all evidence so far ([Record.HashTreeDigests], [Record.RenewHashTree]). Many records are renewed with
+// one token in the same way as they are made: with a tree over what each of them needs to have stamped.
+//
+// What a record does not hide: the hashes beside the path of an object are those of other objects, and who can guess such an
+// object can see that it was there. What a hash tree of this RFC does not tell apart: a leaf and an inner node. Somebody who
+// is given a record may claim that a file existed whose octets are the hashes below a node; such a file means nothing.
+//
+// The package reads and writes no files, asks no authority and trusts no anchor by itself: the token is brought to it, and
+// paths are judged by the [tsa.PathFunc] of the caller.
+package evidence

@@ -1,0 +1,399 @@
+package evidence_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sealmail/sealmail/tsa"
+	"github.com/sealmail/sealmail/tsa/evidence"
+	"github.com/sealmail/sealmail/tsa/internal/tsatest"
+)
+
+// stamper is a time-stamp authority of the test's.
+type stamper struct {
+	t    testing.TB
+	pki  *tsatest.PKI
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newStamper(t testing.TB) *stamper {
+	t.Helper()
+	s := &stamper{t: t, pki: tsatest.NewPKI(t), key: tsatest.ECKey(t)}
+	s.cert = s.pki.Issue(t, s.key.Public(), nil)
+	return s
+}
+
+// successor is an authority under the same root with another certificate.
+func (s *stamper) successor(change func(*x509.Certificate)) *stamper {
+	key := tsatest.ECKey(s.t)
+	return &stamper{t: s.t, pki: s.pki, key: key, cert: s.pki.Issue(s.t, key.Public(), change)}
+}
+
+// token stamps a digest at a time.
+func (s *stamper) token(hash crypto.Hash, digest []byte, at time.Time) []byte {
+	s.t.Helper()
+	imprint, err := tsa.NewMessageImprint(hash, digest)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	token := s.pki.Token(s.t, nil, s.cert, s.key)
+	token.Info.Imprint, token.Info.GenTime = imprint, at
+	return token.DER(s.t)
+}
+
+// stamp stamps a tree.
+func (s *stamper) stamp(tree *evidence.Tree, at time.Time) *evidence.Stamped {
+	s.t.Helper()
+	stamped, err := tree.Stamp(s.token(tree.Hash(), tree.Root(), at))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return stamped
+}
+
+func (s *stamper) options() evidence.VerifyOptions {
+	return evidence.VerifyOptions{Path: s.pki.Path(), At: tsatest.Now().AddDate(30, 0, 0)}
+}
+
+// objects are n data objects.
+func objects(n int) [][]byte {
+	list := make([][]byte, n)
+	for i := range list {
+		list[i] = fmt.Appendf(nil, "data object %d", i)
+	}
+	return list
+}
+
+// father is the hash over digests in ascending order.
+func father(sons ...[]byte) []byte {
+	slices.SortFunc(sons, bytes.Compare)
+	return digest(crypto.SHA256, bytes.Join(sons, nil))
+}
+
+// digest is that of one object.
+func digest(hash crypto.Hash, object []byte) []byte {
+	h := hash.New()
+	h.Write(object)
+	return h.Sum(nil)
+}
+
+// digestsOf is the DigestFunc of objects in memory.
+func digestsOf(list ...[]byte) evidence.DigestFunc {
+	return func(hash crypto.Hash) (digests [][]byte, err error) {
+		for _, o := range list {
+			digests = append(digests, digest(hash, o))
+		}
+		return digests, nil
+	}
+}
+
+// treeOf is a tree over single objects.
+func treeOf(t testing.TB, hash crypto.Hash, list [][]byte) *evidence.Tree {
+	t.Helper()
+	tree, err := evidence.NewTree(hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, o := range list {
+		if at, err := tree.Add(digest(hash, o)); at != i || err != nil {
+			t.Fatal(at, err)
+		}
+	}
+	return tree
+}
+
+// again writes a record and reads it.
+func again(t testing.TB, r *evidence.Record) *evidence.Record {
+	t.Helper()
+	der, err := r.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := evidence.Parse(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := read.Marshal(); err != nil || !bytes.Equal(second, der) {
+		t.Fatalf("what was read is written as other octets: %v", err)
+	}
+	return read
+}
+
+// TestEachAlone stamps so many objects with one token: each is proven by its own record, and by no other.
+func TestEachAlone(t *testing.T) {
+	s := newStamper(t)
+	for _, hash := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
+		for _, n := range []int{1, 2, 4, 5, 16, 17, 21, 65} {
+			list := objects(n)
+			stamped := s.stamp(treeOf(t, hash, list), tsatest.Now())
+			for i, o := range list {
+				r := again(t, evidence.NewRecord(stamped.ArchiveTimeStamp(i)))
+				result, err := r.Verify(digestsOf(o), s.options())
+				if err != nil {
+					t.Fatalf("%v, %d of %d: %v", hash, i, n, err)
+				}
+				if !result.Time().Equal(tsatest.Now()) || len(result.TimeStamps) != 1 || result.TimeStamps[0].Hash != hash {
+					t.Errorf("%+v", result)
+				}
+				if _, err := r.Verify(digestsOf(append(o, '!')), s.options()); !errors.Is(err, evidence.ErrObject) {
+					t.Errorf("a changed object: %v", err)
+				}
+				// A brother's digest stands beside it in the first list, which proves that one as well; any other does not.
+				other := (i + 7) % n
+				_, err = r.Verify(digestsOf(list[other]), s.options())
+				if brother := other/4 == i/4 || r.Chains[0][0].ReducedHashtree != nil && len(r.Chains[0][0].ReducedHashtree[0]) == n; !brother && !errors.Is(err, evidence.ErrObject) {
+					t.Errorf("%d of %d proves %d: %v", i, n, other, err)
+				}
+			}
+		}
+	}
+}
+
+// TestGroup has a group of objects, which one record proves together and whole.
+func TestGroup(t *testing.T) {
+	s := newStamper(t)
+	list := objects(9)
+	tree, err := evidence.NewTree(crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(group ...[]byte) int {
+		digests, _ := digestsOf(group...)(crypto.SHA256)
+		i, err := tree.Add(digests...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return i
+	}
+	alone, group := add(list[0]), add(list[1:4]...)
+	for _, o := range list[4:] {
+		add(o)
+	}
+	stamped := s.stamp(tree, tsatest.Now())
+	whole := s.options()
+	whole.Whole = true
+	r := again(t, evidence.NewRecord(stamped.ArchiveTimeStamp(group)))
+	for name, tt := range map[string]struct {
+		objects [][]byte
+		options evidence.VerifyOptions
+		want    error
+	}{
+		"whole":              {list[1:4], whole, nil},
+		"in another order":   {[][]byte{list[3], list[1], list[2]}, whole, nil},
+		"a part":             {list[1:3], s.options(), nil},
+		"a part as whole":    {list[1:3], whole, evidence.ErrGroup},
+		"one too many":       {list[1:5], whole, evidence.ErrObject},
+		"one of another":     {list[:1], s.options(), evidence.ErrObject},
+		"nothing":            {nil, whole, evidence.ErrEmpty},
+		"one of them, twice": {[][]byte{list[1], list[1]}, s.options(), nil},
+	} {
+		if _, err := r.Verify(digestsOf(tt.objects...), tt.options); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := evidence.NewRecord(stamped.ArchiveTimeStamp(alone)).Verify(digestsOf(list[0]), s.options()); err != nil {
+		t.Error(err)
+	}
+	// Hash-tree renewal keeps the group together.
+	digests, _ := digestsOf(list[1:4]...)(crypto.SHA512)
+	leaves, err := r.HashTreeDigests(crypto.SHA512, digests...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	renewal, _ := evidence.NewTree(crypto.SHA512)
+	if _, err := renewal.Add(leaves...); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.RenewHashTree(s.stamp(renewal, tsatest.Now().AddDate(1, 0, 0)).ArchiveTimeStamp(0), digests...); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again(t, r).Verify(digestsOf(list[1:4]...), whole); err != nil {
+		t.Error(err)
+	}
+	if _, err := again(t, r).Verify(digestsOf(list[1:3]...), whole); !errors.Is(err, evidence.ErrGroup) {
+		t.Error(err)
+	}
+}
+
+// renewed makes three records, renews them together by time-stamp, by hash tree, and by time-stamp once more.
+func renewed(t *testing.T, s *stamper) (list [][]byte, records []*evidence.Record) {
+	t.Helper()
+	list = objects(3)
+	stamped := s.stamp(treeOf(t, crypto.SHA256, list), tsatest.Now())
+	for i := range list {
+		records = append(records, evidence.NewRecord(stamped.ArchiveTimeStamp(i)))
+	}
+	byTimeStamp := func(years int) {
+		tree, err := evidence.NewTree(records[0].Chains[len(records[0].Chains)-1][0].Hash)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range records {
+			_, digest := r.TimeStampDigest()
+			if _, err := tree.Add(digest); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stamped := s.stamp(tree, tsatest.Now().AddDate(years, 0, 0))
+		for i, r := range records {
+			if err := r.RenewTimeStamp(stamped.ArchiveTimeStamp(i)); err != nil {
+				t.Fatal(err)
+			}
+			records[i] = again(t, r)
+		}
+	}
+	byTimeStamp(1)
+	tree, _ := evidence.NewTree(crypto.SHA512)
+	for i, r := range records {
+		leaf, err := r.HashTreeDigests(crypto.SHA512, digest(crypto.SHA512, list[i]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tree.Add(leaf...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stamped = s.stamp(tree, tsatest.Now().AddDate(2, 0, 0))
+	for i, r := range records {
+		if err := r.RenewHashTree(stamped.ArchiveTimeStamp(i), digest(crypto.SHA512, list[i])); err != nil {
+			t.Fatal(err)
+		}
+		records[i] = again(t, r)
+	}
+	byTimeStamp(3)
+	return list, records
+}
+
+// TestRenewal proves objects over two renewals by time-stamp and one by hash tree, and finds what was changed meanwhile.
+func TestRenewal(t *testing.T) {
+	s := newStamper(t)
+	list, records := renewed(t, s)
+	for i, r := range records {
+		result, err := r.Verify(digestsOf(list[i]), s.options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var years []int
+		for _, stamp := range result.TimeStamps {
+			years = append(years, stamp.Time.Year()-tsatest.Now().Year())
+		}
+		if !slices.Equal(years, []int{0, 1, 2, 3}) || result.TimeStamps[2].Chain != 2 || result.TimeStamps[2].Hash != crypto.SHA512 {
+			t.Errorf("%v", result)
+		}
+	}
+	for name, tt := range map[string]struct {
+		change func(r *evidence.Record)
+		want   error
+	}{
+		"a time-stamp taken out":     {func(r *evidence.Record) { r.Chains[0] = r.Chains[0][1:] }, evidence.ErrObject},
+		"the second taken out":       {func(r *evidence.Record) { r.Chains[0] = r.Chains[0][:1] }, evidence.ErrObject},
+		"the first chain taken out":  {func(r *evidence.Record) { r.Chains = r.Chains[1:] }, evidence.ErrObject},
+		"time-stamps swapped":        {func(r *evidence.Record) { slices.Reverse(r.Chains[0]) }, evidence.ErrObject},
+		"one of another record":      {func(r *evidence.Record) { r.Chains[1][1] = records[0].Chains[0][1] }, evidence.ErrChainHash},
+		"the last of another record": {func(r *evidence.Record) { r.Chains[1][1] = r.Chains[1][0] }, evidence.ErrPredecessor},
+		"a hash of the tree changed": {func(r *evidence.Record) {
+			tree := r.Chains[0][0].ReducedHashtree[0]
+			at := slices.IndexFunc(tree, func(v []byte) bool { return !bytes.Equal(v, digest(crypto.SHA256, list[1])) })
+			tree[at] = digest(crypto.SHA256, nil)
+		}, evidence.ErrRoot},
+	} {
+		_, fresh := renewed(t, s)
+		r := fresh[1]
+		tt.change(r)
+		if _, err := r.Verify(digestsOf(list[1]), s.options()); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestOutdated judges each authority up to the next time-stamp, and the last one at the time of judging.
+func TestOutdated(t *testing.T) {
+	first := newStamper(t)
+	short := first.successor(func(c *x509.Certificate) { c.NotAfter = tsatest.Now().AddDate(2, 0, 0) })
+	object := objects(1)
+	record := func() *evidence.Record {
+		return evidence.NewRecord(short.stamp(treeOf(t, crypto.SHA256, object), tsatest.Now()).ArchiveTimeStamp(0))
+	}
+	renew := func(r *evidence.Record, years int) *evidence.Record {
+		hash, digest := r.TimeStampDigest()
+		tree, _ := evidence.NewTree(hash)
+		if _, err := tree.Add(digest); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.RenewTimeStamp(first.stamp(tree, tsatest.Now().AddDate(years, 0, 0)).ArchiveTimeStamp(0)); err != nil {
+			t.Fatal(err)
+		}
+		return again(t, r)
+	}
+	at := func(years int) evidence.VerifyOptions {
+		o := first.options()
+		o.At = tsatest.Now().AddDate(years, 0, -1)
+		return o
+	}
+	for name, tt := range map[string]struct {
+		record *evidence.Record
+		at     evidence.VerifyOptions
+		want   error
+	}{
+		"while it is valid":       {record(), at(1), nil},
+		"after it has expired":    {record(), at(3), tsa.ErrOutdated},
+		"renewed in time":         {renew(record(), 1), at(10), nil},
+		"renewed too late":        {renew(record(), 3), at(10), tsa.ErrOutdated},
+		"renewal before the time": {renew(record(), -1), at(1), evidence.ErrOrder},
+		"no time":                 {record(), evidence.VerifyOptions{Path: first.pki.Path()}, evidence.ErrTime},
+		"nobody trusted":          {record(), evidence.VerifyOptions{Path: newStamper(t).pki.Path(), At: tsatest.Now()}, tsa.ErrPath},
+	} {
+		if _, err := tt.record.Verify(digestsOf(object...), tt.at); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRefused: what does not belong to a tree or to a record is not put there.
+func TestRefused(t *testing.T) {
+	s := newStamper(t)
+	if _, err := evidence.NewTree(crypto.SHA1); !errors.Is(err, evidence.ErrHash) {
+		t.Error(err)
+	}
+	empty, _ := evidence.NewTree(crypto.SHA256)
+	if empty.Root() != nil {
+		t.Error("an empty tree has a root")
+	}
+	if _, err := empty.Stamp(s.token(crypto.SHA256, make([]byte, 32), tsatest.Now())); !errors.Is(err, evidence.ErrEmpty) {
+		t.Error(err)
+	}
+	if _, err := empty.Add(make([]byte, 20)); !errors.Is(err, evidence.ErrDigest) {
+		t.Error(err)
+	}
+	tree := treeOf(t, crypto.SHA256, objects(5))
+	for name, token := range map[string][]byte{
+		"other root": s.token(crypto.SHA256, digest(crypto.SHA256, nil), tsatest.Now()),
+		"other hash": s.token(crypto.SHA512, digest(crypto.SHA512, nil), tsatest.Now()),
+	} {
+		if _, err := tree.Stamp(token); !errors.Is(err, tsa.ErrImprint) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	r := evidence.NewRecord(s.stamp(tree, tsatest.Now()).ArchiveTimeStamp(0))
+	other := s.stamp(treeOf(t, crypto.SHA256, objects(2)), tsatest.Now()).ArchiveTimeStamp(0)
+	if err := r.RenewTimeStamp(other); !errors.Is(err, evidence.ErrRenewal) {
+		t.Error(err)
+	}
+	if err := r.RenewHashTree(other, digest(crypto.SHA256, objects(1)[0])); !errors.Is(err, evidence.ErrRenewal) {
+		t.Error(err)
+	}
+	if err := r.RenewTimeStamp(s.stamp(treeOf(t, crypto.SHA512, objects(2)), tsatest.Now()).ArchiveTimeStamp(0)); !errors.Is(err, evidence.ErrRenewal) {
+		t.Error(err)
+	}
+	if len(r.Chains) != 1 || len(r.Chains[0]) != 1 {
+		t.Error("what was refused is there")
+	}
+}

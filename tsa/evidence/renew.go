@@ -1,0 +1,85 @@
+package evidence
+
+import (
+	"crypto"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// ErrRenewal says that a time-stamp does not continue the record that it was to renew.
+var ErrRenewal = errors.New("time-stamp does not renew this evidence record")
+
+// last is the newest time-stamp of the record, which must have one.
+func (r *Record) last() *ArchiveTimeStamp {
+	chain := r.Chains[len(r.Chains)-1]
+	return &chain[len(chain)-1]
+}
+
+// TimeStampDigest returns what time-stamp renewal has to stamp (RFC 4998 section 5.2): the hash over the newest time-stamp,
+// by the hash algorithm of its chain, which must go on. It is the whole of a tree's leaf, or of what is stamped, and needs
+// none of the data objects.
+func (r *Record) TimeStampDigest() (hash crypto.Hash, digest []byte) {
+	last := r.last()
+	return last.Hash, sum(last.Hash, last.TimeStamp)
+}
+
+// RenewTimeStamp appends a time-stamp over TimeStampDigest to the last chain. The error wraps [ErrRenewal] where it is not.
+func (r *Record) RenewTimeStamp(a ArchiveTimeStamp) error {
+	hash, digest := r.TimeStampDigest()
+	if a.Hash != hash {
+		return fmt.Errorf("%w: it is made with %v, and its chain with %v", ErrRenewal, a.Hash, hash)
+	}
+	if err := a.prove(false, digest); err != nil {
+		return fmt.Errorf("%w: %w", ErrRenewal, err)
+	}
+	chain := &r.Chains[len(r.Chains)-1]
+	*chain = append(*chain, a)
+	return nil
+}
+
+// HashTreeDigests returns what hash-tree renewal has to stamp (RFC 4998 section 5.2): for each data object the hash over its
+// digest, by the new hash algorithm, and over all evidence so far. They belong into one tree, and those of a group into one
+// leaf.
+func (r *Record) HashTreeDigests(hash crypto.Hash, digests ...[]byte) ([][]byte, error) {
+	all, err := sequence(r.Chains)
+	if err != nil {
+		return nil, err
+	}
+	before := sum(hash, all)
+	list := make([][]byte, len(digests))
+	for i, digest := range digests {
+		list[i] = sum(hash, digest, before)
+	}
+	return list, nil
+}
+
+// RenewHashTree appends a new chain that begins with a time-stamp over HashTreeDigests for these digests of the data
+// objects. The error wraps [ErrRenewal] where it is not.
+func (r *Record) RenewHashTree(a ArchiveTimeStamp, digests ...[]byte) error {
+	want, err := r.HashTreeDigests(a.Hash, digests...)
+	if err != nil {
+		return err
+	}
+	if err := a.prove(false, want...); err != nil {
+		return fmt.Errorf("%w: %w", ErrRenewal, err)
+	}
+	r.Chains = append(r.Chains, Chain{a})
+	return nil
+}
+
+// sequence is the DER of an ArchiveTimeStampSequence.
+func sequence(chains []Chain) ([]byte, error) {
+	var b cryptobyte.Builder
+	addSequence(&b, chains)
+	return b.Bytes()
+}
+
+func sum(hash crypto.Hash, parts ...[]byte) []byte {
+	h := hash.New()
+	for _, part := range parts {
+		h.Write(part)
+	}
+	return h.Sum(nil)
+}

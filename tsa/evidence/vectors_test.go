@@ -1,0 +1,71 @@
+package evidence_test
+
+import (
+	"bytes"
+	"crypto"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/sealmail/sealmail/tsa/evidence"
+	"github.com/sealmail/sealmail/tsa/internal/tsatest"
+)
+
+// TestByHand reads the records that were made by hand: see testdata/by-hand/README.md.
+func TestByHand(t *testing.T) {
+	in := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join("testdata", "by-hand", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	o := evidence.VerifyOptions{
+		Path: tsatest.Path(tsatest.ReadPEM(t, filepath.Join("testdata", "by-hand", "root.pem"))), At: tsatest.Now().AddDate(50, 0, 0),
+	}
+	for _, tt := range []struct {
+		record string
+		whole  bool
+		files  []string
+	}{
+		{"1.ers", false, []string{"1.txt"}},
+		{"2.ers", true, []string{"2c.txt", "2a.txt", "2b.txt"}},
+		{"3.ers", false, []string{"3.txt"}},
+	} {
+		der := in(tt.record)
+		r, err := evidence.Parse(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := r.Marshal(); err != nil || !bytes.Equal(again, der) {
+			t.Errorf("%s is written as other octets: %v", tt.record, err)
+		}
+		var list [][]byte
+		for _, name := range tt.files {
+			list = append(list, in(name))
+		}
+		o.Whole = tt.whole
+		result, err := r.Verify(digestsOf(list...), o)
+		if err != nil || len(result.TimeStamps) != 1 || result.TimeStamps[0].Hash != crypto.SHA256 {
+			t.Errorf("%s: %v, %v", tt.record, result, err)
+		}
+	}
+	// The same objects in a tree of four brothers need but one list.
+	tree, err := evidence.NewTree(crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group [][]byte
+	for _, name := range []string{"2a.txt", "2b.txt", "2c.txt"} {
+		group = append(group, digest(crypto.SHA256, in(name)))
+	}
+	for _, digests := range [][][]byte{{digest(crypto.SHA256, in("1.txt"))}, group, {digest(crypto.SHA256, in("3.txt"))}} {
+		if _, err := tree.Add(digests...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h2abc := father(group...)
+	if want := father(digest(crypto.SHA256, in("1.txt")), h2abc, digest(crypto.SHA256, in("3.txt"))); !bytes.Equal(tree.Root(), want) {
+		t.Errorf("root %x, not %x", tree.Root(), want)
+	}
+}
