@@ -54,8 +54,9 @@ type SignOptions struct {
 	// named, and sent along, also where it is the one that signs (RFC 8551 section 2.5.3). nil: none is named.
 	EncryptTo []*x509.Certificate
 	// Timestamp, if set, is called with the signature value and returns an RFC 3161 token over it in DER, which goes
-	// into the message as id-aa-timeStampToken (RFC 3161 appendix A). Its error ends the signing; no token and no error
-	// means that the signature goes without.
+	// into the message as id-aa-timeStampToken (RFC 3161 appendix A). Its error ends the signing, but for a
+	// *[cms.SignEarlierError], which has it begin anew with an earlier SigningTime, once; no token and no error means that the
+	// signature goes without.
 	Timestamp func(ctx context.Context, signature []byte) (token []byte, err error)
 }
 

@@ -46,6 +46,10 @@ var (
 	ErrPurpose = errors.New("certificate is not fit for time stamping")
 	// ErrPath: the certificate was valid under a trust anchor for time stamping at the time that the token states.
 	ErrPath = errors.New("authority is not trusted for time stamping")
+	// ErrRevoked: no certificate of its path was revoked in a way that the token does not survive (RFC 3161 section 4).
+	ErrRevoked = errors.New("certificate of the authority was revoked")
+	// ErrRevocation: where that has to be known, it is.
+	ErrRevocation = errors.New("whether the authority was revoked is not known")
 	// ErrOutdated: it was still valid at a later time, where that is asked for (RFC 4998 section 5.3).
 	ErrOutdated = errors.New("authority was trusted at the time of the token, and no longer is at the time until which it has to hold")
 )

@@ -17,6 +17,7 @@ import (
 type Token struct {
 	Info         TSTInfo
 	Certificates []cms.RawCertificate // what came with it, in no particular order
+	Revocation   RevocationValues     // likewise
 	Raw          []byte               // the token as it came
 
 	content []byte // the DER of Info, which is what is signed
@@ -77,6 +78,7 @@ func ParseToken(raw []byte) (*Token, error) {
 	return &Token{
 		Info:         *tst,
 		Certificates: signed.Certificates,
+		Revocation:   RevocationValues{CRLs: signed.CRLs, OCSPResponses: signed.OCSPResponses},
 		Raw:          raw,
 		content:      content.Bytes(),
 		signer:       signed.SignerInfos[0],

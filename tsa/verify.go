@@ -16,12 +16,15 @@ import (
 
 // PathFunc builds and validates the certification path of an authority for time stamping, as of the time at. bag holds
 // further certificates that may help, from anywhere: they deserve no trust. It returns the path, cert first, or why
-// there is none. Trust anchors for time stamping, and revocation, are its business.
+// there is none. Trust anchors for time stamping are its business.
 type PathFunc func(cert *x509.Certificate, bag []*x509.Certificate, at time.Time) (chain []*x509.Certificate, err error)
 
 // VerifyOptions says what a token is held against.
 type VerifyOptions struct {
-	Path     PathFunc                // required
+	Path PathFunc // required
+	// Revocation finds out whether certificates of the path were revoked; nil: it is not asked.
+	Revocation RevocationFunc
+
 	Extra    []*x509.Certificate     // where else the authority's certificate and those above it may be; untrusted
 	Nonce    *big.Int                // the token must carry this nonce; nil: it may carry any or none
 	Policies []asn1.ObjectIdentifier // the token must have been issued under one of these; empty: under any
@@ -91,6 +94,9 @@ func (t *Token) verify(o VerifyOptions, digest digestFunc) (*Result, error) {
 	}
 	if len(chain) == 0 || !chain[0].Equal(cert) {
 		return nil, untrusted(ErrPath, "path does not start at its certificate")
+	}
+	if err := t.checkRevocation(chain, o); err != nil {
+		return nil, err
 	}
 	if o.Until.After(t.Info.GenTime) {
 		if _, err := o.Path(cert, t.bag(o.Extra), o.Until); err != nil {

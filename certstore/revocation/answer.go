@@ -44,6 +44,7 @@ type Answer struct {
 	Until time.Time // nextUpdate: how long the answer is fresh; zero where nothing is promised, or nothing known
 
 	Reason        string    // of a revocation, by its name in RFC 5280 section 5.3.1, or ""
+	ReasonStated  bool      // unspecified, where it is not stated, may hide any other (RFC 3161 section 4)
 	KeyCompromise bool      // the key, or that of an issuer, is in other hands
 	Invalidity    time.Time // invalidityDate (RFC 5280 section 5.3.2), zero where it is not stated
 
@@ -80,6 +81,7 @@ func union(list, more [][]byte) [][]byte {
 type revocation struct {
 	at         time.Time
 	reason     Reason
+	stated     bool // the reason
 	invalidity time.Time
 }
 
@@ -87,7 +89,7 @@ type revocation struct {
 func (r revocation) lifts() bool { return r.reason == ReasonCertificateHold }
 
 func (r revocation) answer(source string) Answer {
-	a := Answer{Status: Revoked, At: r.at, Reason: r.reason.String(), KeyCompromise: r.reason.keyCompromise(),
+	a := Answer{Status: Revoked, At: r.at, Reason: r.reason.String(), ReasonStated: r.stated, KeyCompromise: r.reason.keyCompromise(),
 		Invalidity: r.invalidity, Source: source}
 	since := "revoked, since when cannot be read"
 	if !r.at.IsZero() {

@@ -18,6 +18,7 @@ type Entry struct {
 	SerialNumber *big.Int
 	Revoked      time.Time // revocationDate; zero where it is malformed
 	Reason       Reason    // ReasonUnspecified where it is absent or malformed
+	ReasonStated bool
 	Invalidity   time.Time // invalidityDate; zero where it is absent or malformed
 }
 
@@ -164,7 +165,7 @@ func (e rawEntry) parse(serial *big.Int) Entry {
 		switch {
 		case x.is(oidReasonCode):
 			if reason, ok := readReason(&value); ok && value.Empty() {
-				entry.Reason = reason
+				entry.Reason, entry.ReasonStated = reason, true
 			}
 		case x.is(oidInvalidityDate):
 			var t time.Time
@@ -177,5 +178,5 @@ func (e rawEntry) parse(serial *big.Int) Entry {
 }
 
 func (e Entry) revocation() revocation {
-	return revocation{at: e.Revoked, reason: e.Reason, invalidity: e.Invalidity}
+	return revocation{at: e.Revoked, reason: e.Reason, stated: e.ReasonStated, invalidity: e.Invalidity}
 }

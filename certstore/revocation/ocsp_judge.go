@@ -96,7 +96,7 @@ func (r *run) bySingle(c *certpath.Certificate, response *Response, single Singl
 	stale := speaks.stale(r.at)
 	switch single.Status {
 	case Revoked:
-		found := revocation{at: single.RevokedAt, reason: single.Reason, invalidity: single.Invalidity}
+		found := revocation{at: single.RevokedAt, reason: single.Reason, stated: single.ReasonStated, invalidity: single.Invalidity}
 		if stale != "" && found.lifts() {
 			return a, stale
 		}

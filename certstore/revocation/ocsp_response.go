@@ -55,6 +55,7 @@ type SingleResponse struct {
 	Status                 Status
 	RevokedAt              time.Time // where it is revoked
 	Reason                 Reason
+	ReasonStated           bool
 	Invalidity             time.Time // section 4.4.5, zero where absent
 	ThisUpdate, NextUpdate time.Time // NextUpdate is zero where it is absent
 	ArchiveCutoff          time.Time // section 4.4.4, zero where absent
@@ -273,7 +274,7 @@ func (s *SingleResponse) readStatus(single *cryptobyte.String) error {
 		s.Status = Revoked
 		var present bool
 		ok = content.ReadASN1GeneralizedTime(&s.RevokedAt) && content.ReadOptionalASN1(&reason, &present, tagExplicit0) && content.Empty()
-		if ok && present {
+		if s.ReasonStated = present; ok && present {
 			s.Reason, ok = readReason(&reason)
 			ok = ok && reason.Empty()
 		}

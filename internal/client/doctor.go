@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -173,32 +172,32 @@ func (d *doctor) authorities(ctx context.Context, a config.Account) {
 		d.say("timestamp", FindingWarning, "mail is sent without a trusted timestamp", "name an authority in the account: tsa = [\"https://…\"], timestamp = \"required\"")
 		return
 	}
-	path, _, err := d.client.stampPath(nil)
+	r, err := d.client.newRevocations(true)
+	if err != nil {
+		d.bad("timestamp", err, "")
+		return
+	}
+	trust, err := d.client.stampTrust(nil, r, d.client.revocationMode())
 	if err != nil {
 		d.bad("timestamp", err, "")
 		return
 	}
 	for _, u := range a.TSA {
-		probe := []byte("sealmail doctor")
-		var token []byte
-		s, err := d.client.newStamper([]string{u}, path)
-		if err == nil {
-			token, err = s.stampBytes(ctx, probe)
-		}
+		s, err := d.client.newStamper([]string{u}, trust)
 		if err != nil {
 			d.bad("timestamp", err, "")
 			continue
 		}
-		result, err := verifyStamp(token, bytes.NewReader(probe), path)
+		s.say = func(string) {} // it is found here
+		token, err := s.stampBytes(ctx, []byte("sealmail doctor"))
 		if err != nil {
 			d.bad("timestamp", err, "")
 			continue
 		}
-		off := d.now.Sub(result.Time).Abs()
-		if off > time.Minute {
-			d.say("timestamp", FindingWarning, fmt.Sprintf("%s answers, and this machine's clock is off by %s", result.ProvenBy, off.Round(time.Second)), "set the clock")
+		if token.clockOff != 0 {
+			d.say("timestamp", FindingWarning, token.clockWords(), "set the clock")
 			continue
 		}
-		d.say("timestamp", FindingGood, result.ProvenBy+" answers, and the clocks agree", "")
+		d.say("timestamp", FindingGood, certstore.Describe(token.result.Authority).Name+" answers, and the clocks agree", "")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/internal/config"
@@ -107,7 +108,7 @@ func (c *Client) signature(ctx context.Context, p SignParams) (layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := smime.SignOptions{SigningTime: c.o.Now(), Capabilities: cms.OwnCapabilities()}
+	o := smime.SignOptions{SigningTime: c.o.Now().Truncate(time.Second), Capabilities: cms.OwnCapabilities()}
 	if p.Opaque {
 		o.Form = smime.Opaque
 	}
@@ -116,7 +117,14 @@ func (c *Client) signature(ctx context.Context, p SignParams) (layer, error) {
 		return nil, err
 	}
 	if stamp != nil {
-		o.Timestamp = stamp
+		o.Timestamp = func(ctx context.Context, signature []byte) ([]byte, error) {
+			token, err := stamp(ctx, signature)
+			if err == nil && token.result != nil && token.result.Time.Before(o.SigningTime) {
+				o.SigningTime = token.result.Time.Truncate(time.Second)
+				return nil, &cms.SignEarlierError{SigningTime: o.SigningTime}
+			}
+			return token.token, err
+		}
 	}
 	return func(w io.Writer, payload io.Reader) error { return smime.Sign(ctx, w, payload, signer, o) }, nil
 }
@@ -130,21 +138,17 @@ func (c *Client) fileStamp(p SignParams, a config.Account, account bool) (stampF
 	case p.NoTimestamp:
 		return nil, nil
 	case len(p.TSA) > 0:
-		path, anchored, err := c.stampPath(nil)
+		trust, err := c.onlineStampTrust(nil)
 		if err != nil {
 			return nil, err
 		}
-		if !anchored {
-			path = nil
-			c.o.Say("warning: no anchor for timestamps is trusted: the authority is taken at its word")
-		}
-		s, err := c.newStamper(p.TSA, path)
+		s, err := c.newStamper(p.TSA, trust)
 		if err != nil {
 			return nil, err
 		}
 		return s.stampBytes, nil
 	case account && !p.Keys.given():
-		return c.sendStamp(a.TSA, a.Timestamp, nil)
+		return c.sendStamp(a.TSA, a.Timestamp)
 	}
 	return nil, nil
 }

@@ -25,7 +25,7 @@ type judge struct {
 	store       *certstore.Store
 	revocations *revocations
 	validator   certstore.Validator
-	stampPath   tsa.PathFunc
+	stamps      *stampTrust
 	origins     map[string]certstore.Anchor
 	decrypters  []smime.Decrypter
 	extra       []*x509.Certificate
@@ -51,9 +51,6 @@ func (c *Client) newJudge(p VerifyParams) (*judge, error) {
 	if j.validator, err = c.mailValidator(p.Trust); err != nil {
 		return nil, err
 	}
-	if j.stampPath, _, err = c.stampPath(p.TSATrust); err != nil {
-		return nil, err
-	}
 	if j.origins, err = c.anchorOrigins(); err != nil {
 		return nil, err
 	}
@@ -61,6 +58,9 @@ func (c *Client) newJudge(p VerifyParams) (*judge, error) {
 		return nil, err
 	}
 	if j.revocations.given, err = c.o.readRevocation(p.CRLs, p.OCSPResponses); err != nil {
+		return nil, err
+	}
+	if j.stamps, err = c.stampTrust(p.TSATrust, j.revocations, j.policy.Revocation); err != nil {
 		return nil, err
 	}
 	if j.decrypters, j.extra, err = c.decrypters(p.Keys); err != nil {
@@ -247,7 +247,7 @@ func (j *judge) timeEvidence(ctx context.Context, r *judged, s smime.Signature) 
 			return best, err
 		}
 		r.looked++
-		e := j.tokenEvidence(r, raw, s)
+		e := j.tokenEvidence(ctx, r, raw, s)
 		better := e.Code == verdict.TimeOK && (best.Code != verdict.TimeOK || e.Proven.Before(best.Proven))
 		if i == 0 || better {
 			best = e
@@ -256,18 +256,23 @@ func (j *judge) timeEvidence(ctx context.Context, r *judged, s smime.Signature) 
 	return best, ctx.Err()
 }
 
-func (j *judge) tokenEvidence(r *judged, raw []byte, s smime.Signature) verdict.TimeEvidence {
+func (j *judge) tokenEvidence(ctx context.Context, r *judged, raw []byte, s smime.Signature) verdict.TimeEvidence {
 	e := verdict.TimeEvidence{Token: true}
-	path := func(cert *x509.Certificate, bag []*x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
+	o := j.stamps.options(ctx, r.proof.Add)
+	o.AllowWeak = j.allowWeak
+	o.Path = func(cert *x509.Certificate, bag []*x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
 		if !r.search() {
 			return nil, errTooManyPaths
 		}
-		return j.stampPath(cert, bag, at)
+		return j.stamps.path(cert, bag, at)
 	}
 	token, err := tsa.ParseToken(raw)
 	var result *tsa.Result
 	if err == nil {
-		result, err = token.Verify(bytes.NewReader(s.Value), tsa.VerifyOptions{Path: path, Extra: slices.Concat(s.Bag, j.extra), AllowWeak: j.allowWeak})
+		result, err = withStore(j.stamps, slices.Concat(s.Bag, j.extra), func(extra []*x509.Certificate) (*tsa.Result, error) {
+			o.Extra = extra
+			return token.Verify(bytes.NewReader(s.Value), o)
+		})
 	}
 	var refused *tsa.TokenError
 	switch {
@@ -276,7 +281,10 @@ func (j *judge) tokenEvidence(r *judged, raw []byte, s smime.Signature) verdict.
 	case err != nil:
 		e.Code, e.Reason = verdict.TimeTokenBroken, err.Error()
 	default:
-		e.Proven, e.Authority = result.Time.UTC(), certstore.Describe(result.Authority).Name
+		e.Proven, e.Authority, e.AuthorityEnds = result.Time.UTC(), certstore.Describe(result.Authority).Name, result.Authority.NotAfter.UTC()
+		for _, cert := range result.Chain {
+			r.proof.Add(revocation.Evidence{Certificates: [][]byte{cert.Raw}})
+		}
 	}
 	return e
 }

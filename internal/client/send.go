@@ -1,7 +1,6 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -89,7 +88,7 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 	if p.NoTimestamp || p.NoSign {
 		timestamp = config.TimestampOff
 	}
-	if seal.stamp, err = c.sendStamp(a.TSA, timestamp, &seal.timestamp); err != nil {
+	if seal.stamp, err = c.sendStamp(a.TSA, timestamp); err != nil {
 		return result, err
 	}
 	entry, box, err := seal.accept(ctx)
@@ -162,42 +161,36 @@ func planClear(d *draft) *plan {
 	return p
 }
 
-// stampFunc gets a token over a signature value; nil bytes mean that it goes without.
-type stampFunc func(ctx context.Context, signature []byte) ([]byte, error)
+// stampFunc gets a token over a signature value; no token means that it goes without.
+type stampFunc func(ctx context.Context, signature []byte) (stamped, error)
 
-// sendStamp is how the account's policy has signatures timestamped; at is set to the time of the token.
-func (c *Client) sendStamp(urls []string, policy config.TimestampPolicy, at **time.Time) (stampFunc, error) {
+// sendStamp is how the account's policy has signatures timestamped; nil: not at all.
+func (c *Client) sendStamp(urls []string, policy config.TimestampPolicy) (stampFunc, error) {
 	if policy == config.TimestampOff {
 		return nil, nil
 	}
-	path, anchored, err := c.stampPath(nil)
+	r, err := c.newRevocations(true)
 	if err != nil {
 		return nil, err
 	}
-	if !anchored {
+	trust, err := c.stampTrust(nil, r, c.revocationMode())
+	if err != nil {
+		return nil, err
+	}
+	if !trust.anchored {
 		return nil, failed("timestamp", errors.New("no authority is trusted for timestamps"), "`sealmail cert trust ROOT.pem --for tsa`, or go on without: --no-timestamp")
 	}
-	s, err := c.newStamper(urls, path)
+	s, err := c.newStamper(urls, trust)
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, signature []byte) ([]byte, error) {
+	return func(ctx context.Context, signature []byte) (stamped, error) {
 		token, err := s.stampBytes(ctx, signature)
-		if err != nil {
-			if policy == config.TimestampPreferred && ctx.Err() == nil {
-				c.o.Say("warning: " + err.Error() + "; sent without a timestamp")
-				return nil, nil
-			}
-			return nil, err
+		if err != nil && policy == config.TimestampPreferred && ctx.Err() == nil {
+			c.o.Say("warning: " + err.Error() + "; sent without a timestamp")
+			return stamped{}, nil
 		}
-		stamped, err := verifyStamp(token, bytes.NewReader(signature), path)
-		if err != nil {
-			return nil, err
-		}
-		if at != nil {
-			*at = &stamped.Time
-		}
-		return token, nil
+		return token, err
 	}, nil
 }
 
@@ -225,12 +218,11 @@ func (s *sealing) accept(ctx context.Context) (entry outbox.Entry, box *outbox.O
 	if !s.encrypted() {
 		scheme = smime.HPClear
 	}
-	payload := spool.New(s.client.spoolOptions())
-	defer func() { err = errors.Join(err, payload.Close()) }()
-	outer, err := s.writePayload(ctx, payload, scheme)
+	outer, payload, err := s.payload(ctx, scheme)
 	if err != nil {
 		return entry, nil, err
 	}
+	defer func() { err = errors.Join(err, payload.Close()) }()
 	if box, err = s.client.outbox(); err != nil {
 		return entry, nil, err
 	}
@@ -258,6 +250,34 @@ func (s *sealing) accept(ctx context.Context) (entry outbox.Entry, box *outbox.O
 }
 
 func (s *sealing) encrypted() bool { return len(s.plan.audiences[0].recipients) > 0 }
+
+// clockAheadError is that a message was dated later than its timestamp.
+type clockAheadError struct{ proven time.Time }
+
+func (e *clockAheadError) Error() string {
+	return "the message is dated later than its timestamp, " + e.proven.UTC().Format(time.RFC3339)
+}
+
+// payload is what is common to all audiences, in a spool. Where a timestamp shows that the clock is ahead, the message is
+// dated by the timestamp, and signed and stamped again: mail is never older than it says.
+func (s *sealing) payload(ctx context.Context, scheme smime.HPScheme) (entity.Header, *spool.Spool, error) {
+	for again := false; ; again = true {
+		payload := spool.New(s.client.spoolOptions())
+		outer, err := s.writePayload(ctx, payload, scheme)
+		if err == nil {
+			return outer, payload, nil
+		}
+		err = errors.Join(err, payload.Close())
+		ahead, ok := errors.AsType[*clockAheadError](err)
+		switch {
+		case !ok:
+			return nil, nil, err
+		case again: // it was dated by this authority, or by the one before it
+			return nil, nil, failed("timestamp", err, "the authorities' clocks differ, or go backwards: name one authority in the account")
+		}
+		s.draft.Date = ahead.proven.Truncate(time.Second)
+	}
+}
 
 // writePayload writes what is common to all audiences: the entity with its protected header fields, signed.
 func (s *sealing) writePayload(ctx context.Context, dst io.Writer, scheme smime.HPScheme) (outer entity.Header, err error) {
@@ -291,12 +311,25 @@ func (s *sealing) writePayload(ctx context.Context, dst io.Writer, scheme smime.
 	}
 	o := smime.SignOptions{SigningTime: s.draft.Date, Capabilities: cms.OwnCapabilities(), EncryptTo: s.encryptTo}
 	if s.stamp != nil {
-		o.Timestamp = s.stamp
+		o.Timestamp = s.stamped
 	}
 	if err := smime.Sign(ctx, dst, payload, smime.Signer{Key: key, Chain: s.identity.Chain}, o); err != nil {
 		return nil, storeError(err)
 	}
 	return outer, nil
+}
+
+// stamped gets the token for a signature.
+func (s *sealing) stamped(ctx context.Context, signature []byte) ([]byte, error) {
+	token, err := s.stamp(ctx, signature)
+	if err != nil || token.result == nil {
+		return nil, err
+	}
+	if token.result.Time.Before(s.draft.Date) {
+		return nil, &clockAheadError{token.result.Time}
+	}
+	s.timestamp = orNull(token.result.Time.UTC())
+	return token.token, nil
 }
 
 // writeMessage writes the whole message for one audience.

@@ -1,10 +1,10 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
@@ -15,9 +15,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/smime/verdict"
 	"github.com/sealmail/sealmail/tsa"
 	"github.com/sealmail/sealmail/tsa/server"
 )
@@ -34,67 +36,108 @@ type StampParams struct {
 type StampVerifyParams struct {
 	Token    string // file
 	TSATrust []string
-}
 
-// stampPath builds the paths of timestamp authorities: to the anchors in these files, or else to the store's.
-func (c *Client) stampPath(files []string) (path tsa.PathFunc, anchored bool, err error) {
-	var anchors []*x509.Certificate
-	if len(files) > 0 {
-		anchors, err = c.o.readCertificates(files)
-	} else {
-		anchors, err = c.anchors(certstore.TimeStamping)
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	v := certstore.Validator{Anchors: anchors, Cache: new(certstore.PathCache)}
-	return func(cert *x509.Certificate, bag []*x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
-		return v.Path(cert, bag, certstore.TimeStamp, at)
-	}, len(anchors) > 0, nil
+	CRLs, OCSPResponses []string // files
 }
 
 // stamper asks timestamp authorities in order, until one gives a token that holds.
 type stamper struct {
 	clients []*tsa.Client
+	trust   *stampTrust
+	now     func() time.Time
 	say     func(string)
+
+	clock sync.Once // said that it is off
 }
 
-// newStamper makes one for these URLs. The tokens must be by an authority that path trusts; a nil path trusts any.
-func (c *Client) newStamper(urls []string, path tsa.PathFunc) (*stamper, error) {
+// stamped is a token that was verified.
+type stamped struct {
+	token    []byte
+	result   *tsa.Result
+	clockOff time.Duration // as of clockOff
+}
+
+// newStamper makes one for these URLs.
+func (c *Client) newStamper(urls []string, trust *stampTrust) (*stamper, error) {
 	web, err := c.httpClient()
 	if err != nil {
 		return nil, err
 	}
-	s := &stamper{say: c.o.Say}
+	s := &stamper{trust: trust, now: c.o.Now, say: c.o.Say}
 	for _, u := range urls {
-		client := &tsa.Client{URL: u, HTTP: web, Timeout: c.o.Timeout}
-		if path != nil {
-			client.Verify = &tsa.VerifyOptions{Path: path}
-		}
-		s.clients = append(s.clients, client)
+		s.clients = append(s.clients, &tsa.Client{URL: u, HTTP: web, Timeout: c.o.Timeout})
 	}
 	return s, nil
 }
 
-// stamp gets a token over what message reads; message is called for each authority that is asked.
-func (s *stamper) stamp(ctx context.Context, message func() io.Reader) ([]byte, error) {
+// stampDigest gets a token over a digest, under a policy if one is named.
+func (s *stamper) stampDigest(ctx context.Context, hash crypto.Hash, digest []byte, policy asn1.ObjectIdentifier) (stamped, error) {
 	err := errors.New("no timestamp authority is named")
 	for i, client := range s.clients {
-		var token []byte
-		if token, err = client.Stamp(ctx, message()); err == nil {
-			return token, nil
+		asking := *client
+		asking.Hash, asking.Policy = hash, policy
+		var result stamped
+		if result, err = s.ask(ctx, &asking, digest); err == nil {
+			if result.clockOff != 0 {
+				s.clock.Do(func() { s.say("warning: " + result.clockWords() + ": set the clock") })
+			}
+			return result, nil
 		}
 		err = fmt.Errorf("%s: %w", authorityHost(client.URL), withoutURL(err))
 		if i < len(s.clients)-1 {
 			s.say("warning: timestamp: " + err.Error() + "; asking the next authority")
 		}
 	}
-	return nil, failed("timestamp", err, stampHint(err))
+	return stamped{}, failed("timestamp", err, stampHint(err))
 }
 
-// stampBytes is stamp over octets.
-func (s *stamper) stampBytes(ctx context.Context, message []byte) ([]byte, error) {
-	return s.stamp(ctx, func() io.Reader { return bytes.NewReader(message) })
+// stampBytes is stampDigest over octets.
+func (s *stamper) stampBytes(ctx context.Context, message []byte) (stamped, error) {
+	digest := sha256.Sum256(message)
+	return s.stampDigest(ctx, crypto.SHA256, digest[:], nil)
+}
+
+// ask gets a token from one authority.
+func (s *stamper) ask(ctx context.Context, client *tsa.Client, digest []byte) (stamped, error) {
+	asked := s.now()
+	raw, err := client.StampDigest(ctx, digest)
+	if err != nil {
+		return stamped{}, err
+	}
+	answered := s.now()
+	token, err := tsa.ParseToken(raw)
+	if err != nil {
+		return stamped{}, err
+	}
+	result, err := token.VerifyDigest(client.Hash, digest, s.trust.options(ctx, nil))
+	if err != nil {
+		return stamped{}, err
+	}
+	return stamped{raw, result, clockOff(asked, answered, result)}, nil
+}
+
+// maxClockError is how far the clock of this machine may be off, beyond what a token leaves open, before it is said.
+const maxClockError = time.Minute
+
+// clockOff returns by how much the clock of this machine is ahead (or, below zero, behind) of that of an authority which was
+// asked and answered at these times: by as much at least, and 0 where it may be that it is not.
+func clockOff(asked, answered time.Time, r *tsa.Result) time.Duration {
+	if off := asked.Sub(r.Time); off > r.Accuracy+maxClockError {
+		return off
+	}
+	if off := answered.Sub(r.Time); off < -r.Accuracy-maxClockError {
+		return off
+	}
+	return 0
+}
+
+// clockWords says how the clocks differ.
+func (t stamped) clockWords() string {
+	way := "ahead of"
+	if t.clockOff < 0 {
+		way = "behind"
+	}
+	return fmt.Sprintf("the clock of this machine is %s %s that of %s", t.clockOff.Abs().Round(time.Second), way, certstore.Describe(t.result.Authority).Name)
 }
 
 // withoutURL is an error of asking an authority whose name is said already. Its kind is kept.
@@ -125,6 +168,45 @@ func stampHint(err error) string {
 
 // Stamp gets a timestamp on a file, and writes the response.
 func (c *Client) Stamp(ctx context.Context, p StampParams, in string, out Output) (*StampResult, error) {
+	request, err := c.stampRequest("tsa stamp", p)
+	if err != nil {
+		return nil, err
+	}
+	src, err := c.openSource(in)
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	digest := request.hash.New()
+	if _, err := io.Copy(digest, contextReader{ctx, io.NewSectionReader(src, 0, src.Size())}); err != nil {
+		return nil, failed(in, err, "")
+	}
+	if err := src.unchanged(); err != nil {
+		return nil, err
+	}
+	token, err := request.stamp(ctx, request.hash, digest.Sum(nil))
+	if err != nil {
+		return nil, cmp.Or(src.unchanged(), err)
+	}
+	response, err := (&tsa.Response{Status: tsa.Granted, Token: token.token}).Marshal()
+	if err != nil {
+		return nil, failed("", err, "")
+	}
+	result := stampResult(token.result, request.trust.anchored)
+	return result, c.writeFrom(src, out, func(w io.Writer) error {
+		_, err := w.Write(response)
+		return err
+	})
+}
+
+// stampRequest is who is asked for a timestamp, and for which.
+type stampRequest struct {
+	*stamper
+	hash   crypto.Hash
+	policy asn1.ObjectIdentifier
+}
+
+func (c *Client) stampRequest(what string, p StampParams) (*stampRequest, error) {
 	urls := p.TSA
 	if len(urls) == 0 {
 		a, found, err := c.optionalAccount()
@@ -132,108 +214,83 @@ func (c *Client) Stamp(ctx context.Context, p StampParams, in string, out Output
 			return nil, err
 		}
 		if !found || len(a.TSA) == 0 {
-			return nil, usage("tsa stamp", errors.New("no timestamp authority is named"), "name one with --tsa URL, or in the account")
+			return nil, usage(what, errors.New("no timestamp authority is named"), "name one with --tsa URL, or in the account")
 		}
 		urls = a.TSA
 	}
-	hash, ok := map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}[p.Hash]
-	if !ok {
+	r := new(stampRequest)
+	var ok bool
+	if r.hash, ok = stampHashes()[p.Hash]; !ok {
 		return nil, usage("--hash", fmt.Errorf("%q is not known", p.Hash), "sha256, sha384 or sha512")
 	}
-	var policy asn1.ObjectIdentifier
 	var err error
 	if p.Policy != "" {
-		if policy, err = parseOID(p.Policy); err != nil {
+		if r.policy, err = parseOID(p.Policy); err != nil {
 			return nil, usage("--policy", err, "write it like 1.2.3.4")
 		}
 	}
-	path, anchored, err := c.stampPath(p.TSATrust)
+	trust, err := c.onlineStampTrust(p.TSATrust)
 	if err != nil {
 		return nil, err
 	}
-	if !anchored {
-		path = nil
-		c.o.Say("warning: no anchor for timestamps is trusted: the authority is taken at its word")
-	}
-	src, err := c.openSource(in)
-	if err != nil {
-		return nil, err
-	}
-	defer src.Close()
-	s, err := c.newStamper(urls, path)
-	if err != nil {
-		return nil, err
-	}
-	for _, client := range s.clients {
-		client.Hash, client.Policy = hash, policy
-	}
-	content := func() io.Reader { return io.NewSectionReader(src, 0, src.Size()) }
-	raw, err := s.stamp(ctx, content)
-	if err != nil {
-		return nil, cmp.Or(src.unchanged(), err)
-	}
-	if path == nil {
-		path = anyPath
-	}
-	result, err := verifyStamp(raw, content(), path)
-	if err != nil {
-		return nil, cmp.Or(src.unchanged(), err)
-	}
-	result.Trusted = anchored
-	response, err := (&tsa.Response{Status: tsa.Granted, Token: raw}).Marshal()
-	if err != nil {
-		return nil, failed("", err, "")
-	}
-	return result, c.writeFrom(src, out, func(w io.Writer) error {
-		_, err := w.Write(response)
-		return err
-	})
+	r.stamper, err = c.newStamper(urls, trust)
+	return r, err
 }
 
-// anyPath takes every authority at its word.
-func anyPath(cert *x509.Certificate, _ []*x509.Certificate, _ time.Time) ([]*x509.Certificate, error) {
-	return []*x509.Certificate{cert}, nil
+// stamp gets a token over a digest.
+func (r *stampRequest) stamp(ctx context.Context, hash crypto.Hash, digest []byte) (stamped, error) {
+	return r.stampDigest(ctx, hash, digest, r.policy)
 }
 
-// VerifyStamp checks a timestamp, as a response or as a bare token, against its file.
-func (c *Client) VerifyStamp(_ context.Context, p StampVerifyParams, in string) (*StampResult, error) {
-	path, anchored, err := c.stampPath(p.TSATrust)
+// stampHashes are the hash algorithms of timestamps by their names.
+func stampHashes() map[string]crypto.Hash {
+	return map[string]crypto.Hash{"sha256": crypto.SHA256, "sha384": crypto.SHA384, "sha512": crypto.SHA512}
+}
+
+// VerifyStamp checks a timestamp, as a response or as a bare token, against its file. It touches no network.
+func (c *Client) VerifyStamp(ctx context.Context, p StampVerifyParams, in string) (*StampResult, error) {
+	r, err := c.newRevocations(false)
 	if err != nil {
 		return nil, err
 	}
-	if !anchored {
-		return nil, usage("tsa verify", errors.New("no anchor for timestamps is trusted"), "name one with --tsa-trust, or `sealmail cert trust ROOT.pem --for tsa`")
+	if r.given, err = c.o.readRevocation(p.CRLs, p.OCSPResponses); err != nil {
+		return nil, err
+	}
+	trust, err := c.stampTrust(p.TSATrust, r, verdict.RevocationSoft)
+	if err != nil {
+		return nil, err
+	}
+	if !trust.anchored {
+		return nil, errNoStampAnchor("tsa verify")
 	}
 	data, err := c.o.readSmall(p.Token)
 	if err != nil {
 		return nil, err
 	}
-	token := data
+	raw := data
 	if response, err := tsa.ParseResponse(data); err == nil {
 		if err := response.Err(); err != nil {
 			return nil, &Error{Kind: No, What: p.Token, Err: err, Hint: "ask for another timestamp"}
 		}
-		token = response.Token
+		raw = response.Token
+	}
+	token, err := tsa.ParseToken(raw)
+	if err != nil {
+		return nil, &Error{Kind: No, What: "timestamp", Err: err, Hint: "the file is not a timestamp, or is damaged"}
 	}
 	src, err := c.openSource(in)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
-	result, err := verifyStamp(token, io.NewSectionReader(src, 0, src.Size()), path)
-	if err = cmp.Or(src.unchanged(), err); err != nil {
+	o := trust.options(ctx, nil)
+	result, err := withStore(trust, nil, func(extra []*x509.Certificate) (*tsa.Result, error) {
+		o.Extra = extra
+		return token.Verify(contextReader{ctx, io.NewSectionReader(src, 0, src.Size())}, o)
+	})
+	if err := src.unchanged(); err != nil {
 		return nil, err
 	}
-	result.Trusted = true
-	return result, nil
-}
-
-func verifyStamp(raw []byte, content io.Reader, path tsa.PathFunc) (*StampResult, error) {
-	token, err := tsa.ParseToken(raw)
-	if err != nil {
-		return nil, &Error{Kind: No, What: "timestamp", Err: err, Hint: "the file is not a timestamp, or is damaged"}
-	}
-	r, err := token.Verify(content, tsa.VerifyOptions{Path: path})
 	if err != nil {
 		hint := "it proves nothing about this file"
 		if errors.Is(err, tsa.ErrPath) {
@@ -241,11 +298,20 @@ func verifyStamp(raw []byte, content io.Reader, path tsa.PathFunc) (*StampResult
 		}
 		return nil, &Error{Kind: No, What: "timestamp", Err: err, Hint: hint}
 	}
-	result := &StampResult{Time: r.Time.UTC(), ProvenBy: certstore.Describe(r.Authority).Name, Policy: r.Policy.String(), Serial: r.Serial.Text(16)}
+	if end := result.Authority.NotAfter; c.o.Now().After(end) {
+		c.o.Say("warning: the certificate of the authority has expired since, on " + end.UTC().Format(time.RFC3339))
+	}
+	return stampResult(result, true), nil
+}
+
+func stampResult(r *tsa.Result, trusted bool) *StampResult {
+	result := &StampResult{
+		Time: r.Time.UTC(), ProvenBy: certstore.Describe(r.Authority).Name, Policy: r.Policy.String(), Serial: r.Serial.Text(16), Trusted: trusted,
+	}
 	if r.Accuracy > 0 {
 		result.Accuracy = orNull(r.Accuracy.String())
 	}
-	return result, nil
+	return result
 }
 
 // parseOID reads an object identifier in dotted form.

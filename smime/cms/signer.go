@@ -26,8 +26,17 @@ type Signer struct {
 	EncryptTo        *x509.Certificate
 	SignedAttributes []Attribute // further ones, of other types than those that are always made
 
-	// UnsignedAttributes, if set, is called with the signature value; a time-stamp token is made from it.
+	// UnsignedAttributes, if set, is called with the signature value; a time-stamp token is made from it. With a
+	// *[SignEarlierError] the signature is made once more.
 	UnsignedAttributes func(ctx context.Context, signature []byte) ([]Attribute, error)
+}
+
+// SignEarlierError asks for a signature that claims an earlier time: what UnsignedAttributes got proves that the clock which
+// Signer.SigningTime is from is ahead, and the signature would seem to be older than the time it claims.
+type SignEarlierError struct{ SigningTime time.Time }
+
+func (e *SignEarlierError) Error() string {
+	return "the signature claims a time later than " + e.SigningTime.UTC().Format(time.RFC3339Nano) + ", when it was there already"
 }
 
 // preparedSigner is a Signer that was checked, with what names it in a message, in DER.
@@ -113,6 +122,15 @@ func samePublicKey(key, certified crypto.PublicKey) bool {
 
 // signerInfo signs and returns the SignerInfo in DER.
 func (p *preparedSigner) signerInfo(ctx context.Context, o SignedDataOptions, content *ContentDigest) ([]byte, error) {
+	der, err := p.signerInfoAsOf(ctx, o, content)
+	if earlier, ok := errors.AsType[*SignEarlierError](err); ok && earlier.SigningTime.Before(p.SigningTime) {
+		p.SigningTime = earlier.SigningTime
+		return p.signerInfoAsOf(ctx, o, content)
+	}
+	return der, err
+}
+
+func (p *preparedSigner) signerInfoAsOf(ctx context.Context, o SignedDataOptions, content *ContentDigest) ([]byte, error) {
 	digest, ok := content.Sum(p.Digest)
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrNotHashed, DigestName(p.Digest))

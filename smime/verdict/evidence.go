@@ -15,8 +15,10 @@ type TimeEvidence struct {
 	Token     bool      `json:"token"`     // there is one
 	Proven    time.Time `json:"proven"`    // zero: not proven
 	Authority string    `json:"authority"` // name of who proves it
-	Code      TimeCode  `json:"code"`      // TimeOK, or why it proves nothing
-	Reason    string    `json:"reason"`
+	// AuthorityEnds is when the validity of the authority's certificate ends.
+	AuthorityEnds time.Time `json:"authority_ends"`
+	Code          TimeCode  `json:"code"` // TimeOK, or why it proves nothing
+	Reason        string    `json:"reason"`
 }
 
 // TimeCode says why a token proves nothing.

@@ -182,9 +182,12 @@ func (j *judge) remark(sv SignatureVerdict, s Signature, e Evidence) {
 			j.warn("signing-time", "the claimed time of signing differs from the proven one by %s", d.Round(time.Second))
 		}
 	}
+	if ends := e.Time.AuthorityEnds; e.Time.proves() && !ends.IsZero() && ends.Before(j.policy.Now) {
+		j.warn("timestamp-authority-expired", "the certificate of the timestamp authority has expired since, on %s", ends.Format(time.RFC3339))
+	}
 	switch {
 	case sv.Revocation.Code == "revoked-later":
-		j.warn("revoked-later", "the certificate was revoked after the message was signed")
+		j.warn("revoked-later", "the certificate was revoked after the message was signed: %s", e.Revocation.Reason)
 	case sv.Revocation.Status == Indeterminate && j.policy.Revocation != RevocationHard:
 		j.warnings = append(j.warnings, Warning{"revocation-unknown", sv.Revocation.Reason})
 	}
