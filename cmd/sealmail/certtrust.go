@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,8 +14,8 @@ import (
 
 func newCertTrustCommand(a *app) *cobra.Command {
 	var (
-		purpose string
-		system  bool
+		purposes []string
+		system   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "trust {FILE|FINGERPRINT… --for mail|tsa|server | --system}",
@@ -32,7 +34,7 @@ again to take over what was added and removed since; what was removed is taken a
 			switch {
 			case system && len(args) > 0:
 				return usagef("give one of the two", "--system and files exclude each other")
-			case system && purpose != "" && purpose != "mail":
+			case system && slices.ContainsFunc(purposes, func(p string) bool { return p != "mail" }):
 				return usagef("", "--system is for mail")
 			case system:
 				return nil
@@ -43,18 +45,18 @@ again to take over what was added and removed since; what was removed is taken a
 			if system {
 				return a.trustSystem(c)
 			}
-			if purpose == "" {
+			if len(purposes) == 0 {
 				return usagef("--for mail, --for tsa, or --for server", "what to trust it for is not said")
 			}
 			for _, name := range args {
-				if err := a.trustFile(c, name, purpose); err != nil {
+				if err := a.trustFile(c, name, purposes); err != nil {
 					return err
 				}
 			}
 			return nil
 		}),
 	}
-	cmd.Flags().StringVar(&purpose, "for", "", "the `purpose`: mail, tsa or server")
+	cmd.Flags().StringArrayVar(&purposes, "for", nil, "the `purpose`: mail, tsa or server; repeat for more")
 	cmd.Flags().BoolVar(&system, "system", false, "take the roots for e-mail that come with NSS")
 	return cmd
 }
@@ -70,19 +72,19 @@ func (a *app) trustSystem(c *client.Client) error {
 	return term.PrintSystemTrust(a.out, r)
 }
 
-func (a *app) trustFile(c *client.Client, name, purpose string) error {
+func (a *app) trustFile(c *client.Client, name string, purposes []string) error {
 	anchors, err := c.CertAnchors(name)
 	if err != nil {
 		return err
 	}
 	if a.prompt != nil {
 		for _, anchor := range anchors {
-			if err := a.confirm(fmt.Sprintf("Trust %s (SHA-256 %s) for %s?", term.Line(anchor.Subject), anchor.Fingerprint, purpose)); err != nil {
+			if err := a.confirm(fmt.Sprintf("Trust %s (SHA-256 %s) for %s?", term.Line(anchor.Subject), anchor.Fingerprint, strings.Join(purposes, " and "))); err != nil {
 				return err
 			}
 		}
 	}
-	trusted, err := c.CertTrust(anchors, purpose)
+	trusted, err := c.CertTrust(anchors, purposes...)
 	if err != nil {
 		return err
 	}

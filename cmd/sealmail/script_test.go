@@ -39,6 +39,8 @@ func TestScript(t *testing.T) {
 			"json":            checkJSON,
 			"keep":            keepJSON,
 			"flip":            flip,
+			"later":           later,
+			"tick":            tick,
 			"replace":         replace,
 			"halve":           halve,
 			"sign-with-token": signWithToken,

@@ -168,15 +168,14 @@ func halve(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // sign-with-token P12 PASSWORD-FILE TOKEN IN OUT: signs as no honest program does, with a timestamp that was made for
-// something else.
+// something else: the one in a response, or of the signature of a message.
 func signWithToken(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 5 {
 		ts.Fatalf("usage: sign-with-token P12 PASSWORD-FILE TOKEN IN OUT")
 	}
 	pair, err := readPair(ts.MkAbs(args[0]), strings.TrimSpace(ts.ReadFile(args[1])))
 	ts.Check(err)
-	response, err := tsa.ParseResponse([]byte(ts.ReadFile(args[2])))
-	ts.Check(err)
+	token := tokenIn(ts, args[2])
 	signer, ok := pair.Key.(crypto.Signer)
 	if !ok {
 		ts.Fatalf("the key cannot sign")
@@ -189,10 +188,46 @@ func signWithToken(ts *testscript.TestScript, neg bool, args []string) {
 	out.WriteString(strings.ReplaceAll(header, "\n", "\r\n") + "\r\n")
 	err = smime.Sign(context.Background(), &out, strings.NewReader("Content-Type: text/plain\n\n"+text), smime.Signer{Key: signer, Chain: pair.Chain}, smime.SignOptions{
 		SigningTime: time.Now(),
-		Timestamp:   func(context.Context, []byte) ([]byte, error) { return response.Token, nil },
+		Timestamp:   func(context.Context, []byte) ([]byte, error) { return token, nil },
 	})
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[4]), out.Bytes(), 0o600))
+}
+
+// tokenIn is the one timestamp in a file.
+func tokenIn(ts *testscript.TestScript, name string) []byte {
+	text := ts.ReadFile(name)
+	if filepath.Ext(name) != ".eml" {
+		response, err := tsa.ParseResponse([]byte(text))
+		ts.Check(err)
+		return response.Token
+	}
+	m, err := smime.Open(context.Background(), strings.NewReader(text), smime.OpenOptions{})
+	ts.Check(err)
+	defer m.Close()
+	if len(m.Layers) != 1 || m.Layers[0].Signed == nil || len(m.Layers[0].Signed.Signatures[0].Tokens) != 1 {
+		ts.Fatalf("%s: not one signature with one timestamp", name)
+	}
+	return m.Layers[0].Signed.Signatures[0].Tokens[0]
+}
+
+// later NAME DAYS: puts the time so many days from now into $NAME.
+func later(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: later NAME DAYS")
+	}
+	days, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Setenv(args[0], time.Now().AddDate(0, 0, days).UTC().Format(time.RFC3339))
+}
+
+// tick waits until the clock shows another second: revocations are dated to the second.
+func tick(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: tick")
+	}
+	now := time.Now()
+	time.Sleep(now.Truncate(time.Second).Add(time.Second).Sub(now))
 }
 
 // readPair reads the one key in a PKCS#12 file.

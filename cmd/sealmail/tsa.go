@@ -63,7 +63,10 @@ func newTSAVerifyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE --token FILE.tsr",
 		Short: "Check a timestamp against its file",
-		Long: `Checks that a timestamp response or token is for this file, and by an authority that is trusted for timestamps.
+		Long: `Checks that a timestamp response or token is for this file, and by an authority that is trusted for timestamps. Whether
+the authority was revoked is looked up in what the token brings along, in these files, and in what was fetched before:
+one that ceased in good order was right until then, any other revocation takes the worth of all its tokens. That its
+certificate has expired since is no more than a warning.
 The exit code is 1 where it is not.
 
 ` + exitCodesHelp,
@@ -85,6 +88,8 @@ The exit code is 1 where it is not.
 		}),
 	}
 	f := cmd.Flags()
+	f.StringArrayVar(&p.CRLs, "crl", nil, "a revocation list, in this `file`; repeat for more")
+	f.StringArrayVar(&p.OCSPResponses, "ocsp", nil, "an OCSP response, in this `file`; repeat for more")
 	f.StringVar(&p.Token, "token", "", "the response or token, in this `file` (default: FILE.tsr)")
 	f.StringArrayVar(&p.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")
 	return cmd

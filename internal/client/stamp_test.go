@@ -1,16 +1,22 @@
 package client_test
 
 import (
+	"bytes"
+	"crypto"
+	"crypto/sha256"
+	"encoding/asn1"
 	"errors"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/internal/client"
 	"github.com/sealmail/sealmail/tsa"
+	"github.com/sealmail/sealmail/tsa/server"
 )
 
 // TestAuthorityOverTLS asks an authority whose server's certificate is the person's own affair. It gets through to an
@@ -38,5 +44,74 @@ func TestAuthorityOverTLS(t *testing.T) {
 	}
 	if err := stamp(); !errors.Is(err, tsa.ErrHTTP) {
 		t.Errorf("trusted: %v", err)
+	}
+}
+
+// stamps starts a timestamp authority and returns its URL.
+func (w *world) stamps(clock func() time.Time) string {
+	w.t.Helper()
+	_, err := client.CAIssue(w.t.Context(), w.options(), client.CAIssueParams{Dir: w.in("ca"), Purpose: "tsa", Key: "p256", Name: "Clock",
+		Output: client.Output{Name: w.in("tsa.pem")}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	pair := w.pair("tsa")
+	authority, err := server.New(server.Options{
+		Signer: pair.Key.(crypto.Signer), Chain: pair.Chain, Policies: []asn1.ObjectIdentifier{{1, 3, 6, 1, 4, 1, 32473, 1}}, Clock: clock,
+		Accuracy: 10 * time.Second, State: w.in("tsa-state"),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	listening := httptest.NewServer(authority)
+	w.t.Cleanup(func() {
+		listening.Close()
+		if err := authority.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return listening.URL
+}
+
+// TestAuthorityInStore has a token that came without certificates, and one that names an issuer it does not bring along:
+// both are found in the store.
+func TestAuthorityInStore(t *testing.T) {
+	w := newWorld(t)
+	url := w.stamps(now)
+	digest := sha256.Sum256([]byte("text"))
+	imprint, err := tsa.NewMessageImprint(crypto.SHA256, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := (&tsa.Request{Imprint: imprint}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.Post(url, tsa.QueryType, bytes.NewReader(request))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	token, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := w.pair("tsa").Chain
+	w.write("root", string(certstore.EncodeCertificates(chain[len(chain)-1])))
+	verify := func() error {
+		_, err := w.client().VerifyStamp(t.Context(), client.StampVerifyParams{Token: w.write("token", string(token)), TSATrust: []string{w.in("root")}}, w.write("file", "text"))
+		return err
+	}
+	if err := verify(); !errors.Is(err, tsa.ErrNoCertificate) {
+		t.Errorf("nothing in the store: %v", err)
+	}
+	for i, want := range []error{tsa.ErrPath, nil} { // the authority alone, then its issuer
+		in := w.write("more.pem", string(certstore.EncodeCertificates(chain[i])))
+		if _, err := w.client().CertImport(t.Context(), client.CertImportParams{Files: []string{in}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := verify(); !errors.Is(err, want) {
+			t.Errorf("%d certificates in the store: %v, want %v", i+1, err, want)
+		}
 	}
 }

@@ -109,10 +109,13 @@ type Anchor struct {
 
 // CertTrust makes certificates anchors for a purpose: for all accounts, or, where one was named for this command, for that
 // account alone.
-func (c *Client) CertTrust(anchors []Anchor, purpose string) ([]CertificateLine, error) {
-	what, err := certstore.ParsePurpose(purpose)
-	if err != nil {
-		return nil, usage("--for", err, "mail, tsa or server")
+func (c *Client) CertTrust(anchors []Anchor, purposes ...string) ([]CertificateLine, error) {
+	what := make([]certstore.Purpose, len(purposes))
+	for i, word := range purposes {
+		var err error
+		if what[i], err = certstore.ParsePurpose(word); err != nil {
+			return nil, usage("--for", err, "mail, tsa or server")
+		}
 	}
 	accounts, err := c.namedAccount()
 	if err != nil {
@@ -120,19 +123,21 @@ func (c *Client) CertTrust(anchors []Anchor, purpose string) ([]CertificateLine,
 	}
 	store := c.certificates()
 	for _, a := range anchors {
-		if err := store.Trust(certstore.Anchor{Certificate: a.cert, Origin: certstore.Private, Added: c.o.Now(), Accounts: accounts}, what); err != nil {
+		if err := store.Trust(certstore.Anchor{Certificate: a.cert, Origin: certstore.Private, Added: c.o.Now(), Accounts: accounts}, what...); err != nil {
 			return nil, storeError(err)
 		}
 	}
 	// What is told is what the store has now: others may have trusted it before, in another way.
-	all, _, err := store.AllAnchors(what)
-	if err != nil {
-		return nil, c.storeUnreadable(err)
-	}
 	var lines []CertificateLine
-	for _, anchor := range all {
-		if slices.ContainsFunc(anchors, func(a Anchor) bool { return a.cert.Equal(anchor.Certificate) }) {
-			lines = append(lines, anchorLine(anchor, what))
+	for _, purpose := range what {
+		all, _, err := store.AllAnchors(purpose)
+		if err != nil {
+			return nil, c.storeUnreadable(err)
+		}
+		for _, anchor := range all {
+			if slices.ContainsFunc(anchors, func(a Anchor) bool { return a.cert.Equal(anchor.Certificate) }) {
+				lines = append(lines, anchorLine(anchor, purpose))
+			}
 		}
 	}
 	return lines, nil

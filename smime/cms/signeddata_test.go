@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/smime/cms"
 )
@@ -239,6 +240,59 @@ func TestUnsignedAttributes(t *testing.T) {
 	}
 	if err := w.Close(); !errors.Is(err, failure) {
 		t.Errorf("second Close: %v", err)
+	}
+}
+
+// TestSignEarlier signs again with the time that is asked for, and asks again for the unsigned attributes; once.
+func TestSignEarlier(t *testing.T) {
+	claimed := time.Date(2026, 11, 21, 10, 0, 5, 0, time.UTC)
+	proven := claimed.Add(-3 * time.Second)
+	for name, test := range map[string]struct {
+		proven []time.Time // what each call finds
+		fails  bool
+		want   time.Time
+	}{
+		"clock is right":    {[]time.Time{claimed}, false, claimed},
+		"clock is ahead":    {[]time.Time{proven, proven}, false, proven},
+		"proof goes back":   {[]time.Time{proven, proven.Add(-time.Second)}, true, time.Time{}},
+		"earlier, and once": {[]time.Time{proven, proven.Add(time.Hour)}, false, proven},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := options(testP256())
+			signer := &o.Signers[0]
+			signer.SigningTime = claimed
+			last, calls := claimed, 0
+			signer.UnsignedAttributes = func(context.Context, []byte) ([]cms.Attribute, error) {
+				at := test.proven[calls]
+				calls++
+				if at.Before(last) {
+					last = at
+					return nil, &cms.SignEarlierError{SigningTime: at}
+				}
+				return nil, nil
+			}
+			var message bytes.Buffer
+			w, err := cms.NewSignedDataWriter(t.Context(), &message, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err = w.Close(); (err != nil) != test.fails {
+				t.Fatal(err)
+			}
+			if calls != len(test.proven) {
+				t.Errorf("%d calls", calls)
+			}
+			if test.fails {
+				return
+			}
+			s, _, err := verifyAll(message.Bytes(), nil, cms.VerifyOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, ok := s.SignerInfos[0].SigningTime(); !ok || !got.Equal(test.want) {
+				t.Errorf("signing time %s, want %s", got, test.want)
+			}
+		})
 	}
 }
 

@@ -197,6 +197,11 @@ func TestChecks(t *testing.T) {
 		})},
 		"token without a time": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) { e.Time.Proven = time.Time{} },
 			with(func(o *outcome) { o.timeVal, o.warnings = "indeterminate", []string{"time-unknown"} })},
+		"authority expired since": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) {
+			e.Time.AuthorityEnds = now.Add(-time.Second)
+		},
+			with(func(o *outcome) { o.warnings = []string{"timestamp-authority-expired"} })},
+		"authority about to expire": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) { e.Time.AuthorityEnds = now }, fine},
 		"claimed five minutes off": {func(s *verdict.Signature, _ *verdict.Evidence, _ *verdict.Policy) {
 			s.SigningTime = proven.Add(5 * time.Minute)
 		}, fine},
