@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -75,29 +76,38 @@ as it is. With -o - the entity goes to stdout, and what is said of the message t
 
 // verifyFiles judges each file; one that cannot be read does not stop the others, and outranks a bad verdict.
 func (a *app) verifyFiles(ctx context.Context, c *client.Client, p client.VerifyParams, files []string) error {
-	var broken error
-	good, first := true, true
-	for report, err := range c.Verify(ctx, p, files) {
-		if err != nil {
-			printError(a.err, broken)
-			broken = err
-			continue
-		}
-		good = good && report.Verdict == "passed"
+	first := true
+	return tellEach(a, c.Verify(ctx, p, files), func(report *client.Report) (good bool, err error) {
 		if a.flags.json {
 			err = a.printJSON(report)
 		} else {
 			err = term.PrintVerified(a.out, report, len(files) > 1, !first)
 		}
+		first = false
+		return report.Verdict == "passed", err
+	})
+}
+
+// tellEach tells of results. One that could not be had does not stop the others, and outranks one that is not good.
+func tellEach[T any](a *app, results iter.Seq2[T, error], tell func(T) (good bool, err error)) error {
+	var broken error
+	allGood := true
+	for result, err := range results {
+		if err != nil {
+			printError(a.err, broken)
+			broken = err
+			continue
+		}
+		good, err := tell(result)
 		if err != nil {
 			return err
 		}
-		first = false
+		allGood = allGood && good
 	}
 	switch {
 	case broken != nil:
 		return broken
-	case !good:
+	case !allGood:
 		return errAnswerIsNo
 	}
 	return nil

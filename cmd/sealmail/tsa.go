@@ -19,7 +19,7 @@ func newTSACommand(a *app) *cobra.Command {
 ` + exitCodesHelp,
 		Example: "  sealmail tsa stamp report.pdf -o report.pdf.tsr\n  sealmail tsa verify report.pdf",
 	}
-	cmd.AddCommand(newTSAStampCommand(a), newTSAVerifyCommand(a), newTSAServeCommand(a))
+	cmd.AddCommand(newTSAStampCommand(a), newTSAVerifyCommand(a), newTSAServeCommand(a), newEvidenceCommand(a))
 	return cmd
 }
 
@@ -51,11 +51,17 @@ nowhere.
 	}
 	f := cmd.Flags()
 	f.StringVarP(&output, "output", "o", "-", "write the response to this `file`; - is stdout")
-	f.StringArrayVar(&p.TSA, "tsa", nil, "the authority's `URL` (default: the account's)")
+	addStampFlags(cmd, &p)
+	return cmd
+}
+
+// addStampFlags adds what says who is asked for a timestamp, and for which.
+func addStampFlags(cmd *cobra.Command, p *client.StampParams) {
+	f := cmd.Flags()
+	f.StringArrayVar(&p.TSA, "tsa", nil, "the authority's `URL`; repeat for more, which are asked in order (default: the account's)")
 	f.StringArrayVar(&p.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")
 	f.StringVar(&p.Hash, "hash", "sha256", "`digest`: sha256, sha384 or sha512")
 	f.StringVar(&p.Policy, "policy", "", "ask for this policy `OID`")
-	return cmd
 }
 
 func newTSAVerifyCommand(a *app) *cobra.Command {

@@ -172,12 +172,7 @@ func (d *doctor) authorities(ctx context.Context, a config.Account) {
 		d.say("timestamp", FindingWarning, "mail is sent without a trusted timestamp", "name an authority in the account: tsa = [\"https://…\"], timestamp = \"required\"")
 		return
 	}
-	r, err := d.client.newRevocations(true)
-	if err != nil {
-		d.bad("timestamp", err, "")
-		return
-	}
-	trust, err := d.client.stampTrust(nil, r, d.client.revocationMode())
+	trust, err := d.client.onlineStampTrust(nil)
 	if err != nil {
 		d.bad("timestamp", err, "")
 		return

@@ -142,6 +142,7 @@ func (c *Client) fileStamp(p SignParams, a config.Account, account bool) (stampF
 		if err != nil {
 			return nil, err
 		}
+		trust.orAnybody(c.o.Say)
 		s, err := c.newStamper(p.TSA, trust)
 		if err != nil {
 			return nil, err

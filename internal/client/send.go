@@ -169,11 +169,7 @@ func (c *Client) sendStamp(urls []string, policy config.TimestampPolicy) (stampF
 	if policy == config.TimestampOff {
 		return nil, nil
 	}
-	r, err := c.newRevocations(true)
-	if err != nil {
-		return nil, err
-	}
-	trust, err := c.stampTrust(nil, r, c.revocationMode())
+	trust, err := c.onlineStampTrust(nil)
 	if err != nil {
 		return nil, err
 	}

@@ -172,6 +172,7 @@ func (c *Client) Stamp(ctx context.Context, p StampParams, in string, out Output
 	if err != nil {
 		return nil, err
 	}
+	request.trust.orAnybody(c.o.Say)
 	src, err := c.openSource(in)
 	if err != nil {
 		return nil, err

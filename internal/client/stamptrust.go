@@ -100,23 +100,25 @@ func withStore[T any](t *stampTrust, extra []*x509.Certificate, verify func(extr
 	return result, err
 }
 
-// onlineStampTrust is stampTrust for a command that uses the network anyway, by the account's rules for revocation. Where no
-// authority is trusted at all, each is taken at its word, and that is said.
+// onlineStampTrust is stampTrust for a command that uses the network anyway, by the account's rules for revocation.
 func (c *Client) onlineStampTrust(files []string) (*stampTrust, error) {
 	r, err := c.newRevocations(true)
 	if err != nil {
 		return nil, err
 	}
-	t, err := c.stampTrust(files, r, c.revocationMode())
-	if err != nil || t.anchored {
-		return t, err
+	return c.stampTrust(files, r, c.revocationMode())
+}
+
+// orAnybody takes each authority at its word where none is trusted at all, and says so.
+func (t *stampTrust) orAnybody(say func(string)) {
+	if t.anchored {
+		return
 	}
-	c.o.Say("warning: no anchor for timestamps is trusted: the authority is taken at its word")
+	say("warning: no anchor for timestamps is trusted: the authority is taken at its word")
 	t.path = func(cert *x509.Certificate, _ []*x509.Certificate, _ time.Time) ([]*x509.Certificate, error) {
 		return []*x509.Certificate{cert}, nil
 	}
 	t.revocations = nil // there is no path to ask about
-	return t, nil
 }
 
 // errNoStampAnchor is that a command needs somebody to trust for timestamps, and there is nobody.

@@ -40,7 +40,10 @@ type DigestFunc func(crypto.Hash) ([][]byte, error)
 
 // VerifyOptions says what a record is held against.
 type VerifyOptions struct {
-	Path  tsa.PathFunc        // as of tsa.VerifyOptions; required
+	Path tsa.PathFunc // as of tsa.VerifyOptions; required
+	// Revocation is as of tsa.VerifyOptions. A revocation after the next time-stamp was made changes nothing.
+	Revocation tsa.RevocationFunc
+
 	Extra []*x509.Certificate // where else certificates of authorities may be; untrusted
 	At    time.Time           // until when the proof must reach: now, mostly; required
 
@@ -132,7 +135,7 @@ func (r *Record) verifyOne(i, j int, values [][]byte, o VerifyOptions) (*tsa.Res
 	}
 	// What the token is over was checked, tree and all; what is left are its signature, its authority and its algorithms.
 	return token.VerifyDigest(a.Hash, token.Info.Imprint.HashedMessage, tsa.VerifyOptions{
-		Path: o.Path, Extra: o.Extra, AllowWeak: o.AllowWeak, Until: until,
+		Path: o.Path, Revocation: o.Revocation, Extra: o.Extra, AllowWeak: o.AllowWeak, Until: until,
 	})
 }
 
