@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
@@ -176,7 +177,7 @@ func (s *evidenceSet) checkNames() error {
 // withoutRecords keeps the data objects that have no record yet. Of files in a folder others may have one; who names a file
 // means that it has none.
 func (s *evidenceSet) withoutRecords() (passedOver int, err error) {
-	var left []string
+	left := s.names[:0]
 	for i, name := range s.names {
 		switch {
 		case !exists(s.record(i)):
@@ -223,26 +224,37 @@ func (s *evidenceSet) line(i int) EvidenceLine {
 	return EvidenceLine{Files: s.files(i), Record: s.record(i), TimeStamps: []EvidenceStamp{}}
 }
 
+// hasher hashes files, of which there may be very many.
+type hasher struct {
+	client  *Client
+	buffers sync.Pool
+}
+
 // digest hashes a file.
-func (c *Client) digest(ctx context.Context, name string, hash crypto.Hash) ([]byte, error) {
-	src, err := c.openSource(name)
+func (h *hasher) digest(ctx context.Context, name string, hash crypto.Hash) ([]byte, error) {
+	src, err := h.client.openSource(name)
 	if err != nil {
 		return nil, err
 	}
 	defer src.Close()
-	h := hash.New()
-	if _, err := io.Copy(h, contextReader{ctx, io.NewSectionReader(src, 0, src.Size())}); err != nil {
+	buffer, ok := h.buffers.Get().(*[]byte)
+	if !ok {
+		buffer = new(make([]byte, 64<<10))
+	}
+	defer h.buffers.Put(buffer)
+	d := hash.New()
+	if _, err := io.CopyBuffer(d, contextReader{ctx, io.NewSectionReader(src, 0, src.Size())}, *buffer); err != nil {
 		return nil, failed(name, err, "")
 	}
-	return h.Sum(nil), src.unchanged()
+	return d.Sum(nil), src.unchanged()
 }
 
 // digests hashes the files of one record.
-func (c *Client) digests(ctx context.Context, files []string, hash crypto.Hash) ([][]byte, error) {
+func (h *hasher) digests(ctx context.Context, files []string, hash crypto.Hash) ([][]byte, error) {
 	list := make([][]byte, len(files))
 	for i, name := range files {
 		var err error
-		if list[i], err = c.digest(ctx, name, hash); err != nil {
+		if list[i], err = h.digest(ctx, name, hash); err != nil {
 			return nil, err
 		}
 	}
@@ -260,12 +272,12 @@ func (c *Client) readRecord(path string) (*evidence.Record, error) {
 
 // judgeEvidence holds one record against its files. The record is there if it holds. The error is that something could
 // not be read, or that the context ended.
-func (c *Client) judgeEvidence(ctx context.Context, set *evidenceSet, i int, trust *stampTrust, o evidence.VerifyOptions) (EvidenceLine, *evidence.Record, error) {
+func (h *hasher) judgeEvidence(ctx context.Context, set *evidenceSet, i int, trust *stampTrust, o evidence.VerifyOptions) (EvidenceLine, *evidence.Record, error) {
 	line := set.line(i)
 	if err := ctx.Err(); err != nil {
 		return line, nil, err
 	}
-	r, err := c.readRecord(line.Record)
+	r, err := h.client.readRecord(line.Record)
 	var unread *Error
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -279,7 +291,7 @@ func (c *Client) judgeEvidence(ctx context.Context, set *evidenceSet, i int, tru
 	}
 	result, err := withStore(trust, nil, func(extra []*x509.Certificate) (*evidence.Result, error) {
 		o.Extra = extra
-		return r.Verify(func(hash crypto.Hash) ([][]byte, error) { return c.digests(ctx, line.Files, hash) }, o)
+		return r.Verify(func(hash crypto.Hash) ([][]byte, error) { return h.digests(ctx, line.Files, hash) }, o)
 	})
 	if err != nil {
 		status, code := evidenceCode(err)

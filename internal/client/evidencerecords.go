@@ -63,8 +63,9 @@ func (c *Client) createEvidence(ctx context.Context, p EvidenceParams, each func
 	if err != nil {
 		return failed("tsa evidence create", err, "")
 	}
+	h := &hasher{client: c}
 	for digests, err := range inOrder(ctx, evidenceWorkers(), set.len(), func(ctx context.Context, i int) ([][]byte, error) {
-		return c.digests(ctx, set.files(i), request.hash)
+		return h.digests(ctx, set.files(i), request.hash)
 	}) {
 		if err == nil {
 			_, err = tree.Add(digests...)
@@ -187,8 +188,9 @@ func (c *Client) verifyEvidence(ctx context.Context, p EvidenceParams, each func
 		return errNoStampAnchor("tsa evidence verify")
 	}
 	o := c.evidenceOptions(ctx, p, trust)
+	h := &hasher{client: c}
 	for line, err := range inOrder(ctx, evidenceWorkers(), set.len(), func(ctx context.Context, i int) (EvidenceLine, error) {
-		line, _, err := c.judgeEvidence(ctx, set, i, trust, o)
+		line, _, err := h.judgeEvidence(ctx, set, i, trust, o)
 		return line, err
 	}) {
 		if ctx.Err() != nil {
@@ -239,11 +241,12 @@ func (c *Client) renewEvidence(ctx context.Context, p EvidenceParams, each func(
 		return err
 	}
 	o := c.evidenceOptions(ctx, p, request.trust)
+	h := &hasher{client: c}
 	// What has to be stamped is collected first. The records are read once more when it is, so that they need not all be kept.
 	r := renewal{trees: map[crypto.Hash]*evidence.Tree{}, known: map[string]int{}}
 	var leaves []leaf
 	for l, err := range inOrder(ctx, evidenceWorkers(), set.len(), func(ctx context.Context, i int) (leaf, error) {
-		return c.renewalLeaf(ctx, set, i, request, o, p.HashTree)
+		return h.renewalLeaf(ctx, set, i, request, o, p.HashTree)
 	}) {
 		switch {
 		case ctx.Err() != nil:
@@ -268,7 +271,7 @@ func (c *Client) renewEvidence(ctx context.Context, p EvidenceParams, each func(
 		}
 	}
 	return c.writeRecords(len(leaves), func(i int) (newRecord, error) {
-		return c.renewed(ctx, set, leaves[i], stamps[leaves[i].hash], p.HashTree)
+		return h.renewed(ctx, set, leaves[i], stamps[leaves[i].hash], p.HashTree)
 	}, each)
 }
 
@@ -282,8 +285,8 @@ type leaf struct {
 }
 
 // renewalLeaf verifies a record, and says what renewing it has to stamp.
-func (c *Client) renewalLeaf(ctx context.Context, set *evidenceSet, i int, request *stampRequest, o evidence.VerifyOptions, hashTree bool) (leaf, error) {
-	line, r, err := c.judgeEvidence(ctx, set, i, request.trust, o)
+func (h *hasher) renewalLeaf(ctx context.Context, set *evidenceSet, i int, request *stampRequest, o evidence.VerifyOptions, hashTree bool) (leaf, error) {
+	line, r, err := h.judgeEvidence(ctx, set, i, request.trust, o)
 	l := leaf{object: i, line: line, hash: request.hash}
 	if err != nil || r == nil {
 		return l, err
@@ -294,7 +297,7 @@ func (c *Client) renewalLeaf(ctx context.Context, set *evidenceSet, i int, reque
 		l.digests = [][]byte{digest}
 		return l, nil
 	}
-	digests, err := c.digests(ctx, set.files(i), l.hash)
+	digests, err := h.digests(ctx, set.files(i), l.hash)
 	if err == nil {
 		l.digests, err = r.HashTreeDigests(l.hash, digests...)
 	}
@@ -335,20 +338,20 @@ func (r *renewal) add(l *leaf) (err error) {
 }
 
 // renewed is the record with its new time-stamp.
-func (c *Client) renewed(ctx context.Context, set *evidenceSet, l leaf, stamps stampedTree, hashTree bool) (newRecord, error) {
+func (h *hasher) renewed(ctx context.Context, set *evidenceSet, l leaf, stamps stampedTree, hashTree bool) (newRecord, error) {
 	path := set.record(l.object)
 	info, err := os.Stat(path)
 	if err != nil {
 		return newRecord{}, unreadable(err)
 	}
-	r, err := c.readRecord(path)
+	r, err := h.client.readRecord(path)
 	if err != nil {
 		return newRecord{}, failed(path, err, "it was changed meanwhile")
 	}
 	a := stamps.ArchiveTimeStamp(l.at)
 	if hashTree {
 		var digests [][]byte
-		if digests, err = c.digests(ctx, set.files(l.object), l.hash); err == nil {
+		if digests, err = h.digests(ctx, set.files(l.object), l.hash); err == nil {
 			err = r.RenewHashTree(a, digests...)
 		}
 	} else {
