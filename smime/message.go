@@ -138,10 +138,14 @@ type Signature struct {
 	SigningTime time.Time
 	Value       []byte   // the signature value, which time-stamp tokens stand over
 	Tokens      [][]byte // RFC 3161 tokens in DER, unverified
-	Digest      string   // "sha256" and the like; "" if unknown
-	Algorithm   string   // "ecdsa-p256" and the like; "" if unknown
-	Err         error    // nil: the signature holds over the content. Trust is another matter
-	Weak        error    // a *cms.WeakError where the signature holds only because OpenOptions.AllowWeak is set
+	// RevocationValues is what the signer sent along about the revocation of the certificates of the path, unverified.
+	// RevocationErr says what of it could not be read. Both are beside the signature, which is none the worse.
+	RevocationValues cms.RevocationValues
+	RevocationErr    error
+	Digest           string // "sha256" and the like; "" if unknown
+	Algorithm        string // "ecdsa-p256" and the like; "" if unknown
+	Err              error  // nil: the signature holds over the content. Trust is another matter
+	Weak             error  // a *cms.WeakError where the signature holds only because OpenOptions.AllowWeak is set
 }
 
 // refuse makes the layer and all its signatures fail.

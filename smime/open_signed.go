@@ -272,6 +272,7 @@ func (op *opener) verify(sd *cms.SignedData, digest *cms.ContentDigest, layer *S
 			Algorithm: cms.SignatureName(si, r.Certificate), Err: r.Err, Weak: r.Weak,
 		}
 		s.SigningTime, _ = si.SigningTime()
+		s.RevocationValues, s.RevocationErr = si.RevocationValues()
 		if h, err := si.Digest(); err == nil {
 			s.Digest = cms.DigestName(h)
 		}

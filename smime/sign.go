@@ -53,6 +53,9 @@ type SignOptions struct {
 	// EncryptTo is the signer's certificate that the recipients are to encrypt to, and its issuers as far as known. It is
 	// named, and sent along, also where it is the one that signs (RFC 8551 section 2.5.3). nil: none is named.
 	EncryptTo []*x509.Certificate
+	// RevocationValues is what says that nobody has revoked the certificates of the signer's path. It goes along for who
+	// reads the message offline, or later; empty: nothing does.
+	RevocationValues cms.RevocationValues
 	// Timestamp, if set, is called with the signature value and returns an RFC 3161 token over it in DER, which goes
 	// into the message as id-aa-timeStampToken (RFC 3161 appendix A). Its error ends the signing, but for a
 	// *[cms.SignEarlierError], which has it begin anew with an earlier SigningTime, once; no token and no error means that the
@@ -86,7 +89,8 @@ func Sign(ctx context.Context, dst io.Writer, e io.Reader, s Signer, o SignOptio
 		Certificates: withoutRoot(s.Chain, o.EncryptTo),
 		Signers: []cms.Signer{{
 			Certificate: s.Chain[0], Key: s.Key, Scheme: o.Scheme, Digest: o.Digest,
-			SigningTime: o.SigningTime, Capabilities: o.Capabilities, EncryptTo: first(o.EncryptTo), UnsignedAttributes: tokenAttribute(o.Timestamp),
+			SigningTime: o.SigningTime, Capabilities: o.Capabilities, EncryptTo: first(o.EncryptTo),
+			RevocationValues: o.RevocationValues, UnsignedAttributes: tokenAttribute(o.Timestamp),
 		}},
 	}
 	out := newBufferedWriter(dst)

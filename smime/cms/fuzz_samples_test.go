@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/sealmail/sealmail/smime/cms/ber"
+	"golang.org/x/crypto/ocsp"
 )
 
 // sampleSigner signs the samples. Its key is the same in every run, and signs only what is here: whatever else verifies
@@ -49,6 +50,18 @@ func sampleCRL(t testing.TB, issuer envIdentity) []byte {
 	ca := *issuer.cert
 	ca.KeyUsage |= x509.KeyUsageCRLSign
 	der, err := x509.CreateRevocationList(rand.Reader, template, &ca, issuer.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// sampleOCSP is an OCSP response in DER.
+func sampleOCSP(t testing.TB, issuer envIdentity) []byte {
+	t.Helper()
+	der, err := ocsp.CreateResponse(issuer.cert, issuer.cert, ocsp.Response{
+		Status: ocsp.Good, SerialNumber: big.NewInt(7), ThisUpdate: time.Unix(1.7e9, 0), NextUpdate: time.Unix(1.8e9, 0),
+	}, issuer.key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,12 +111,15 @@ func signedSamples(t testing.TB) map[string][]byte {
 	}
 	bag := []*x509.Certificate{ec.cert, ed.cert}
 	ocsp := element(0x30, element(0x0a, []byte{0}))
+	vouched := stamped
+	vouched.RevocationValues = RevocationValues{CRLs: [][]byte{sampleCRL(t, ec)}, OCSPResponses: [][]byte{sampleOCSP(t, ec)}}
 	samples := map[string][]byte{}
 	for name, o := range map[string]SignedDataOptions{
 		"signed":               {Signers: []Signer{signer(ec, IssuerAndSerialNumber)}, Certificates: bag[:1]},
 		"signed, Ed25519":      {Signers: []Signer{signer(ed, SubjectKeyIdentifier)}, Certificates: bag[1:]},
 		"signed, detached":     {Signers: []Signer{signer(ec, SubjectKeyIdentifier)}, Certificates: bag, Detached: true},
 		"signed, stamped":      {Signers: []Signer{stamped}, Certificates: bag},
+		"signed, vouched for":  {Signers: []Signer{vouched}, Certificates: bag},
 		"signed by two, a bag": {Signers: []Signer{signer(ec, IssuerAndSerialNumber), signer(ed, SubjectKeyIdentifier)}, Certificates: bag, CRLs: [][]byte{sampleCRL(t, ec)}, OCSPResponses: [][]byte{ocsp}},
 		"signed, another type": {Signers: []Signer{signer(ec, IssuerAndSerialNumber)}, Certificates: bag[:1], ContentType: OIDTSTInfo},
 	} {
@@ -239,6 +255,7 @@ func (all everything) ask() {
 			si.SMIMECapabilities()
 			si.EncryptionKeyPreference()
 			si.TimeStampTokens()
+			_, _ = si.RevocationValues()
 			_, _ = si.Digest()
 			_, _ = si.SigningCertificates()
 			info.Certificate(si.SID)

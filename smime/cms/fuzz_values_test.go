@@ -211,6 +211,52 @@ func FuzzRevocationInfo(f *testing.F) {
 	})
 }
 
+// FuzzRevocationValues reads the attribute's value: encoding/asn1 reads the same, and what is accepted is written again and
+// read as the same.
+func FuzzRevocationValues(f *testing.F) {
+	addValues(f, func(der []byte) bool { v, err := ParseRevocationValues(der); return err == nil && !v.Empty() })
+	f.Fuzz(func(t *testing.T, der []byte) {
+		v, err := ParseRevocationValues(der)
+		if err != nil && !errors.Is(err, ErrMalformed) && !errors.Is(err, ErrTooMany) {
+			t.Errorf("%v", err)
+		}
+		if len(v.CRLs) > maxRevocationValues || len(v.OCSPResponses) > maxRevocationValues {
+			t.Errorf("%d lists, %d responses", len(v.CRLs), len(v.OCSPResponses))
+		}
+		var want struct {
+			CRLs  []asn1.RawValue `asn1:"explicit,optional,tag:0"`
+			OCSP  []asn1.RawValue `asn1:"explicit,optional,tag:1"`
+			Other asn1.RawValue   `asn1:"optional,tag:2"`
+		}
+		if rest, wantErr := asn1.Unmarshal(der, &want); err == nil && wantErr == nil && len(rest) == 0 {
+			for i, crl := range want.CRLs {
+				if !bytes.Equal(v.CRLs[i], crl.FullBytes) {
+					t.Errorf("%x, and encoding/asn1 says %x", v.CRLs[i], crl.FullBytes)
+				}
+			}
+			for i, basic := range want.OCSP {
+				if got := basicOCSPResponse(v.OCSPResponses[i]); !bytes.Equal(got, basic.FullBytes) {
+					t.Errorf("%x, and encoding/asn1 says %x", got, basic.FullBytes)
+				}
+			}
+			if len(want.CRLs) != len(v.CRLs) || len(want.OCSP) != len(v.OCSPResponses) {
+				t.Errorf("%d lists and %d responses, and encoding/asn1 says %d and %d", len(v.CRLs), len(v.OCSPResponses), len(want.CRLs), len(want.OCSP))
+			}
+		}
+		if v.Empty() { // of what is malformed, too, what was read is good
+			return
+		}
+		written, err := v.Marshal()
+		if err != nil {
+			t.Fatalf("%x is not written: %v", der, err)
+		}
+		again, err := ParseRevocationValues(written)
+		if err != nil || !reflect.DeepEqual(again.CRLs, distinct(v.CRLs)) || !reflect.DeepEqual(again.OCSPResponses, distinct(v.OCSPResponses)) {
+			t.Errorf("%x\nbecame %x, %v", der, written, err)
+		}
+	})
+}
+
 // FuzzObjectIdentifier: what is accepted is what encoding/asn1 reads, where that reads it, and is written as it was.
 func FuzzObjectIdentifier(f *testing.F) {
 	read := func(der []byte) (asn1.ObjectIdentifier, bool) {

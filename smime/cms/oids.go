@@ -14,7 +14,7 @@ var (
 	OIDAuthEnvelopedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 1, 23}
 )
 
-// Attributes (RFC 5652 section 11, RFC 8551 section 2.5, RFC 5035, RFC 6211, RFC 3161 appendix A).
+// Attributes (RFC 5652 section 11, RFC 8551 section 2.5, RFC 5035, RFC 6211, RFC 3161 appendix A, RFC 5126 section 6.3.4).
 var (
 	OIDAttributeContentType             = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 3}
 	OIDAttributeMessageDigest           = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4}
@@ -25,6 +25,7 @@ var (
 	OIDAttributeSigningCertificateV2    = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 47}
 	OIDAttributeAlgorithmProtection     = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 52}
 	OIDAttributeTimeStampToken          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 14}
+	OIDAttributeRevocationValues        = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 24}
 )
 
 // Digest algorithms (RFC 5754, RFC 3370).
@@ -57,5 +58,8 @@ var (
 	oidEd25519         = asn1.ObjectIdentifier{1, 3, 101, 112}
 )
 
-// Other revocation information (RFC 5940 section 2.1).
-var oidRevocationOCSP = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 16, 2}
+// Other revocation information (RFC 5940 section 2.1), and the one type of OCSP response (RFC 6960 section 4.2.1).
+var (
+	oidRevocationOCSP    = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 16, 2}
+	oidBasicOCSPResponse = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 1}
+)

@@ -9,6 +9,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -26,6 +27,8 @@ type Signer struct {
 	EncryptTo        *x509.Certificate
 	SignedAttributes []Attribute // further ones, of other types than those that are always made
 
+	// RevocationValues, if there are any, go along as an unsigned attribute.
+	RevocationValues RevocationValues
 	// UnsignedAttributes, if set, is called with the signature value; a time-stamp token is made from it. With a
 	// *[SignEarlierError] the signature is made once more.
 	UnsignedAttributes func(ctx context.Context, signature []byte) ([]Attribute, error)
@@ -45,6 +48,7 @@ type preparedSigner struct {
 	id        []byte
 	digest    []byte
 	signature []byte
+	unsigned  Attributes // those that do not depend on the signature value
 }
 
 // prepare checks that key, certificate and algorithms belong together. What is too weak to rely on is a *[WeakError]
@@ -76,6 +80,13 @@ func (s Signer) prepare() (preparedSigner, error) {
 	}
 	if weak := weakness(s.Digest, key); weak != "" {
 		return p, &WeakError{What: weak}
+	}
+	if !s.RevocationValues.Empty() {
+		values, err := s.RevocationValues.Marshal()
+		if err != nil {
+			return p, err
+		}
+		p.unsigned = Attributes{{Type: OIDAttributeRevocationValues, Values: [][]byte{values}}}
 	}
 	return p, p.marshalIdentifiers(algorithm)
 }
@@ -147,21 +158,32 @@ func (p *preparedSigner) signerInfoAsOf(ctx context.Context, o SignedDataOptions
 	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
-	var unsigned []byte
+	unsigned, err := p.unsignedAttributes(ctx, signature)
+	if err != nil {
+		return nil, err
+	}
+	version := []byte{2, 1, p.version()}
+	return derSequence(version, p.id, p.digest, derImplicit(0, signed), p.signature, derOctetString(signature), unsigned), nil
+}
+
+// unsignedAttributes returns the field of that name in DER; nil where there is none.
+func (p *preparedSigner) unsignedAttributes(ctx context.Context, signature []byte) ([]byte, error) {
+	list := slices.Clone(p.unsigned)
 	if p.UnsignedAttributes != nil {
 		more, err := p.UnsignedAttributes(ctx, signature)
 		if err != nil {
 			return nil, fmt.Errorf("unsigned attributes: %w", err)
 		}
-		if len(more) > 0 {
-			if unsigned, err = Attributes(more).marshal(); err != nil {
-				return nil, err
-			}
-			unsigned = derImplicit(1, unsigned)
-		}
+		list = append(list, more...)
 	}
-	version := []byte{2, 1, p.version()}
-	return derSequence(version, p.id, p.digest, derImplicit(0, signed), p.signature, derOctetString(signature), unsigned), nil
+	if len(list) == 0 {
+		return nil, nil
+	}
+	der, err := list.marshal()
+	if err != nil {
+		return nil, err
+	}
+	return derImplicit(1, der), nil
 }
 
 // signedAttributes returns the attributes that are always made, those that were asked for, and the further ones.
