@@ -70,11 +70,21 @@ func (e *Evidence) Add(other Evidence) {
 
 func union(list, more [][]byte) [][]byte {
 	for _, m := range more {
-		if !slices.ContainsFunc(list, func(l []byte) bool { return bytes.Equal(l, m) }) {
+		if !containsOctets(list, m) {
 			list = append(list, m)
 		}
 	}
 	return list
+}
+
+// covers reports whether all lists and responses of other are there.
+func (e Evidence) covers(other Evidence) bool {
+	return !slices.ContainsFunc(other.CRLs, func(der []byte) bool { return !containsOctets(e.CRLs, der) }) &&
+		!slices.ContainsFunc(other.OCSPResponses, func(der []byte) bool { return !containsOctets(e.OCSPResponses, der) })
+}
+
+func containsOctets(list [][]byte, der []byte) bool {
+	return slices.ContainsFunc(list, func(l []byte) bool { return bytes.Equal(l, der) })
 }
 
 // revocation is what a list or a response says of a certificate that is revoked.

@@ -33,6 +33,11 @@ type Checker struct {
 	Timeout time.Duration
 	Policy  certpath.AlgorithmPolicy // of signatures on lists and responses
 
+	// AskAnyway asks the network also where what is given says good, if there is a Fetcher: what came with a message was
+	// chosen by its sender, and an answer that is not out of date yet may be older than a revocation. Where nobody answers, what
+	// is given counts.
+	AskAnyway bool
+
 	memory memory
 }
 
@@ -40,8 +45,9 @@ type Checker struct {
 // for each, in their order. path begins with the leaf, and must have been validated: addresses in its certificates are
 // contacted. at is the time that counts, in the past or now; now is the present, after which no evidence can be dated.
 //
-// What is given is looked at first. If it says revoked or good, or what was fetched before does, nothing is asked, unless that
-// was so at the time, is out of date by now, and the certificate is still valid: then a later revocation may reach back.
+// What is given is looked at first. If it says revoked or good, or what was fetched before does, nothing is asked, but with
+// AskAnyway, and unless that was so at the time, is out of date by now, and the certificate is still valid: then a later
+// revocation may reach back.
 //
 // That nothing could be found out is an answer, Unknown with the reason. The error is that of the context,
 // [ErrInput], or, beside complete answers, that what was fetched could not be kept: [ErrCache].
@@ -94,7 +100,7 @@ type run struct {
 	signatures map[signature]error
 	asking     map[string]bool // certificates that signed a list and are being asked about
 	built      int             // paths of such certificates
-	checked    int             // signatures on responses
+	checked    int             // signatures on responses that were given
 	unkept     error
 }
 
@@ -135,12 +141,15 @@ func (r *run) ask(ctx context.Context, path []*certpath.Certificate) Answer {
 	notes := &notes{list: append([]string(nil), r.general.list...)}
 	q := &question{run: r, path: path, notes: notes, lists: append([]*CRL(nil), r.lists...)}
 	responses := append([]*Response(nil), r.responses...)
+	var fetched Evidence // before
 	if kept := r.keptResponse(q.key()); kept != nil {
 		responses = append(responses, kept)
+		fetched.OCSPResponses = append(fetched.OCSPResponses, kept.Raw)
 	}
 	for _, address := range q.listAddresses() {
 		if kept := r.keptList(address); kept != nil {
 			q.lists = append(q.lists, kept)
+			fetched.CRLs = append(fetched.CRLs, kept.Raw)
 		}
 	}
 	best := r.byResponses(path, responses, notes)
@@ -149,10 +158,11 @@ func (r *run) ask(ctx context.Context, path []*certpath.Certificate) Answer {
 	} else if a, _ := r.byLists(ctx, path, q.lists, notes); worse(a, best) {
 		best = a
 	}
+	doubted := r.AskAnyway && best.Status == Good && !fetched.covers(best.Evidence)
 	// What was good at the time, or revoked after it, may have been found out to be revoked from earlier on.
 	held := best.Status == Good || best.Status == Revoked && best.effective().After(r.at)
 	outdated := held && window{from: best.At, until: best.Until}.stale(r.now) != "" && !r.now.After(path[0].NotAfter)
-	if best.Status == Unknown || outdated {
+	if best.Status == Unknown || outdated || doubted {
 		if a := q.overNetwork(ctx); a.Status != Unknown {
 			best = a
 		}

@@ -158,6 +158,47 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
+// TestAskAnyway has evidence that is up to date, and whoever gave it may have chosen it so.
+func TestAskAnyway(t *testing.T) {
+	root := newRoot(t, "Root")
+	leaf := issue(t, &root, "Leaf", withAddresses)
+	response := func(status Status, this time.Time) response {
+		return response{by: root, singles: []single{{c: leaf, issuer: root, status: status, this: this, at: epoch().Add(-30 * time.Minute)}}}
+	}
+	stock := response(Good, epoch().Add(-time.Hour)).der(t) // what a responder without nonces says to everybody
+	given := Evidence{OCSPResponses: [][]byte{response(Good, epoch().Add(-time.Hour)).der(t)}}
+	listed := Evidence{CRLs: [][]byte{list{by: root, this: epoch().Add(-time.Hour)}.der(t)}}
+	for _, test := range []struct {
+		name   string
+		given  Evidence
+		answer func(context.Context, Request) ([]byte, error)
+		status Status
+		asked  int // in the end
+	}{
+		{"revoked since", given, respond(t, response(Revoked, epoch())), Revoked, 1},
+		{"revoked since the list", listed, respond(t, response(Revoked, epoch())), Revoked, 1},
+		{"good still", given, respond(t, response(Good, epoch())), Good, 1},
+		{"the same words", Evidence{OCSPResponses: [][]byte{stock}}, serve(stock), Good, 1},
+		{"nobody answers", given, nil, Good, 2},
+		{"the responder does not know", given, respond(t, response(Unknown, epoch())), Good, 2},
+	} {
+		n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){responderURL: test.answer}}
+		c := &Checker{Fetcher: n, AskAnyway: true}
+		for range 2 { // who was asked is not asked again
+			found, err := c.Check(t.Context(), pathOf(leaf, root), test.given, epoch(), epoch())
+			if err != nil || found[0].Status != test.status {
+				t.Errorf("%s: %s, %v", test.name, describe(found[0]), err)
+			}
+		}
+		if n.count() != test.asked {
+			t.Errorf("%s: asked %v", test.name, n.asked)
+		}
+		if a := check(t, pathOf(leaf, root), test.given, epoch(), epoch()); a.Status != Good {
+			t.Errorf("%s: offline %s", test.name, describe(a))
+		}
+	}
+}
+
 // TestGivenFirst has evidence that makes questions superfluous, or not.
 func TestGivenFirst(t *testing.T) {
 	root := newRoot(t, "Root")

@@ -11,8 +11,9 @@ import (
 	"github.com/sealmail/sealmail/certstore/certpath"
 )
 
-// maxChecked bounds the signatures on responses that are checked in one Check, as responses come with any number of
-// certificates that say they are their responder's.
+// maxChecked bounds the signatures on responses that were given which are checked in one Check, as such responses come with
+// any number of certificates that say they are their responder's. Those that were asked for do not count: what a message
+// brings along must not use up what they need.
 const maxChecked = 256
 
 var (
@@ -181,8 +182,10 @@ func mayRespond(c *certpath.Certificate) error {
 }
 
 func (r *run) signed(response *Response, signer *certpath.Certificate) error {
-	if r.checked++; r.checked > maxChecked {
-		return errChecked
+	if slices.Contains(r.responses, response) {
+		if r.checked++; r.checked > maxChecked {
+			return errChecked
+		}
 	}
 	return signer.CheckSignature(response.SignatureAlgorithm, response.RawTBS, response.Signature, r.Policy)
 }

@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"context"
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
@@ -158,7 +159,7 @@ func TestChainOfSigners(t *testing.T) {
 }
 
 // TestManyResponders has responses with all the certificates that there is room for, each by somebody with the name of the
-// authority: what comes after them is not looked at any more.
+// authority: what comes after them is not looked at any more, but for what is asked for.
 func TestManyResponders(t *testing.T) {
 	root, namesake := newRoot(t, "Root"), newRoot(t, "Root")
 	leaf := issue(t, &root, "Leaf")
@@ -179,5 +180,17 @@ func TestManyResponders(t *testing.T) {
 		if a.Status != want || want == Unknown && !strings.Contains(a.Why, "too many signatures") {
 			t.Errorf("%d forgeries: %s", forgeries, describe(a))
 		}
+	}
+	leaf = issue(t, &root, "Leaf", func(c *x509.Certificate) { c.OCSPServer = []string{responderURL} })
+	forged.singles = []single{{c: leaf, issuer: root, status: Good}}
+	var given Evidence
+	for range maxChecked / maxResponderCert {
+		given.OCSPResponses = append(given.OCSPResponses, forged.der(t))
+	}
+	revoked := response{by: root, singles: []single{{c: leaf, issuer: root, status: Revoked}}}
+	n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){responderURL: respond(t, revoked)}}
+	found, err := (&Checker{Fetcher: n}).Check(t.Context(), pathOf(leaf, root), given, epoch(), epoch())
+	if err != nil || found[0].Status != Revoked {
+		t.Errorf("asked for: %s, %v", describe(found[0]), err)
 	}
 }

@@ -100,7 +100,7 @@ func (d *doctor) identities(ctx context.Context, a config.Account) {
 		check  string
 		choose func(context.Context, string, certstore.Selector) (certstore.Selection, error)
 	}{{"signing", store.SigningIdentity}, {"encryption", store.Recipient}} {
-		s, err := use.choose(ctx, a.Address, by)
+		s, err := use.choose(ctx, a.Address, by.Selector)
 		switch {
 		case err != nil:
 			d.bad(use.check, err, "")

@@ -104,11 +104,11 @@ func (c *Client) signature(ctx context.Context, p SignParams) (layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := c.signer(ctx, p.Keys, a.Address)
+	signer, known, err := c.signer(ctx, p.Keys, a.Address)
 	if err != nil {
 		return nil, err
 	}
-	o := smime.SignOptions{SigningTime: c.o.Now().Truncate(time.Second), Capabilities: cms.OwnCapabilities()}
+	o := smime.SignOptions{SigningTime: c.o.Now().Truncate(time.Second), Capabilities: cms.OwnCapabilities(), RevocationValues: known.values}
 	if p.Opaque {
 		o.Form = smime.Opaque
 	}
@@ -179,7 +179,7 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Ou
 			candidates = append(candidates, certstore.Candidate{Certificate: certs[0], Chain: certs[:1], Capabilities: capabilities, Known: known})
 			continue
 		}
-		s, err := c.chooseRecipient(ctx, to, by)
+		s, err := c.chooseRecipient(ctx, to, by.Selector)
 		if err != nil {
 			return err
 		}

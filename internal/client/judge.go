@@ -150,7 +150,7 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 		}
 		if l.Signed != nil {
 			for _, s := range l.Signed.Signatures {
-				e, err := j.evidence(ctx, r, s, revocation.Evidence{CRLs: l.Signed.CRLs, OCSPResponses: l.Signed.OCSPResponses}, address)
+				e, err := j.evidence(ctx, r, s, r.brought(l.Signed, s), address)
 				if err != nil {
 					return nil, errors.Join(failed(what, err, ""), m.Close())
 				}

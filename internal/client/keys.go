@@ -93,34 +93,35 @@ func (c *Client) decrypters(k KeyFiles) (list []smime.Decrypter, others []*x509.
 	return list, others, nil
 }
 
-// signer is who signs: the key in the files, or else the store's for an address.
-func (c *Client) signer(ctx context.Context, k KeyFiles, address string) (smime.Signer, error) {
+// signer is who signs: the key in the files, or else the store's for an address, with what vouches for it as far as that is
+// known without asking anybody.
+func (c *Client) signer(ctx context.Context, k KeyFiles, address string) (smime.Signer, revocationValues, error) {
 	if k.given() {
 		pairs, _, err := k.read(c.o)
 		if err != nil {
-			return smime.Signer{}, err
+			return smime.Signer{}, revocationValues{}, err
 		}
 		for _, p := range pairs {
 			if s, ok := p.Key.(crypto.Signer); ok && certstore.AllowsUse(p.Chain[0], certstore.SignMail) {
-				return smime.Signer{Key: s, Chain: p.Chain}, nil
+				return smime.Signer{Key: s, Chain: p.Chain}, revocationValues{}, nil
 			}
 		}
-		return smime.Signer{}, usage("sign", errors.New("none of the keys is for signing"), "give a key whose certificate is for signatures")
+		return smime.Signer{}, revocationValues{}, usage("sign", errors.New("none of the keys is for signing"), "give a key whose certificate is for signatures")
 	}
 	by, err := c.selector(c.o.Now(), false)
 	if err != nil {
-		return smime.Signer{}, err
+		return smime.Signer{}, revocationValues{}, err
 	}
 	if address == "" {
-		return smime.Signer{}, usage("sign", errors.New("whose signature is not said"), "set up an account, or give a key with --p12")
+		return smime.Signer{}, revocationValues{}, usage("sign", errors.New("whose signature is not said"), "set up an account, or give a key with --p12")
 	}
-	identity, err := c.signingIdentity(ctx, address, by)
+	chosen, known, err := c.signingIdentity(ctx, address, by)
 	if err != nil {
-		return smime.Signer{}, err
+		return smime.Signer{}, revocationValues{}, err
 	}
-	key, err := identity.Signer()
+	key, err := chosen.Identity.Signer()
 	if err != nil {
-		return smime.Signer{}, storeError(fmt.Errorf("sign: %w", err))
+		return smime.Signer{}, revocationValues{}, storeError(fmt.Errorf("sign: %w", err))
 	}
-	return smime.Signer{Key: key, Chain: identity.Chain}, nil
+	return smime.Signer{Key: key, Chain: chosen.Identity.Chain}, known, nil
 }

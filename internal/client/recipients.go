@@ -232,15 +232,15 @@ func ownHint(s certstore.Selection) string {
 	return "import yours, with its key: `sealmail cert import FILE.p12`"
 }
 
-// signingIdentity chooses the identity to sign with as this address.
-func (c *Client) signingIdentity(ctx context.Context, address string, by certstore.Selector) (*certstore.Identity, error) {
-	s, err := c.certificates().SigningIdentity(ctx, address, by)
+// signingIdentity chooses the identity to sign with as this address, and says what vouches for it.
+func (c *Client) signingIdentity(ctx context.Context, address string, by selector) (*certstore.Candidate, revocationValues, error) {
+	s, err := c.certificates().SigningIdentity(ctx, address, by.Selector)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, revocationValues{}, storeError(err)
 	}
 	c.sayProblems(s.Problems)
 	if s.Chosen == nil {
-		return nil, failed("sign", errors.New(refusal(s)), ownHint(s))
+		return nil, revocationValues{}, failed("sign", errors.New(refusal(s)), ownHint(s))
 	}
-	return s.Chosen.Identity, nil
+	return s.Chosen, by.revocations.values(s.Chosen.Chain), nil
 }

@@ -170,6 +170,7 @@ type SendResult struct {
 	MessageID  string                `json:"message_id"`
 	State      *string               `json:"state"` // sent, queued, uncertain; dry-run; null where nothing was accepted
 	Timestamp  *time.Time            `json:"timestamp"`
+	Revocation *RevocationReport     `json:"revocation"` // what goes along about the signer's own certificate; null: nothing does
 	Recipients []SendRecipientResult `json:"recipients"`
 }
 

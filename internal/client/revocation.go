@@ -26,6 +26,9 @@ type revocations struct {
 	say     func(string)
 
 	unkept sync.Once
+
+	mu    sync.Mutex
+	found map[string][]revocation.Answer // about the paths of certificates that could be chosen
 }
 
 // maxRevocationTimeout bounds all questions about one path, where --timeout allows more: mail can be read without an answer,
@@ -43,7 +46,7 @@ func (c *Client) newRevocations(online bool) (*revocations, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.checker.Fetcher = revocation.HTTP{Client: client}
+		r.checker.Fetcher, r.checker.AskAnyway = revocation.HTTP{Client: client}, true
 	}
 	return r, nil
 }
@@ -58,12 +61,15 @@ func (r *revocations) check(ctx context.Context, path []*x509.Certificate, given
 			return nil, err
 		}
 	}
-	given.Add(r.given)
+	// What the person gave comes before what lay in the message: of what there is the first are looked at, within bounds.
+	var all revocation.Evidence
+	all.Add(r.given)
+	all.Add(given)
 	now := r.now
 	if at.After(now) { // somebody asks how it will be
 		now = at
 	}
-	answers, err := r.checker.Check(ctx, parsed, given, at, now)
+	answers, err := r.checker.Check(ctx, parsed, all, at, now)
 	if errors.Is(err, revocation.ErrCache) {
 		r.unkept.Do(func() { r.say("warning: " + err.Error()) })
 		err = nil
@@ -161,6 +167,7 @@ func (r *revocations) selectRevocation(mode verdict.RevocationMode) func(context
 		if err != nil {
 			return "", "", err
 		}
+		r.remember(path, answers)
 		e := revocationEvidence(path, answers, verdict.TimeEvidence{}, r.now)
 		switch {
 		case e.Code == verdict.RevocationRevoked:

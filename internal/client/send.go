@@ -51,17 +51,20 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 	}
 	seal := sealing{client: c, account: a, draft: d}
 	if !p.NoSign {
-		if seal.identity, err = c.signingIdentity(ctx, d.From.Address, by); err != nil {
+		chosen, known, err := c.signingIdentity(ctx, d.From.Address, by)
+		if err != nil {
 			return nil, err
 		}
+		c.sayUnchecked(*chosen)
+		seal.identity, seal.known = chosen.Identity, known
 	}
-	self, err := c.chooseRecipient(ctx, d.From.Address, by)
+	self, err := c.chooseRecipient(ctx, d.From.Address, by.Selector)
 	if err != nil {
 		return nil, err
 	}
 	if p.NoEncrypt {
 		seal.plan = planClear(d)
-	} else if seal.plan, err = c.planEncryption(ctx, d, self, by); err != nil {
+	} else if seal.plan, err = c.planEncryption(ctx, d, self, by.Selector); err != nil {
 		return nil, err
 	}
 	if self.Chosen != nil && self.Chosen.Identity != nil {
@@ -95,7 +98,7 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 	if err != nil {
 		return result, err
 	}
-	result.Timestamp = seal.timestamp
+	result.Timestamp, result.Revocation = seal.timestamp, seal.known.signer
 	if err := c.certificates().MarkUsed(c.o.Now(), seal.plan.used()...); err != nil {
 		c.o.Say("warning: " + err.Error()) // the message is accepted all the same
 	}
@@ -196,6 +199,7 @@ type sealing struct {
 	account   config.Account
 	draft     *draft
 	identity  *certstore.Identity // nil: not signed
+	known     revocationValues    // for the identity
 	encryptTo []*x509.Certificate // the sender's certificate to be encrypted to, and its issuers; nil: there is none
 	plan      *plan
 	stamp     stampFunc  // nil: no timestamp
@@ -305,7 +309,7 @@ func (s *sealing) writePayload(ctx context.Context, dst io.Writer, scheme smime.
 	if err != nil {
 		return nil, storeError(err)
 	}
-	o := smime.SignOptions{SigningTime: s.draft.Date, Capabilities: cms.OwnCapabilities(), EncryptTo: s.encryptTo}
+	o := smime.SignOptions{SigningTime: s.draft.Date, Capabilities: cms.OwnCapabilities(), EncryptTo: s.encryptTo, RevocationValues: s.known.values}
 	if s.stamp != nil {
 		o.Timestamp = s.stamped
 	}

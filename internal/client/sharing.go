@@ -35,7 +35,7 @@ func (c *Client) CertFind(ctx context.Context, address string) (*FindResult, err
 	if err != nil {
 		return nil, err
 	}
-	s, err := c.chooseRecipient(ctx, address, by)
+	s, err := c.chooseRecipient(ctx, address, by.Selector)
 	if err != nil {
 		return nil, err
 	}

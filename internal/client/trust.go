@@ -35,16 +35,16 @@ func (c *Client) revocationMode() verdict.RevocationMode {
 
 // selector is by what certificates are chosen to sign with and to encrypt to. Whether they are revoked is asked over the
 // network only where the command uses it anyway.
-func (c *Client) selector(at time.Time, online bool) (certstore.Selector, error) {
+func (c *Client) selector(at time.Time, online bool) (selector, error) {
 	v, err := c.mailValidator(nil)
 	if err != nil {
-		return certstore.Selector{}, err
+		return selector{}, err
 	}
 	r, err := c.newRevocations(online)
 	if err != nil {
-		return certstore.Selector{}, err
+		return selector{}, err
 	}
-	return certstore.Selector{Validator: v, At: at, Revocation: r.selectRevocation(c.revocationMode())}, nil
+	return selector{certstore.Selector{Validator: v, At: at, Revocation: r.selectRevocation(c.revocationMode())}, r}, nil
 }
 
 // anchorOrigins tells for each anchor in the store whose decision it is, by fingerprint.
