@@ -170,6 +170,9 @@ func (b *bouncyCastle) bag(j *job, f form) *job {
 	if f.ocsp {
 		j.bytes("ocsp", b.ocsp)
 	}
+	if f.values {
+		j.bytes("valuesCRL", b.crl).bytes("valuesOCSP", b.ocsp)
+	}
 	return j
 }
 

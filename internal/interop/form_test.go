@@ -33,6 +33,7 @@ type form struct {
 	bare     bool // no signed attributes
 	crl      bool // the authority's list goes along
 	ocsp     bool // an OCSP response goes along
+	values   bool // each signer's revocation-values attribute holds both
 
 	// EnvelopedData, AuthEnvelopedData and EncryptedData.
 	cipher      string // as cms.Cipher says it
@@ -164,6 +165,8 @@ func signedRows() (all []row) {
 	structure("without signed attributes, detached", true, form{bare: true, detached: true, signers: []signer{{who: "p256", hash: crypto.SHA256}}})
 	structure("with a revocation list", false, form{crl: true})
 	structure("with an OCSP response", false, form{ocsp: true})
+	structure("with revocation values as an attribute", false, form{values: true})
+	structure("with revocation values as an attribute, detached", false, form{detached: true, values: true, signers: []signer{{who: "p256", hash: crypto.SHA256}}})
 	structure("certificates only", false, form{kind: certsOnly})
 	structure("certificates and a revocation list only", false, form{kind: certsOnly, crl: true})
 

@@ -182,7 +182,7 @@ func (g gpgsm) write(t testing.TB, f form) ([]byte, error) {
 	in := writeFile(t, filepath.Join(t.TempDir(), "content"), content)
 	switch f.kind {
 	case signedData:
-		if f.bare || f.crl || f.ocsp {
+		if f.bare || f.crl || f.ocsp || f.values {
 			return nil, noOption
 		}
 		args := []string{"--sign", "--include-certs", "1", "--digest-algo", strings.ReplaceAll(hashNames[f.signers[0].hash], "-", "")}

@@ -92,7 +92,7 @@ func (n nss) write(t testing.TB, f form) ([]byte, error) {
 		}
 		return n.run(t, "-O", "-r", "rsa,p256")
 	case signedData:
-		if len(f.signers) > 1 || f.crl || f.ocsp {
+		if len(f.signers) > 1 || f.crl || f.ocsp || f.values {
 			return nil, noOption
 		}
 		s := f.signers[0]

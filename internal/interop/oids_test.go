@@ -25,6 +25,8 @@ var (
 	oidRSAESOAEP     = arc(oidPKCS1, 7)
 	oidPWRIKEK       = arc(oidSMIMEAlgs, 9)
 	oidTripleDESWrap = arc(oidSMIMEAlgs, 6)
+
+	oidRevocationValues = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 2, 24} // RFC 5126 section 6.3.4
 )
 
 // hashOIDs are those of RFC 5754, and hmacOIDs of RFC 8018 appendix B.1.

@@ -102,7 +102,7 @@ func (o openSSL) cms(args ...string) []string {
 }
 
 func (o openSSL) sign(t testing.TB, f form) ([]byte, error) {
-	if f.crl || f.ocsp {
+	if f.crl || f.ocsp || f.values {
 		return nil, noOption
 	}
 	args := o.cms("-sign")
@@ -266,7 +266,10 @@ func (o openSSL) read(t testing.TB, f form, message, detached []byte) ([]byte, e
 			args = append(args, "-crl_check") // there is no other list than that in the message
 		}
 		if f.ocsp {
-			return o.readOCSP(t, in, args)
+			return o.readPrinted(t, in, args, "OCSP response", "1.3.6.1.5.5.7.16.2")
+		}
+		if f.values {
+			return o.readPrinted(t, in, args, "attribute", "id-smime-aa-ets-revocationValues")
 		}
 		return o.run(t, args...)
 	case encryptedData:
@@ -302,14 +305,14 @@ func (o openSSL) read(t testing.TB, f form, message, detached []byte) ([]byte, e
 	return content, nil
 }
 
-// readOCSP verifies, and looks for the response in what openssl prints of the structure.
-func (o openSSL) readOCSP(t testing.TB, in string, args []string) ([]byte, error) {
+// readPrinted verifies, and looks for something in what openssl prints of the structure.
+func (o openSSL) readPrinted(t testing.TB, in string, args []string, what, name string) ([]byte, error) {
 	printed, err := o.run(t, "cms", "-cmsout", "-print", "-noout", "-inform", "DER", "-in", in)
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Contains(printed, []byte("1.3.6.1.5.5.7.16.2")) {
-		return nil, limit("does not find the OCSP response")
+	if !bytes.Contains(printed, []byte(name)) {
+		return nil, limit("does not find the " + what)
 	}
 	return o.run(t, args...)
 }

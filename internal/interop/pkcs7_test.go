@@ -71,7 +71,7 @@ var pkcs7Ciphers = map[string]int{
 	"aes-128-gcm": pkcs7.EncryptionAlgorithmAES128GCM, "aes-256-gcm": pkcs7.EncryptionAlgorithmAES256GCM,
 }
 
-func (m mozilla) write(_ testing.TB, f form) ([]byte, error) {
+func (m mozilla) write(t testing.TB, f form) ([]byte, error) {
 	switch f.kind {
 	case certsOnly:
 		if f.crl {
@@ -83,7 +83,7 @@ func (m mozilla) write(_ testing.TB, f form) ([]byte, error) {
 		}
 		return guarded(func() ([]byte, error) { return pkcs7.DegenerateCertificate(chain) })
 	case signedData:
-		return guarded(func() ([]byte, error) { return m.sign(f) })
+		return guarded(func() ([]byte, error) { return m.sign(t, f) })
 	case envelopedData:
 		cipher, ok := pkcs7Ciphers[f.cipher]
 		if !ok || f.originators || f.attributes || f.ber {
@@ -119,7 +119,30 @@ func (m mozilla) with(cipher int, f func() ([]byte, error)) ([]byte, error) {
 	return guarded(f)
 }
 
-func (m mozilla) sign(f form) ([]byte, error) {
+// revocationValues is RFC 5126 section 6.3.4 as encoding/asn1 writes it.
+type revocationValues struct {
+	CRLs      []asn1.RawValue `asn1:"explicit,tag:0"`
+	Responses []asn1.RawValue `asn1:"explicit,tag:1"`
+}
+
+func (p *pki) revocationValues(t testing.TB) (v revocationValues) {
+	t.Helper()
+	var response struct {
+		Status asn1.Enumerated
+		Bytes  struct {
+			Type  asn1.ObjectIdentifier
+			Basic []byte
+		} `asn1:"explicit,tag:0"`
+	}
+	if _, err := asn1.Unmarshal(p.ocsp, &response); err != nil {
+		t.Fatal(err)
+	}
+	v.CRLs = []asn1.RawValue{{FullBytes: p.crl}}
+	v.Responses = []asn1.RawValue{{FullBytes: response.Bytes.Basic}}
+	return v
+}
+
+func (m mozilla) sign(t testing.TB, f form) ([]byte, error) {
 	if f.crl || f.ocsp || f.ber {
 		return nil, hasNoFunction
 	}
@@ -136,7 +159,11 @@ func (m mozilla) sign(f form) ([]byte, error) {
 		if f.bare {
 			err = s.SignWithoutAttr(id.cert, id.key, pkcs7.SignerInfoConfig{})
 		} else {
-			err = s.AddSigner(id.cert, id.key, pkcs7.SignerInfoConfig{})
+			var config pkcs7.SignerInfoConfig
+			if f.values {
+				config.ExtraUnsignedAttributes = []pkcs7.Attribute{{Type: oidRevocationValues, Value: m.revocationValues(t)}}
+			}
+			err = s.AddSigner(id.cert, id.key, config)
 		}
 		if err != nil {
 			return nil, err

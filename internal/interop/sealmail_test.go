@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -79,6 +80,9 @@ func (s sealmail) signedOptions(t testing.TB, f form) cms.SignedDataOptions {
 			Certificate: id.cert, Key: id.signer(t), Scheme: sg.scheme(), Digest: sg.hash, SID: identifierForm(sg.keyID),
 			SigningTime: notBefore, Capabilities: cms.OwnCapabilities(),
 		})
+		if f.values {
+			o.Signers[len(o.Signers)-1].RevocationValues = cms.RevocationValues{CRLs: [][]byte{s.crl}, OCSPResponses: [][]byte{s.ocsp}}
+		}
 	}
 	return o
 }
@@ -174,6 +178,9 @@ func (s sealmail) readSigned(t testing.TB, f form, m *cms.SignedData, detached [
 		si := m.SignerInfos[i]
 		if err := signerIs(si, cert, f, want); err != nil {
 			return nil, err
+		}
+		if v, err := si.RevocationValues(); err != nil || f.values && !reflect.DeepEqual(v, cms.RevocationValues{CRLs: [][]byte{s.crl}, OCSPResponses: [][]byte{s.ocsp}}) {
+			return nil, fmt.Errorf("%d lists and %d responses among the revocation values, %w", len(v.CRLs), len(v.OCSPResponses), err)
 		}
 		o := cms.VerifyOptions{ContentType: m.EContentType, Content: bytes.NewReader(got.Bytes())}
 		err := si.Verify(cert, digest, o)

@@ -7,14 +7,24 @@ import java.util.Arrays;
 import java.util.Collection;
 
 import org.bouncycastle.asn1.ASN1Encodable;
+import org.bouncycastle.asn1.ASN1EncodableVector;
 import org.bouncycastle.asn1.ASN1Encoding;
 import org.bouncycastle.asn1.ASN1ObjectIdentifier;
 import org.bouncycastle.asn1.ASN1Primitive;
+import org.bouncycastle.asn1.DERSet;
+import org.bouncycastle.asn1.cms.Attribute;
+import org.bouncycastle.asn1.cms.AttributeTable;
 import org.bouncycastle.asn1.cms.CMSObjectIdentifiers;
+import org.bouncycastle.asn1.esf.RevocationValues;
+import org.bouncycastle.asn1.ocsp.BasicOCSPResponse;
+import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
+import org.bouncycastle.asn1.x509.CertificateList;
 import org.bouncycastle.cert.X509CRLHolder;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cert.jcajce.JcaX509CRLHolder;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateHolder;
+import org.bouncycastle.cert.ocsp.BasicOCSPResp;
+import org.bouncycastle.cert.ocsp.OCSPResp;
 import org.bouncycastle.cms.CMSAbsentContent;
 import org.bouncycastle.cms.CMSProcessableByteArray;
 import org.bouncycastle.cms.CMSSignedData;
@@ -23,6 +33,7 @@ import org.bouncycastle.cms.CMSSignedDataStreamGenerator;
 import org.bouncycastle.cms.CMSSignedGenerator;
 import org.bouncycastle.cms.SignerInfoGenerator;
 import org.bouncycastle.cms.SignerInformation;
+import org.bouncycastle.cms.SimpleAttributeTableGenerator;
 import org.bouncycastle.cms.jcajce.JcaSignerInfoGeneratorBuilder;
 import org.bouncycastle.cms.jcajce.JcaSimpleSignerInfoVerifierBuilder;
 import org.bouncycastle.operator.ContentSigner;
@@ -32,6 +43,7 @@ import org.bouncycastle.operator.jcajce.JcaDigestCalculatorProviderBuilder;
 /** SignedData. */
 final class Signed {
     private static final ASN1ObjectIdentifier OCSP_RESPONSE = CMSObjectIdentifiers.id_ri_ocsp_response;
+    private static final ASN1ObjectIdentifier REVOCATION_VALUES = PKCSObjectIdentifiers.id_aa_ets_revocationValues;
 
     private Signed() {
     }
@@ -63,6 +75,10 @@ final class Signed {
             ContentSigner key = new JcaContentSignerBuilder(signer.text("algorithm")).setProvider("BC").build(signer.key("key"));
             JcaSignerInfoGeneratorBuilder builder = new JcaSignerInfoGeneratorBuilder(new JcaDigestCalculatorProviderBuilder().setProvider("BC").build());
             builder.setDirectSignature(job.has("bare"));
+            if (job.has("valuesCRL")) {
+                Attribute values = new Attribute(REVOCATION_VALUES, new DERSet(revocationValues(job)));
+                builder.setUnsignedAttributeGenerator(new SimpleAttributeTableGenerator(new AttributeTable(values)));
+            }
             SignerInfoGenerator info = signer.has("keyID") ? builder.build(key, signer.bytes("keyID")) : builder.build(key, cert);
             generator.addSignerInfoGenerator(info);
         }
@@ -75,6 +91,26 @@ final class Signed {
         }
         if (job.has("ocsp")) {
             generator.addOtherRevocationInfo(OCSP_RESPONSE, ASN1Primitive.fromByteArray(job.bytes("ocsp")));
+        }
+    }
+
+    /** The list and the response of the job, as RFC 5126 section 6.3.4 has them. */
+    private static RevocationValues revocationValues(Job job) throws Exception {
+        BasicOCSPResp basic = (BasicOCSPResp) new OCSPResp(job.bytes("valuesOCSP")).getResponseObject();
+        return new RevocationValues(new CertificateList[] {CertificateList.getInstance(job.bytes("valuesCRL"))},
+            new BasicOCSPResponse[] {BasicOCSPResponse.getInstance(basic.getEncoded())}, null);
+    }
+
+    /** Compares a signer's revocation values, which must be there once, with those of the job. */
+    private static void checkRevocationValues(SignerInformation signer, Job job) throws Exception {
+        AttributeTable attributes = signer.getUnsignedAttributes();
+        ASN1EncodableVector all = attributes == null ? new ASN1EncodableVector() : attributes.getAll(REVOCATION_VALUES);
+        if (all.size() != 1 || Attribute.getInstance(all.get(0)).getAttrValues().size() != 1) {
+            throw new IllegalArgumentException("revocation values are not found");
+        }
+        RevocationValues found = RevocationValues.getInstance(Attribute.getInstance(all.get(0)).getAttrValues().getObjectAt(0));
+        if (found.getCrlVals().length != 1 || found.getOcspVals().length != 1 || !found.equals(revocationValues(job))) {
+            throw new IllegalArgumentException("revocation values are others");
         }
     }
 
@@ -97,6 +133,9 @@ final class Signed {
             X509CertificateHolder cert = certs.iterator().next();
             if (!signer.verify(new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC").build(cert))) {
                 throw new IllegalArgumentException("signature is not verified");
+            }
+            if (job.has("valuesCRL")) {
+                checkRevocationValues(signer, job);
             }
         }
         int i = 0;
