@@ -53,11 +53,13 @@ func TestPeers(t *testing.T) {
 	t.Run("layers by openssl", h.readsOpenSSLLayers)
 }
 
-func newPeerHouse(t *testing.T) *peerHouse {
+// newPeerHouse makes a house whose authority is made with these flags beside those that all have.
+func newPeerHouse(t *testing.T, flags ...string) *peerHouse {
 	t.Helper()
 	h := &peerHouse{dir: t.TempDir()}
 	h.write(t, "password", peerPassword+"\n")
-	h.sealmail(t, "nobody", "ca", "init", "--dir", h.file("ca"), "--name", "Peers", "--organization", "Example GmbH", "--ca-passphrase-file", h.file("password")).mustBe(t, exitGood)
+	args := []string{"ca", "init", "--dir", h.file("ca"), "--name", "Peers", "--organization", "Example GmbH", "--ca-passphrase-file", h.file("password")}
+	h.sealmail(t, "nobody", append(args, flags...)...).mustBe(t, exitGood)
 	return h
 }
 
@@ -191,31 +193,42 @@ func (h *peerHouse) serveTSA(t *testing.T) {
 	t.Helper()
 	h.sealmail(t, "nobody", "ca", "issue", "--dir", h.file("ca"), "--ca-passphrase-file", h.file("password"), "--purpose", "tsa", "--key", "p256", "--name", "Peers TSA",
 		"-o", "tsa.p12", "--p12-password-file", h.file("password")).mustBe(t, exitGood)
-	h.tsa = program(t, nil, "tsa", "serve", "--listen", "127.0.0.1:0", "--p12", h.file("tsa.p12"), "--p12-password-file", h.file("password"),
+	h.tsa, h.url = startServing(t, "tsa", "serve", "--listen", "127.0.0.1:0", "--p12", h.file("tsa.p12"), "--p12-password-file", h.file("password"),
 		"--policy", worldPolicy, "--state", h.file("tsa-state"))
-	stdout, err := h.tsa.StdoutPipe()
+}
+
+// startServing starts the program in a process of its own, and waits until it is ready.
+func startServing(t *testing.T, args ...string) (server *exec.Cmd, url string) {
+	t.Helper()
+	server = program(t, nil, args...)
+	stdout, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.tsa.Stderr = os.Stderr
-	if err := h.tsa.Start(); err != nil {
+	server.Stderr = os.Stderr
+	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
 	var ready struct{ URL string }
 	if err := json.NewDecoder(stdout).Decode(&ready); err != nil {
-		t.Fatalf("the first line of tsa serve: %v", err)
+		t.Fatalf("the first line of %s serve: %v", args[0], err)
 	}
-	h.url = ready.URL
+	return server, ready.URL
 }
 
 // stopTSA ends the timestamp authority, which must end well.
 func (h *peerHouse) stopTSA(t *testing.T) {
 	t.Helper()
-	if err := h.tsa.Process.Signal(syscall.SIGTERM); err != nil {
+	stopServing(t, h.tsa)
+}
+
+func stopServing(t *testing.T, server *exec.Cmd) {
+	t.Helper()
+	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.tsa.Wait(); err != nil {
-		t.Errorf("tsa serve after SIGTERM: %v", err)
+	if err := server.Wait(); err != nil {
+		t.Errorf("%s after SIGTERM: %v", strings.Join(server.Args[1:3], " "), err)
 	}
 }
 
