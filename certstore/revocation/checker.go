@@ -33,9 +33,9 @@ type Checker struct {
 	Timeout time.Duration
 	Policy  certpath.AlgorithmPolicy // of signatures on lists and responses
 
-	// AskAnyway asks the network also where what is given says good, if there is a Fetcher: what came with a message was
-	// chosen by its sender, and an answer that is not out of date yet may be older than a revocation. Where nobody answers, what
-	// is given counts.
+	// AskAnyway asks the network also where what is given says good of a certificate that is still valid, if there is a Fetcher:
+	// what came with a message was chosen by its sender, and an answer that is not out of date yet may be older than a
+	// revocation. Where nobody answers, what is given counts.
 	AskAnyway bool
 
 	memory memory
@@ -158,11 +158,12 @@ func (r *run) ask(ctx context.Context, path []*certpath.Certificate) Answer {
 	} else if a, _ := r.byLists(ctx, path, q.lists, notes); worse(a, best) {
 		best = a
 	}
-	doubted := r.AskAnyway && best.Status == Good && !fetched.covers(best.Evidence)
-	// What was good at the time, or revoked after it, may have been found out to be revoked from earlier on.
+	// What was good at the time, or revoked after it, may have been found out to be revoked from earlier on, as long as the
+	// certificate is valid: of one that has ended nobody has to say so any more.
 	held := best.Status == Good || best.Status == Revoked && best.effective().After(r.at)
-	outdated := held && window{from: best.At, until: best.Until}.stale(r.now) != "" && !r.now.After(path[0].NotAfter)
-	if best.Status == Unknown || outdated || doubted {
+	outdated := held && window{from: best.At, until: best.Until}.stale(r.now) != ""
+	doubted := r.AskAnyway && best.Status == Good && !fetched.covers(best.Evidence)
+	if best.Status == Unknown || (outdated || doubted) && !r.now.After(path[0].NotAfter) {
 		if a := q.overNetwork(ctx); a.Status != Unknown {
 			best = a
 		}

@@ -197,6 +197,15 @@ func TestAskAnyway(t *testing.T) {
 			t.Errorf("%s: offline %s", test.name, describe(a))
 		}
 	}
+	// Of a certificate that has ended nobody needs to know any more: what is given covers the time that counts.
+	ended := issue(t, &root, "Ended", withAddresses, func(c *x509.Certificate) { c.NotAfter = epoch().AddDate(0, 0, -2) })
+	then := epoch().AddDate(0, 0, -10)
+	old := Evidence{CRLs: [][]byte{list{by: root, this: then.Add(-time.Hour)}.der(t)}}
+	n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){}}
+	found, err := (&Checker{Fetcher: n, AskAnyway: true}).Check(t.Context(), pathOf(ended, root), old, then, epoch())
+	if err != nil || found[0].Status != Good || n.count() != 0 {
+		t.Errorf("ended: asked %v: %s, %v", n.asked, describe(found[0]), err)
+	}
 }
 
 // TestGivenFirst has evidence that makes questions superfluous, or not.
