@@ -4,8 +4,8 @@
 // [Checker.Check] is asked about a path that was validated, at the time that counts, and answers for each certificate but
 // the anchor: good, revoked or unknown, why, and with the octets that say so. What it is given comes first (lists and
 // responses that lay in a message or were kept), then what was fetched before, then the network, if it has a [Fetcher]:
-// the responders that the certificate names, and its distribution points. Nothing here chooses what an answer means for a
-// message.
+// the responders that the certificate names, and its distribution points; with AskAnyway these are asked also where what was
+// given says good. Nothing here chooses what an answer means for a message.
 //
 // Evidence is judged for a time. It speaks for the time that counts if that is not after its nextUpdate; a statement made
 // later speaks for earlier times too, as a certificate that is good was good. A revocation stands whatever its age, but

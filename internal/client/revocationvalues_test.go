@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"encoding/asn1"
@@ -96,7 +97,7 @@ func TestRevocationValuesBroughtAlong(t *testing.T) {
 				t.Fatalf("%s: %v", name, err)
 			}
 			if got := report.Signatures[0].Checks.Revocation; report.Verdict != tt.verdict || got.Status != tt.status {
-				t.Errorf("%s: %s, revocation %s: %v", name, report.Verdict, got.Status, got.Reason)
+				t.Errorf("%s: %s, revocation %s: %s", name, report.Verdict, got.Status, *cmp.Or(got.Reason, new(string)))
 			}
 			if warned := slices.ContainsFunc(report.Warnings, func(r client.WarningReport) bool { return r.Code == tt.warning }); warned != (tt.warning != "") {
 				t.Errorf("%s: %v", name, report.Warnings)
