@@ -93,8 +93,8 @@ func (c *Client) decrypters(k KeyFiles) (list []smime.Decrypter, others []*x509.
 	return list, others, nil
 }
 
-// signer is who signs: the key in the files, or else the store's for an address, with what vouches for it as far as that is
-// known without asking anybody.
+// signer is who signs: the key in the files, or else the store's for an address, with what goes along about its revocation as
+// far as that is known without asking anybody.
 func (c *Client) signer(ctx context.Context, k KeyFiles, address string) (smime.Signer, revocationValues, error) {
 	if k.given() {
 		pairs, _, err := k.read(c.o)

@@ -232,7 +232,7 @@ func ownHint(s certstore.Selection) string {
 	return "import yours, with its key: `sealmail cert import FILE.p12`"
 }
 
-// signingIdentity chooses the identity to sign with as this address, and says what vouches for it.
+// signingIdentity chooses the identity to sign with as this address, with what goes along with its signatures.
 func (c *Client) signingIdentity(ctx context.Context, address string, by selector) (*certstore.Candidate, revocationValues, error) {
 	s, err := c.certificates().SigningIdentity(ctx, address, by.Selector)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
-// maxRevocationValues bounds the octets of what goes along with a signature about the revocation of its certificates. A response has
-// one or two thousand; lists may have millions.
+// maxRevocationValues bounds the octets of what goes along with a signature about the revocation of its certificates. A
+// response has one or two thousand; lists may have millions.
 const maxRevocationValues = 64 << 10
 
 // selector is by what certificates are chosen, with what was found out on the way.
@@ -39,15 +39,15 @@ func pathName(path []*x509.Certificate) string {
 	return strings.Join(names, " ")
 }
 
-// revocationValues is what goes along with the signatures of an identity, so that who reads them offline, or years later, can tell
-// that its certificates were not revoked.
+// revocationValues is what goes along with the signatures of an identity, so that who reads them offline, or years later,
+// can tell that its certificates were not revoked.
 type revocationValues struct {
 	values cms.RevocationValues
-	signer *RevocationReport // who vouches for the signer's own certificate; nil: nobody
+	signer *RevocationReport // what they say of the signer's own certificate; nil: nothing
 }
 
-// values takes what was found out when the signer's certificate was chosen. Of a path about which nobody was asked nothing is
-// known.
+// values takes what was found out when the signer's certificate was chosen. Where it was chosen without a path to an anchor,
+// nobody was asked, and nothing is known.
 func (r *revocations) values(path []*x509.Certificate) revocationValues {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,7 +60,7 @@ func valuesOf(answers []revocation.Answer) (v revocationValues) {
 	room := maxRevocationValues
 	for _, source := range []string{revocation.SourceOCSP, revocation.SourceCRL} {
 		for _, a := range answers {
-			// A list of an issuer that is not in the path needs that issuer's certificates, which nobody would look for here.
+			// A list by somebody who is not in the path needs certificates as well, and the attribute has no place for them.
 			if a.Status != revocation.Good || a.Source != source || len(a.Evidence.Certificates) > 0 {
 				continue
 			}
@@ -91,8 +91,8 @@ func sizeOf(e revocation.Evidence) (n int) {
 	return n
 }
 
-// brought is what a message brought along about the certificates of a signature: for this signature, and for all in its layer.
-// What of it cannot be read is said, and is none of the signature's business.
+// brought is what a message brought along about the certificates of a signature: for it alone, and for all in its layer. What
+// of it cannot be read is said, and makes the signature none the worse.
 func (r *judged) brought(l *smime.Signed, s smime.Signature) revocation.Evidence {
 	if s.RevocationErr != nil {
 		w := WarningReport{"revocation-values", "what the message brings along about revocation cannot all be read: " + s.RevocationErr.Error()}

@@ -4,9 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/sealmail/sealmail/smime/cms/ber"
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/sealmail/sealmail/smime/cms/ber"
 )
 
 // RevocationValues is what says of the certificates of a signer's path whether they are revoked, so that the signature can
@@ -128,9 +129,9 @@ func addRevocationValue(list *[][]byte, der []byte, what string) error {
 	return nil
 }
 
-// RevocationValues returns what the signer's revocation-values attributes hold, those of all of them: RFC 5126 section 6.3.4
-// wants no more than one, and nothing depends on that. The error is that of [ParseRevocationValues], of the first value that
-// is malformed; what the others hold is there.
+// RevocationValues returns what the signer's revocation-values attributes hold. RFC 5126 section 6.3.4 wants no more than one
+// of them; as nothing depends on that, all are read. The error is that of [ParseRevocationValues] for the first value that
+// is malformed; what was read of it and of the others is there.
 func (si *SignerInfo) RevocationValues() (v RevocationValues, err error) {
 	for _, value := range si.UnsignedAttributes.Values(OIDAttributeRevocationValues) {
 		if e := v.read(value); e != nil && err == nil {
