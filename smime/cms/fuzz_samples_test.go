@@ -112,7 +112,7 @@ func signedSamples(t testing.TB) map[string][]byte {
 	bag := []*x509.Certificate{ec.cert, ed.cert}
 	ocsp := element(0x30, element(0x0a, []byte{0}))
 	vouched := stamped
-	vouched.RevocationValues = RevocationValues{CRLs: [][]byte{sampleCRL(t, ec), sampleCRL(t, ed)}, OCSPResponses: [][]byte{sampleOCSP(t, ec), sampleOCSP(t, ed)}}
+	vouched.RevocationValues = RevocationValues{CRLs: [][]byte{sampleCRL(t, ec), sampleCRL(t, ed)}, OCSPResponses: [][]byte{sampleOCSP(t, ec), sampleOCSP(t, ec)}}
 	samples := map[string][]byte{}
 	for name, o := range map[string]SignedDataOptions{
 		"signed":               {Signers: []Signer{signer(ec, IssuerAndSerialNumber)}, Certificates: bag[:1]},

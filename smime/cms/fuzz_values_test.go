@@ -229,6 +229,9 @@ func FuzzRevocationValues(f *testing.F) {
 			Other asn1.RawValue   `asn1:"optional,tag:2"`
 		}
 		if rest, wantErr := asn1.Unmarshal(der, &want); err == nil && wantErr == nil && len(rest) == 0 {
+			if len(want.CRLs) != len(v.CRLs) || len(want.OCSP) != len(v.OCSPResponses) {
+				t.Fatalf("%d lists and %d responses, and encoding/asn1 says %d and %d", len(v.CRLs), len(v.OCSPResponses), len(want.CRLs), len(want.OCSP))
+			}
 			for i, crl := range want.CRLs {
 				if !bytes.Equal(v.CRLs[i], crl.FullBytes) {
 					t.Errorf("%x, and encoding/asn1 says %x", v.CRLs[i], crl.FullBytes)
@@ -238,9 +241,6 @@ func FuzzRevocationValues(f *testing.F) {
 				if got := basicOCSPResponse(v.OCSPResponses[i]); !bytes.Equal(got, basic.FullBytes) {
 					t.Errorf("%x, and encoding/asn1 says %x", got, basic.FullBytes)
 				}
-			}
-			if len(want.CRLs) != len(v.CRLs) || len(want.OCSP) != len(v.OCSPResponses) {
-				t.Errorf("%d lists and %d responses, and encoding/asn1 says %d and %d", len(v.CRLs), len(v.OCSPResponses), len(want.CRLs), len(want.OCSP))
 			}
 		}
 		if v.Empty() { // of what is malformed, too, what was read is good
