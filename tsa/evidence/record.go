@@ -21,6 +21,10 @@ const (
 	maxLists      = 64   // of one reduced hash tree: its depth
 	maxHashes     = 1 << 20
 	maxAlgorithms = 64
+
+	// Octets that verification hashes because each chain is over all older ones, whose length stands before them, so that
+	// what was hashed for one is of no use for the next.
+	maxRehashed = 1 << 30
 )
 
 const recordVersion = 1
@@ -46,7 +50,7 @@ var (
 	ErrTooLarge = errors.New("evidence record is too large")
 )
 
-// Record is an EvidenceRecord (RFC 4998 section 3.1).
+// Record is an EvidenceRecord (RFC 4998 section 3.1). What was read must not be changed: it is the octets that count.
 type Record struct {
 	// Chains is the archiveTimeStampSequence: each chain has the hash algorithm of its own, and covers those before it.
 	Chains []Chain
@@ -119,14 +123,21 @@ func Parse(der []byte) (*Record, error) {
 	if !seq.ReadASN1(&chains, cbasn1.SEQUENCE) || !seq.Empty() {
 		return nil, fmt.Errorf("%w: archiveTimeStampSequence", ErrMalformed)
 	}
-	return r, r.readChains(chains)
+	if err := r.readChains(chains); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // readChains reads the content of the archiveTimeStampSequence.
 func (r *Record) readChains(in cryptobyte.String) error {
-	var stamps, hashes int
+	var stamps, hashes, rehashed int
+	all := in
 	for !in.Empty() {
 		var list cryptobyte.String
+		if rehashed += len(all) - len(in); rehashed > maxRehashed {
+			return fmt.Errorf("%w: to verify its chains takes more than %d octets to be hashed", ErrTooLarge, maxRehashed)
+		}
 		if !in.ReadASN1(&list, cbasn1.SEQUENCE) || list.Empty() {
 			return fmt.Errorf("%w: ArchiveTimeStampChain", ErrMalformed)
 		}
@@ -219,7 +230,7 @@ func (r *Record) Marshal() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, size(r.Chains)+len(r.extra)))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(recordVersion)
 		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
@@ -252,6 +263,25 @@ func (r *Record) digestAlgorithms() ([]cms.AlgorithmIdentifier, error) {
 		}
 	}
 	return list, nil
+}
+
+// size is a little more than what a record of these chains takes, so that it is not moved while it is written.
+func size(chains []Chain) int {
+	const frame = 32 // tags, lengths, algorithm
+	n := 3 * frame
+	for _, chain := range chains {
+		n += frame
+		for _, a := range chain {
+			n += max(len(a.raw), len(a.TimeStamp)+frame)
+			if a.raw != nil {
+				continue
+			}
+			for _, list := range a.ReducedHashtree {
+				n += frame/4 + len(list)*(a.Hash.Size()+2)
+			}
+		}
+	}
+	return n
 }
 
 // addSequence writes an ArchiveTimeStampSequence.

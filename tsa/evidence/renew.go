@@ -25,14 +25,15 @@ func (r *Record) TimeStampDigest() (hash crypto.Hash, digest []byte) {
 	return last.Hash, sum(last.Hash, last.TimeStamp)
 }
 
-// RenewTimeStamp appends a time-stamp over TimeStampDigest to the last chain. The error wraps [ErrRenewal] where it is not.
+// RenewTimeStamp appends a time-stamp over TimeStampDigest to the last chain. The error wraps [ErrRenewal] where it is not, or
+// is older than the last one, and the record is as it was.
 func (r *Record) RenewTimeStamp(a ArchiveTimeStamp) error {
 	hash, digest := r.TimeStampDigest()
 	if a.Hash != hash {
 		return fmt.Errorf("%w: it is made with %v, and its chain with %v", ErrRenewal, a.Hash, hash)
 	}
-	if err := a.prove(false, digest); err != nil {
-		return fmt.Errorf("%w: %w", ErrRenewal, err)
+	if err := r.continues(&a, digest); err != nil {
+		return err
 	}
 	chain := &r.Chains[len(r.Chains)-1]
 	*chain = append(*chain, a)
@@ -56,23 +57,43 @@ func (r *Record) HashTreeDigests(hash crypto.Hash, digests ...[]byte) ([][]byte,
 }
 
 // RenewHashTree appends a new chain that begins with a time-stamp over HashTreeDigests for these digests of the data
-// objects. The error wraps [ErrRenewal] where it is not.
+// objects. The error wraps [ErrRenewal] where it is not, or is older than the last one, and the record is as it was.
 func (r *Record) RenewHashTree(a ArchiveTimeStamp, digests ...[]byte) error {
 	want, err := r.HashTreeDigests(a.Hash, digests...)
 	if err != nil {
 		return err
 	}
-	if err := a.prove(false, want...); err != nil {
-		return fmt.Errorf("%w: %w", ErrRenewal, err)
+	if err := r.continues(&a, want...); err != nil {
+		return err
 	}
 	r.Chains = append(r.Chains, Chain{a})
 	return nil
 }
 
+// continues makes sure that a time-stamp covers what it has to, and is not older than the newest one: a record in which it
+// were could never be verified again.
+func (r *Record) continues(a *ArchiveTimeStamp, digests ...[]byte) error {
+	last, err := r.last().readToken()
+	if err != nil {
+		return err
+	}
+	if err := a.prove(false, digests...); err != nil {
+		return fmt.Errorf("%w: %w", ErrRenewal, err)
+	}
+	token, err := a.readToken()
+	if err != nil {
+		return err
+	}
+	if token.Info.GenTime.Before(last.Info.GenTime) {
+		return fmt.Errorf("%w: %w", ErrRenewal, ErrOrder)
+	}
+	return nil
+}
+
 // sequence is the DER of an ArchiveTimeStampSequence.
 func sequence(chains []Chain) ([]byte, error) {
-	var b cryptobyte.Builder
-	addSequence(&b, chains)
+	b := cryptobyte.NewBuilder(make([]byte, 0, size(chains)))
+	addSequence(b, chains)
 	return b.Bytes()
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sealmail/sealmail/tsa"
@@ -14,10 +15,12 @@ import (
 var (
 	// ErrPredecessor: in a chain each time-stamp is over the one before it (RFC 4998 section 5.3).
 	ErrPredecessor = errors.New("time-stamp does not cover the one before it")
-	// ErrOrder: each time-stamp is later than the one before it (RFC 4998 section 5.1).
+	// ErrOrder: no time-stamp is older than the one before it (RFC 4998 section 5.1).
 	ErrOrder = errors.New("time-stamp is older than the one before it")
 	// ErrChainHash: the time-stamps of a chain use one hash algorithm (RFC 4998 section 5.1).
 	ErrChainHash = errors.New("time-stamps of one chain use several hash algorithms")
+	// ErrNothing: a record has chains, and a chain has time-stamps. Parse sees to it in those that it reads.
+	ErrNothing = errors.New("evidence record without a time-stamp")
 	// ErrTime: there is no time at which the record is to be judged.
 	ErrTime = errors.New("the time to judge the record at is missing")
 )
@@ -35,7 +38,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // DigestFunc returns the digest of each data object that a record is held against, under a hash algorithm: of one object,
-// or of those of a group. It is called once for each algorithm of the record.
+// or of those of a group, in the same order each time. It is called once for each algorithm of the record.
 type DigestFunc func(crypto.Hash) ([][]byte, error)
 
 // VerifyOptions says what a record is held against.
@@ -47,9 +50,10 @@ type VerifyOptions struct {
 	Extra []*x509.Certificate // where else certificates of authorities may be; untrusted
 	At    time.Time           // until when the proof must reach: now, mostly; required
 
-	// Whole asks that the data objects are the whole group that the record is for.
+	// Whole asks that the record is for these data objects and no others: the whole group, or the one object. Not each record
+	// of others for one object says so: the first list may hold its brothers as well, as in the figure of section 4.2.
 	Whole bool
-	// AllowWeak accepts SHA-1 and short keys.
+	// AllowWeak accepts SHA-1 and short keys, in all time-stamps.
 	AllowWeak bool
 }
 
@@ -72,32 +76,43 @@ type TimeStamp struct {
 // Verify checks that the record proves these data objects (RFC 4998 sections 4.3 and 5.3): the first time-stamp of each chain
 // covers them, and all evidence that is older; every other one covers the one before it; and each token is by a trusted
 // authority, whose certificate was still valid when the next one was made, the last one at o.At. Errors of digests are
-// returned as they are. Others are an *[Error].
+// returned as they are. Others are an *[Error], which wraps an *[ObjectError] where it is the objects that are not right; but
+// [ErrTime] and [ErrNothing].
 func (r *Record) Verify(digests DigestFunc, o VerifyOptions) (*Result, error) {
 	if o.At.IsZero() {
 		return nil, ErrTime
 	}
+	if len(r.Chains) == 0 || slices.ContainsFunc(r.Chains, func(chain Chain) bool { return len(chain) == 0 }) {
+		return nil, ErrNothing
+	}
 	result := new(Result)
+	objects := map[crypto.Hash][][]byte{}
 	for i, chain := range r.Chains {
-		values, err := digests(chain[0].Hash)
-		if err != nil {
-			return nil, err
+		hash := chain[0].Hash
+		if objects[hash] == nil {
+			list, err := digests(hash)
+			if err != nil {
+				return nil, err
+			}
+			objects[hash] = list
 		}
+		values := objects[hash]
 		if i > 0 {
 			older := Record{Chains: r.Chains[:i]}
-			if values, err = older.HashTreeDigests(chain[0].Hash, values...); err != nil {
+			var err error
+			if values, err = older.HashTreeDigests(hash, values...); err != nil {
 				return nil, err
 			}
 		}
 		for j := range chain {
 			verified, err := r.verifyOne(i, j, values, o)
+			if err == nil && len(result.TimeStamps) > 0 && verified.Time.Before(result.TimeStamps[len(result.TimeStamps)-1].Time) {
+				err = ErrOrder
+			}
 			if err != nil {
 				return nil, &Error{Chain: i + 1, TimeStamp: j + 1, Err: err}
 			}
-			if n := len(result.TimeStamps); n > 0 && verified.Time.Before(result.TimeStamps[n-1].Time) {
-				return nil, &Error{Chain: i + 1, TimeStamp: j + 1, Err: ErrOrder}
-			}
-			result.TimeStamps = append(result.TimeStamps, TimeStamp{verified, i + 1, chain[0].Hash})
+			result.TimeStamps = append(result.TimeStamps, TimeStamp{verified, i + 1, hash})
 		}
 	}
 	return result, nil
@@ -125,6 +140,7 @@ func (r *Record) verifyOne(i, j int, values [][]byte, o VerifyOptions) (*tsa.Res
 	if err != nil {
 		return nil, err
 	}
+	// Section 5.3: it has to hold until the next one was made, and the last one until now.
 	until := o.At
 	if next := r.after(i, j); next != nil {
 		later, err := next.readToken()
