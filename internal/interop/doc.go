@@ -1,5 +1,6 @@
 // Package interop exchanges CMS messages between smime/cms and other implementations, in both directions, and keeps the
-// outcome as the table docs/interop.md. It also reads the corpora that others collected.
+// outcome as the table docs/interop.md. It exchanges evidence records with Bouncy Castle, and reads the corpora that others
+// collected.
 //
 // It holds tests only. A form is a kind of message with its algorithms; a peer is a program or library that writes and
 // reads forms. Each form is written here and read by each peer, and written by each peer and read here; what has passed

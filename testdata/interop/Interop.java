@@ -7,7 +7,7 @@ import java.security.Security;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
 
 /**
- * Writes and reads CMS messages with Bouncy Castle, for the tests of internal/interop. It takes jobs on standard input, one
+ * Writes and reads CMS messages and evidence records with Bouncy Castle, for the tests of internal/interop. It takes jobs on standard input, one
  * to a line, and answers each with a line on standard output: "yes" and a message or content in base64, or "no" and what
  * Bouncy Castle said. Its first line is the version. It ends with its input.
  */
@@ -56,6 +56,12 @@ public final class Interop {
                 return Others.writeDigested(job);
             case "verifyDigest":
                 return Others.readDigested(job);
+            case "writeEvidence":
+                return Evidence.write(job);
+            case "renewEvidence":
+                return Evidence.renew(job);
+            case "readEvidence":
+                return Evidence.read(job);
             default:
                 throw new IllegalArgumentException("no such job");
         }
