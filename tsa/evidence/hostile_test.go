@@ -266,6 +266,23 @@ func TestNothing(t *testing.T) {
 		if result, err := r.Verify(digestsOf(objects(1)...), s.options()); !errors.Is(err, evidence.ErrNothing) {
 			t.Errorf("%s: %v, %v", name, result, err)
 		}
+		if err := r.RenewTimeStamp(a); !errors.Is(err, evidence.ErrNothing) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := r.RenewHashTree(a, digest(crypto.SHA256, nil)); !errors.Is(err, evidence.ErrNothing) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// A hash algorithm that there is none of.
+	r := evidence.NewRecord(evidence.ArchiveTimeStamp{Hash: 99, TimeStamp: a.TimeStamp})
+	if hash, digest := r.TimeStampDigest(); hash != 0 || digest != nil {
+		t.Errorf("%v %x", hash, digest)
+	}
+	if err := r.RenewTimeStamp(evidence.ArchiveTimeStamp{}); !errors.Is(err, evidence.ErrNothing) {
+		t.Errorf("%v", err)
+	}
+	if err := evidence.NewRecord(a).RenewHashTree(evidence.ArchiveTimeStamp{}, digest(crypto.SHA256, nil)); !errors.Is(err, evidence.ErrHash) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -20,6 +20,8 @@ var (
 	ErrDigest = errors.New("digest has the wrong length")
 	// ErrEmpty says that there is nothing to stamp.
 	ErrEmpty = errors.New("there are no data objects")
+	// ErrComplete says that something was to be added to a tree whose root is known already.
+	ErrComplete = errors.New("hash tree is complete")
 )
 
 // Tree is a hash tree (RFC 4998 section 4.2) over the digests of data objects. It is filled with Add, then [Tree.Root] is
@@ -57,10 +59,10 @@ func (t *Tree) Len() int { return t.leaves }
 
 // Add adds one data object by its digest under the tree's hash, or a group of objects that belong together (a document and its
 // signatures, say), which one record proves together. It returns the index by which the record is asked for. The error wraps
-// [ErrDigest] or [ErrEmpty]. Nothing can be added any more once the root is known: then it panics.
+// [ErrDigest], [ErrEmpty], or [ErrComplete] once the root was asked for.
 func (t *Tree) Add(digests ...[]byte) (index int, err error) {
 	if t.root != nil {
-		panic("evidence: Tree.Add after Tree.Root")
+		return 0, ErrComplete
 	}
 	if len(digests) == 0 {
 		return 0, ErrEmpty
@@ -181,10 +183,11 @@ func (t *Tree) Stamp(token []byte) (*Stamped, error) {
 	return &Stamped{t, token, read}, nil
 }
 
-// ArchiveTimeStamp returns the evidence for one data object or group. The index is that of Add; another one panics.
+// ArchiveTimeStamp returns the evidence for one data object or group. The index is that of Add; for another one there is no
+// evidence, and what is returned can neither be written nor verified.
 func (s *Stamped) ArchiveTimeStamp(index int) ArchiveTimeStamp {
 	if index < 0 || index >= s.tree.Len() {
-		panic(fmt.Sprintf("evidence: index %d in a tree of %d", index, s.tree.Len()))
+		return ArchiveTimeStamp{}
 	}
 	return ArchiveTimeStamp{Hash: s.tree.hash, ReducedHashtree: s.tree.reduced(index), TimeStamp: s.der, token: s.token}
 }

@@ -82,13 +82,16 @@ func (r *Record) Verify(digests DigestFunc, o VerifyOptions) (*Result, error) {
 	if o.At.IsZero() {
 		return nil, ErrTime
 	}
-	if len(r.Chains) == 0 || slices.ContainsFunc(r.Chains, func(chain Chain) bool { return len(chain) == 0 }) {
+	if r.empty() {
 		return nil, ErrNothing
 	}
 	result := new(Result)
 	objects := map[crypto.Hash][][]byte{}
 	for i, chain := range r.Chains {
 		hash := chain[0].Hash
+		if !hash.Available() {
+			return nil, &Error{Chain: i + 1, TimeStamp: 1, Err: fmt.Errorf("%w: %v", ErrHash, hash)}
+		}
 		if objects[hash] == nil {
 			list, err := digests(hash)
 			if err != nil {
@@ -116,6 +119,11 @@ func (r *Record) Verify(digests DigestFunc, o VerifyOptions) (*Result, error) {
 		}
 	}
 	return result, nil
+}
+
+// empty tells whether the record, or a chain of it, has no time-stamp.
+func (r *Record) empty() bool {
+	return len(r.Chains) == 0 || slices.ContainsFunc(r.Chains, func(chain Chain) bool { return len(chain) == 0 })
 }
 
 // verifyOne verifies one time-stamp; values are what the first one of its chain is to cover.
