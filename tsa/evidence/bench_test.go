@@ -54,10 +54,9 @@ func largeDigests(i int) evidence.DigestFunc {
 	return digestsOf(numbered(i))
 }
 
-// TestLarge has 100,000 data objects under one token, each proven alone by a record of its own, read from its octets; one that
-// was changed, or belongs to another record, is found, and so is one that the tree was not told of. The token is the same
-// in all of them, so that its signature is verified with every 100th alone; under the race detector it looks at every 50th
-// record.
+// TestLarge has 100,000 data objects under one token, each proven alone by its own hash tree; one that was changed, or belongs
+// to another record, is found, and so is one that the tree was not told of. All have the same token, so that its signature
+// is verified with every 100th alone; every 10th is read from its octets. Under the race detector it looks at every 50th.
 func TestLarge(t *testing.T) {
 	const n = 100_000
 	s := newStamper(t)
@@ -70,26 +69,29 @@ func TestLarge(t *testing.T) {
 		step = 50
 	}
 	one := func(i int) error {
-		der, err := evidence.NewRecord(stamped.ArchiveTimeStamp(i)).Marshal()
-		if err != nil {
-			return err
+		a := stamped.ArchiveTimeStamp(i)
+		if i%10 == 0 {
+			der, err := evidence.NewRecord(a).Marshal()
+			if err != nil {
+				return err
+			}
+			r, err := evidence.Parse(der)
+			if err != nil {
+				return err
+			}
+			if i%100 == 0 {
+				if _, err := r.Verify(largeDigests(i), o); err != nil {
+					return err
+				}
+			}
+			a = r.Chains[0][0]
 		}
-		r, err := evidence.Parse(der)
-		if err != nil {
-			return err
-		}
-		a := r.Chains[0][0]
-		if len(r.Chains) != 1 || len(r.Chains[0]) != 1 || !bytes.Equal(a.TimeStamp, token) {
+		if !bytes.Equal(a.TimeStamp, token) {
 			return errors.New("it has another time-stamp")
 		}
 		prove := func(list evidence.DigestFunc) error { return a.Prove(true, must(list(crypto.SHA256))...) }
 		if err := prove(largeDigests(i)); err != nil {
 			return err
-		}
-		if i%100 == 0 {
-			if _, err := r.Verify(largeDigests(i), o); err != nil {
-				return err
-			}
 		}
 		for name, other := range map[string]evidence.DigestFunc{
 			"its brother": largeDigests(i ^ 1), "one far away": largeDigests((i + n/2) % n), "one that was left out": largeDigests(n + i),
