@@ -455,6 +455,39 @@ func TestTree(t *testing.T) {
 	}
 }
 
+// TestFigure has the tree that is drawn in docs/evidence.md, and the records of the table below it.
+func TestFigure(t *testing.T) {
+	h := func(name string) []byte { return digest(crypto.SHA256, []byte(name)) }
+	tree, err := evidence.NewTree(crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leaf := range [][][]byte{{h("1")}, {h("2c"), h("2a"), h("2b")}, {h("3")}, {h("4")}, {h("5")}} {
+		if _, err := tree.Add(leaf...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h2, n34 := father(h("2a"), h("2b"), h("2c")), father(h("3"), h("4"))
+	n1234 := father(father(h("1"), h2), n34)
+	if !bytes.Equal(tree.Root(), father(n1234, h("5"))) {
+		t.Error("root")
+	}
+	stamped := newStamper(t).stamp(tree, tsatest.Now())
+	for leaf, want := range map[int][]evidence.PartialHashtree{
+		0: {{h("1")}, {h2}, {n34}, {h("5")}},
+		1: {sorted(h("2a"), h("2b"), h("2c")), {h("1")}, {n34}, {h("5")}},
+		4: {{h("5")}, {n1234}},
+	} {
+		got := stamped.ArchiveTimeStamp(leaf).ReducedHashtree
+		if !slices.EqualFunc(got, want, func(a, b evidence.PartialHashtree) bool { return slices.EqualFunc(a, b, bytes.Equal) }) {
+			t.Errorf("leaf %d: %x", leaf, got)
+		}
+	}
+	if got := newStamper(t).stamp(treeOf(t, crypto.SHA256, objects(1)), tsatest.Now()).ArchiveTimeStamp(0).ReducedHashtree; got != nil {
+		t.Errorf("one object alone: %x", got)
+	}
+}
+
 // TestExtra has a token without the certificate of its authority, which is then at hand.
 func TestExtra(t *testing.T) {
 	s := newStamper(t)
