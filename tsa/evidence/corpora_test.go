@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"crypto/x509"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/sealmail/sealmail/internal/peertest"
+	"github.com/sealmail/sealmail/smime/cms/ber"
 	"github.com/sealmail/sealmail/tsa"
 	"github.com/sealmail/sealmail/tsa/evidence"
 	"github.com/sealmail/sealmail/tsa/internal/tsatest"
@@ -24,7 +28,7 @@ func TestCorpus(t *testing.T) {
 		t.Fatal(err)
 	}
 	anchors := authorities(t, filepath.Join(dir, "1Chain1ATS", "BIN_ER.ers"), filepath.Join(dir, "1Chain2ATS", "testRenewal.ers"))
-	for _, tt := range []struct {
+	records := []struct {
 		file       string
 		timeStamps []int // of each chain
 		weak       bool  // the last one is signed with SHA-1
@@ -33,7 +37,11 @@ func TestCorpus(t *testing.T) {
 		{"1Chain2ATS/BIN_ER.ers", []int{2}, false},
 		{"1Chain2ATS/testRenewal.ers", []int{2, 1}, true},
 		{"2Chains3ATS/BIN_ER.ers", []int{2, 1}, false},
-	} {
+	}
+	if all, err := filepath.Glob(filepath.Join(dir, "*", "*.ers")); err != nil || len(all) != len(records) {
+		t.Errorf("%d records in the corpus, and %d here, %v", len(all), len(records), err)
+	}
+	for _, tt := range records {
 		t.Run(tt.file, func(t *testing.T) {
 			der, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(tt.file)))
 			if err != nil {
@@ -52,6 +60,26 @@ func TestCorpus(t *testing.T) {
 			}
 			if !slices.Equal(counts, tt.timeStamps) {
 				t.Errorf("time-stamps of the chains: %v", counts)
+			}
+			// Beside one of them lie its tokens, in BER.
+			tokens := 0
+			for i, chain := range record.Chains {
+				for j, a := range chain {
+					token, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(tt.file)) + fmt.Sprintf(".%d.%d.tsr", i, j))
+					if errors.Is(err, fs.ErrNotExist) {
+						continue
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					tokens++
+					if der, err := ber.ToDER(token, ber.Limits{Depth: 64, Element: tsa.MaxSize}); err != nil || !bytes.Equal(der, a.TimeStamp) {
+						t.Errorf("token %d of chain %d is another: %v", j+1, i+1, err)
+					}
+				}
+			}
+			if strings.HasPrefix(tt.file, "2Chains") && tokens != 3 {
+				t.Errorf("%d tokens beside it", tokens)
 			}
 			o := evidence.VerifyOptions{Path: tsatest.Path(anchors...), At: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), AllowWeak: tt.weak}
 			if _, err := record.Verify(digestsOf(data), o); err != nil {

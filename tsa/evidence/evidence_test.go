@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
+
 	"github.com/sealmail/sealmail/tsa"
 	"github.com/sealmail/sealmail/tsa/evidence"
 	"github.com/sealmail/sealmail/tsa/internal/tsatest"
@@ -485,6 +488,32 @@ func TestFigure(t *testing.T) {
 	}
 	if got := newStamper(t).stamp(treeOf(t, crypto.SHA256, objects(1)), tsatest.Now()).ArchiveTimeStamp(0).ReducedHashtree; got != nil {
 		t.Errorf("one object alone: %x", got)
+	}
+}
+
+// TestBERToken has an authority that writes its tokens in BER: in a record there is DER alone, or nobody could read it again.
+func TestBERToken(t *testing.T) {
+	s := newStamper(t)
+	tree := treeOf(t, crypto.SHA256, objects(2))
+	token := s.token(crypto.SHA256, tree.Root(), tsatest.Now())
+	in := cryptobyte.String(token)
+	var content cryptobyte.String
+	if !in.ReadASN1(&content, cbasn1.SEQUENCE) {
+		t.Fatal("no SEQUENCE")
+	}
+	stamped, err := tree.Stamp(slices.Concat([]byte{0x30, 0x80}, content, []byte{0, 0})) // of indefinite length
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := stamped.ArchiveTimeStamp(0)
+	if !bytes.Equal(a.TimeStamp, token) {
+		t.Errorf("%x", a.TimeStamp)
+	}
+	if _, err := again(t, evidence.NewRecord(a)).Verify(digestsOf(objects(1)...), s.options()); err != nil {
+		t.Error(err)
+	}
+	if _, err := tree.Stamp([]byte{0x30, 0x80, 0, 0}); !errors.Is(err, tsa.ErrMalformed) {
+		t.Error(err)
 	}
 }
 

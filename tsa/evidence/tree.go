@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/sealmail/sealmail/smime/cms/ber"
 	"github.com/sealmail/sealmail/tsa"
 )
 
@@ -167,20 +168,28 @@ type Stamped struct {
 	token *tsa.Token
 }
 
-// Stamp puts a token, in DER, on the tree. The error is a *[tsa.TokenError] where the token is none, or is not over this
-// root; who made it is not asked: the record is verified in the end.
+// tokenDepth is how deep a token may be nested.
+const tokenDepth = 32
+
+// Stamp puts a token on the tree; one in BER is brought into DER, as all of a record has to be. The error is [ErrEmpty], or a
+// *[tsa.TokenError] where the token is none, or is not over this root; who made it is not asked: the record is verified in
+// the end.
 func (t *Tree) Stamp(token []byte) (*Stamped, error) {
 	if t.Len() == 0 {
 		return nil, ErrEmpty
 	}
-	read, err := tsa.ParseToken(token)
+	der, err := ber.ToDER(token, ber.Limits{Depth: tokenDepth, Element: tsa.MaxSize})
+	if err != nil {
+		return nil, &tsa.TokenError{Code: tsa.CodeBroken, Rule: tsa.ErrMalformed, Err: err}
+	}
+	read, err := tsa.ParseToken(der)
 	if err != nil {
 		return nil, err
 	}
 	if err := over(read, t.hash, t.Root()); err != nil {
 		return nil, err
 	}
-	return &Stamped{t, token, read}, nil
+	return &Stamped{t, der, read}, nil
 }
 
 // ArchiveTimeStamp returns the evidence for one data object or group. The index is that of Add; for another one there is no
