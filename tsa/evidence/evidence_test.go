@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/tsa"
 	"github.com/sealmail/sealmail/tsa/evidence"
 	"github.com/sealmail/sealmail/tsa/internal/tsatest"
@@ -303,6 +304,24 @@ func TestRenewal(t *testing.T) {
 		if !slices.Equal(years, []int{0, 1, 2, 3}) || result.TimeStamps[2].Chain != 2 || result.TimeStamps[2].Hash != crypto.SHA512 {
 			t.Errorf("%v", result)
 		}
+	}
+	// Section 3.1: each algorithm stands at the beginning of the record, once.
+	in := cryptobyte.String(mustMarshal(t, records[0]))
+	var content, algorithms cryptobyte.String
+	if !in.ReadASN1(&content, cbasn1.SEQUENCE) || !content.SkipASN1(cbasn1.INTEGER) || !content.ReadASN1(&algorithms, cbasn1.SEQUENCE) {
+		t.Fatal("no record")
+	}
+	var hashes []crypto.Hash
+	for !algorithms.Empty() {
+		algorithm, ok := cms.ReadAlgorithmIdentifier(&algorithms, cbasn1.SEQUENCE)
+		hash, err := tsa.HashOf(algorithm, false)
+		if !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		hashes = append(hashes, hash)
+	}
+	if !slices.Equal(hashes, []crypto.Hash{crypto.SHA256, crypto.SHA512}) {
+		t.Errorf("digestAlgorithms: %v", hashes)
 	}
 	for name, tt := range map[string]struct {
 		change func(r *evidence.Record)
