@@ -71,6 +71,12 @@ func (s *stamper) stamp(tree *evidence.Tree, at time.Time) *evidence.Stamped {
 	return stamped
 }
 
+// plain is a time-stamp without a hash tree.
+func (s *stamper) plain(hash crypto.Hash, digest []byte, at time.Time) evidence.ArchiveTimeStamp {
+	s.t.Helper()
+	return evidence.ArchiveTimeStamp{Hash: hash, TimeStamp: s.token(hash, digest, at)}
+}
+
 func (s *stamper) options() evidence.VerifyOptions {
 	return evidence.VerifyOptions{Path: s.pki.Path(), At: tsatest.Now().AddDate(30, 0, 0)}
 }

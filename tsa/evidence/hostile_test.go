@@ -33,25 +33,30 @@ func TestLists(t *testing.T) {
 	}
 	type lists = []evidence.PartialHashtree
 	four := father(slices.Clone(h[:4])...)
+	backwards := reversed(sorted(h[:4]...))
 	for name, tt := range map[string]struct {
 		lists lists
 		root  []byte
 		want  error
 	}{
-		"nothing but a token":               {nil, h[0], nil},
-		"nothing, over another":             {nil, h[1], evidence.ErrObject},
-		"a list of one":                     {lists{{h[0]}}, h[0], nil}, // section 4.2, step 4: a single value is not hashed
-		"a list of one, hashed":             {lists{{h[0]}}, father(h[0]), evidence.ErrRoot},
-		"brothers in the first list":        {lists{sorted(h[:4]...)}, four, nil},
-		"brothers in descending order":      {lists{reversed(sorted(h[:4]...))}, four, nil}, // section 4.3, step 3 sorts
-		"over the order of the list":        {lists{reversed(sorted(h[:4]...))}, digest(crypto.SHA256, bytes.Join(reversed(sorted(h[:4]...)), nil)), evidence.ErrRoot},
-		"the object alone, then brothers":   {lists{{h[0]}, sorted(h[1:4]...)}, four, nil},
-		"three in the second list":          {lists{sorted(h[:4]...), {h[4]}}, father(four, h[4]), nil},
-		"a value twice":                     {lists{{h[0], h[0]}}, digest(crypto.SHA256, slices.Concat(h[0], h[0])), nil},
-		"a value twice, hashed once":        {lists{{h[0], h[0]}}, h[0], evidence.ErrRoot},
-		"the father once more":              {lists{sorted(h[:4]...), {four, h[4]}}, father(four, h[4]), evidence.ErrRoot}, // section 4.2: fathers are not stored
-		"the root as a list of its own":     {lists{sorted(h[:4]...), {four}}, four, evidence.ErrRoot},
-		"the object in the second list":     {lists{{h[1]}, {h[0]}}, father(h[0], h[1]), evidence.ErrObject}, // section 4.3, step 2: the first list
+		"nothing but a token":   {nil, h[0], nil},
+		"nothing, over another": {nil, h[1], evidence.ErrObject},
+		// Section 4.2, step 4: a single value is not hashed.
+		"a list of one":         {lists{{h[0]}}, h[0], nil},
+		"a list of one, hashed": {lists{{h[0]}}, father(h[0]), evidence.ErrRoot},
+		// Section 4.3, step 3: they are sorted.
+		"brothers in the first list":      {lists{sorted(h[:4]...)}, four, nil},
+		"brothers in descending order":    {lists{backwards}, four, nil},
+		"over the order of the list":      {lists{backwards}, digest(crypto.SHA256, bytes.Join(backwards, nil)), evidence.ErrRoot},
+		"the object alone, then brothers": {lists{{h[0]}, sorted(h[1:4]...)}, four, nil},
+		"three in the second list":        {lists{sorted(h[:4]...), {h[4]}}, father(four, h[4]), nil},
+		"a value twice":                   {lists{{h[0], h[0]}}, digest(crypto.SHA256, slices.Concat(h[0], h[0])), nil},
+		"a value twice, hashed once":      {lists{{h[0], h[0]}}, h[0], evidence.ErrRoot},
+		// Section 4.2: fathers are not stored.
+		"the father once more":          {lists{sorted(h[:4]...), {four, h[4]}}, father(four, h[4]), evidence.ErrRoot},
+		"the root as a list of its own": {lists{sorted(h[:4]...), {four}}, four, evidence.ErrRoot},
+		// Section 4.3, step 2: the object is in the first list.
+		"the object in the second list":     {lists{{h[1]}, {h[0]}}, father(h[0], h[1]), evidence.ErrObject},
 		"another object in the first":       {lists{sorted(h[1:4]...), {h[4]}}, father(father(h[1:4]...), h[4]), evidence.ErrObject},
 		"a list less":                       {lists{sorted(h[:4]...)}, father(four, h[4]), evidence.ErrRoot},
 		"a list more":                       {lists{sorted(h[:4]...), {h[4]}, {h[5]}}, father(four, h[4]), evidence.ErrRoot},
@@ -60,7 +65,9 @@ func TestLists(t *testing.T) {
 		"the concatenation for its digest":  {lists{sorted(h[0], h[1])}, sorted(h[0], h[1])[0], evidence.ErrRoot},
 		"sixty-four lists, all that may be": {append(lists{{h[0]}}, slices.Repeat(lists{{h[1]}}, 63)...), many(h[0], h[1], 63), nil},
 	} {
-		r := evidence.NewRecord(evidence.ArchiveTimeStamp{Hash: crypto.SHA256, ReducedHashtree: tt.lists, TimeStamp: s.token(crypto.SHA256, tt.root, tsatest.Now())})
+		a := s.plain(crypto.SHA256, tt.root, tsatest.Now())
+		a.ReducedHashtree = tt.lists
+		r := evidence.NewRecord(a)
 		before := clone(tt.lists)
 		for _, r := range []*evidence.Record{r, again(t, r)} {
 			if _, err := r.Verify(digestsOf(objects(1)...), s.options()); !errors.Is(err, tt.want) {
@@ -127,8 +134,10 @@ func TestImprint(t *testing.T) {
 		"the root, hashed once more":             {crypto.SHA256, crypto.SHA512, digest(crypto.SHA512, digest(crypto.SHA256, object[0]))},
 	} {
 		for _, lists := range [][]evidence.PartialHashtree{nil, {{digest(tt.tree, object[0])}}} {
-			r := evidence.NewRecord(evidence.ArchiveTimeStamp{Hash: tt.tree, ReducedHashtree: lists, TimeStamp: s.token(tt.imprint, tt.digest, tsatest.Now())})
-			if _, err := again(t, r).Verify(digestsOf(object...), s.options()); !errors.Is(err, evidence.ErrObject) && !errors.Is(err, evidence.ErrRoot) {
+			a := s.plain(tt.imprint, tt.digest, tsatest.Now())
+			a.Hash, a.ReducedHashtree = tt.tree, lists
+			_, err := again(t, evidence.NewRecord(a)).Verify(digestsOf(object...), s.options())
+			if !errors.Is(err, evidence.ErrObject) && !errors.Is(err, evidence.ErrRoot) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -143,7 +152,7 @@ func TestTimes(t *testing.T) {
 	r := evidence.NewRecord(s.stamp(treeOf(t, crypto.SHA256, object), tsatest.Now()).ArchiveTimeStamp(0))
 	for _, years := range []int{0, 4} {
 		hash, digest := r.TimeStampDigest()
-		a := evidence.ArchiveTimeStamp{Hash: hash, TimeStamp: s.token(hash, digest, tsatest.Now().AddDate(years, 0, 0))}
+		a := s.plain(hash, digest, tsatest.Now().AddDate(years, 0, 0))
 		if err := r.RenewTimeStamp(a); err != nil {
 			t.Fatal(err)
 		}
@@ -211,7 +220,8 @@ func TestWhich(t *testing.T) {
 	}
 	// The first chain tells of it, whatever the last one would say.
 	var where *evidence.Error
-	if _, err := r.Verify(digestsOf(bad...), s.options()); !errors.As(err, &where) || where.Chain != 1 || !errors.As(err, &wrong) || !slices.Equal(wrong.Wrong, []int{5}) {
+	_, err = r.Verify(digestsOf(bad...), s.options())
+	if !errors.As(err, &where) || where.Chain != 1 || !errors.As(err, &wrong) || !slices.Equal(wrong.Wrong, []int{5}) {
 		t.Errorf("%v", err)
 	}
 }
@@ -234,7 +244,7 @@ func TestHashedOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := r.RenewHashTree(evidence.ArchiveTimeStamp{Hash: hash, TimeStamp: s.token(hash, leaf[0], tsatest.Now())}, digest(hash, object[0])); err != nil {
+		if err := r.RenewHashTree(s.plain(hash, leaf[0], tsatest.Now()), digest(hash, object[0])); err != nil {
 			t.Fatal(err)
 		}
 	}

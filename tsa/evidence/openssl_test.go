@@ -85,7 +85,7 @@ func TestByHandScript(t *testing.T) {
 	// Renewed, it is said.
 	r := evidence.NewRecord(s.stamp(treeOf(t, crypto.SHA256, objects(2)), tsatest.Now()).ArchiveTimeStamp(0))
 	hash, leaf := r.TimeStampDigest()
-	if err := r.RenewTimeStamp(evidence.ArchiveTimeStamp{Hash: hash, TimeStamp: s.token(hash, leaf, tsatest.Now())}); err != nil {
+	if err := r.RenewTimeStamp(s.plain(hash, leaf, tsatest.Now())); err != nil {
 		t.Fatal(err)
 	}
 	record = tsatest.WriteFile(t, "record", mustMarshal(t, r))
