@@ -298,6 +298,9 @@ func (h *hasher) judgeEvidence(ctx context.Context, set *evidenceSet, i int, tru
 		if status == "" || ctx.Err() != nil {
 			return line, nil, err
 		}
+		if wrong, ok := errors.AsType[*evidence.ObjectError](err); ok && wrong.Of > 1 {
+			err = fmt.Errorf("not what the record is for: %s", strings.Join(named(line.Files, wrong.Wrong), ", "))
+		}
 		line.refuse(status, code, err)
 		return line, nil, nil
 	}
@@ -307,20 +310,33 @@ func (h *hasher) judgeEvidence(ctx context.Context, set *evidenceSet, i int, tru
 	return line, r, nil
 }
 
+// named are the first of the files at these places.
+func named(files []string, at []int) (names []string) {
+	const enough = 5
+	for _, i := range at[:min(len(at), enough)] {
+		names = append(names, files[i])
+	}
+	if more := len(at) - enough; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return names
+}
+
 // evidenceCode sorts the errors of verifying a record. Both words are empty where the error is not of the record.
 func evidenceCode(err error) (status, code string) {
 	var token *tsa.TokenError
+	var broken *evidence.Error
 	switch {
 	case errors.Is(err, evidence.ErrObject), errors.Is(err, evidence.ErrGroup):
 		return evidenceFailed, "file-mismatch"
-	case errors.Is(err, evidence.ErrRoot), errors.Is(err, evidence.ErrPredecessor), errors.Is(err, evidence.ErrOrder), errors.Is(err, evidence.ErrChainHash):
-		return evidenceFailed, "record-broken"
 	case errors.Is(err, tsa.ErrOutdated):
 		return evidenceIndeterminate, "outdated"
 	case errors.As(err, &token) && token.Code == tsa.CodeUntrusted:
 		return evidenceIndeterminate, string(token.Code)
 	case errors.As(err, &token):
 		return evidenceFailed, string(token.Code)
+	case errors.As(err, &broken), errors.Is(err, evidence.ErrTooLarge):
+		return evidenceFailed, "record-broken"
 	}
 	return "", ""
 }

@@ -79,7 +79,7 @@ func (t *stampTrust) options(ctx context.Context, told func(revocation.Evidence)
 					r.Reason = a.Reason
 				}
 				found = append(found, r)
-			case a.Status != revocation.Good && t.mode == verdict.RevocationHard:
+			case a.Status != revocation.Good && t.mode == verdict.RevocationHard && namesRevocation(chain): // else nobody ever knows
 				return nil, fmt.Errorf("%q: %s", certstore.Describe(chain[a.Index]).Name, a.Why)
 			}
 		}
