@@ -30,7 +30,8 @@ const DefaultTimeout = 30 * time.Second
 // Client asks one time-stamp authority over HTTP (RFC 3161 section 3.4). It is safe for concurrent use as long as its
 // fields are not changed.
 type Client struct {
-	// URL of the authority. Tokens prove themselves, so that http is as good as https where privacy is no concern.
+	// URL of the authority. Tokens prove themselves, so that http is as good as https where privacy is no concern, and no
+	// Credentials are sent.
 	URL string
 
 	// HTTP carries the exchange; redirects are refused, whatever it says about them. If it is nil, a client is made for
@@ -40,6 +41,11 @@ type Client struct {
 	// TLS holds the roots and, if need be, the client certificate for https. It is ignored if HTTP is set; nil means the
 	// roots of the system.
 	TLS *tls.Config
+
+	// Credentials are sent with each request, to the host of the URL alone, and over https; nil: none. With InsecureLoopback
+	// they go over http as well where the host is a loopback address, for tests.
+	Credentials      *Credentials
+	InsecureLoopback bool
 
 	Timeout time.Duration         // on one exchange, besides the context's own; 0: DefaultTimeout
 	Hash    crypto.Hash           // SHA-256, SHA-384 or SHA-512; 0: SHA-256
@@ -53,9 +59,9 @@ type Client struct {
 // Stamp reads message to its end and asks for a token over it. It returns the token in DER, after checking that it is
 // the answer to this request and that its signature is right.
 //
-// A client that cannot work gives [ErrConfig], an authority that cannot be reached [ErrNetwork], an answer that is no
-// time-stamp response [ErrHTTP], [ErrMalformed] or [ErrTooLarge], a refusal a *[StatusError], and a token that does
-// not hold a *[TokenError]. Errors of the reader are wrapped.
+// A client that cannot work gives [ErrConfig], an authority that cannot be reached [ErrNetwork], one that does not know the
+// client [ErrUnauthorized], an answer that is no time-stamp response [ErrHTTP], [ErrMalformed] or [ErrTooLarge], a refusal a
+// *[StatusError], and a token that does not hold a *[TokenError]. Errors of the reader are wrapped.
 func (c *Client) Stamp(ctx context.Context, message io.Reader) (token []byte, err error) {
 	hash := c.hash()
 	if !hash.Available() {
@@ -146,7 +152,7 @@ func (c *Client) accept(raw []byte, request *Request) ([]byte, error) {
 
 // exchange posts a request and returns the answer.
 func (c *Client) exchange(ctx context.Context, query []byte) ([]byte, error) {
-	if err := c.checkURL(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	timeout := c.Timeout
@@ -161,6 +167,9 @@ func (c *Client) exchange(ctx context.Context, query []byte) ([]byte, error) {
 	}
 	req.Header.Set("Content-Type", QueryType)
 	req.Header.Set("Accept", ReplyType)
+	if c.Credentials != nil {
+		req.SetBasicAuth(c.Credentials.User, string(c.Credentials.Password))
+	}
 	client, done := c.client()
 	defer done()
 	resp, err := client.Do(req)
@@ -173,6 +182,9 @@ func (c *Client) exchange(ctx context.Context, query []byte) ([]byte, error) {
 
 // readReply reads the body of an answer that is what it should be.
 func readReply(resp *http.Response) ([]byte, error) {
+	if err := unauthorized(resp); err != nil {
+		return nil, err
+	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%w: HTTP status %d", ErrHTTP, resp.StatusCode)
 	}
@@ -190,7 +202,9 @@ func readReply(resp *http.Response) ([]byte, error) {
 	return body, nil
 }
 
-func (c *Client) checkURL() error {
+// Check reports whether the client can ask, as far as its URL and its credentials go. The error wraps [ErrConfig]. Who
+// stamps need not call it: nothing is sent where it fails.
+func (c *Client) Check() error {
 	u, err := url.Parse(c.URL)
 	switch {
 	case err != nil:
@@ -202,6 +216,14 @@ func (c *Client) checkURL() error {
 		return fmt.Errorf("%w: URL names no host", ErrConfig)
 	case u.User != nil:
 		return fmt.Errorf("%w: URL must not hold a user or password", ErrConfig)
+	case c.Credentials == nil:
+		return nil
+	}
+	if err := c.Credentials.check(); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if err := private(u, c.InsecureLoopback); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
 	}
 	return nil
 }

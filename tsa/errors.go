@@ -108,6 +108,8 @@ var (
 	ErrConfig = errors.New("time-stamp client is not usable")
 	// ErrNetwork says that there was no answer. It wraps the error of the network, or of the context.
 	ErrNetwork = errors.New("time-stamp authority could not be reached")
+	// ErrUnauthorized says that the authority does not know the client, or does not let it in: HTTP status 401 or 403.
+	ErrUnauthorized = errors.New("time-stamp authority does not let this client in")
 	// ErrHTTP says that the server answered, but not with a time-stamp response.
 	ErrHTTP = errors.New("not a time-stamp response")
 )
