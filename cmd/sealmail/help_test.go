@@ -84,7 +84,7 @@ func TestFlags(t *testing.T) {
 		"":             "home account json quiet verbose yes timeout passphrase-file passphrase-command",
 		"demo":         "keep",
 		"demo serve":   "",
-		"init":         "imap smtp user password-file password-command server-ca p12 p12-password-file p12-password-command trust tsa tsa-trust timestamp no-check unprotected insecure-loopback",
+		"init":         "imap smtp user password-file password-command server-ca p12 p12-password-file p12-password-command trust tsa tsa-trust timestamp no-check unprotected insecure-loopback tsa-user tsa-password-file tsa-password-command tsa-p12 tsa-p12-password-file tsa-p12-password-command",
 		"doctor":       "",
 		"send":         "to cc bcc subject body attach no-encrypt no-sign no-timestamp dry-run",
 		"outbox list":  "",
@@ -95,7 +95,7 @@ func TestFlags(t *testing.T) {
 		"read":         "folder raw headers allow-weak p12 p12-password-file key cert",
 		"verify":       "trust cert tsa-trust content at revocation allow-weak p12 p12-password-file key output",
 		"decrypt":      "output allow-weak p12 p12-password-file key cert",
-		"sign":         "output p12 p12-password-file key cert",
+		"sign":         "output p12 p12-password-file key cert tsa tsa-user tsa-password-file tsa-p12 tsa-p12-password-file",
 		"encrypt":      "output to cipher sign opaque no-timestamp tsa p12 p12-password-file key cert",
 		"cert import":  "p12-password-file fetch-issuers insecure-loopback",
 		"cert list":    "",
@@ -108,7 +108,7 @@ func TestFlags(t *testing.T) {
 		"ca crl":       "dir ca-passphrase-file root services days output",
 		"ca ocsp":      "dir ca-passphrase-file request output",
 		"ca serve":     "dir ca-passphrase-file listen",
-		"tsa stamp":    "tsa",
+		"tsa stamp":    "tsa tsa-trust hash policy output tsa-user tsa-password-file tsa-p12 tsa-p12-password-file insecure-loopback",
 		"tsa verify":   "token tsa-trust",
 		"tsa serve":    "listen p12 p12-password-file policy state",
 		"vault status": "",
@@ -145,7 +145,7 @@ func TestFlags(t *testing.T) {
 // other users of the machine could read it.
 func TestSecretsAreNotFlags(t *testing.T) {
 	for _, cmd := range allCommands(testCommands(t)) {
-		for _, name := range []string{"password", "passphrase", "p12-password", "ca-passphrase", "secret"} {
+		for _, name := range []string{"password", "passphrase", "p12-password", "ca-passphrase", "tsa-password", "tsa-p12-password", "secret"} {
 			if cmd.Flag(name) != nil {
 				t.Errorf("%s has --%s", cmd.CommandPath(), name)
 			}

@@ -14,6 +14,7 @@ func newInitCommand(a *app) *cobra.Command {
 		p        client.InitParams
 		password secretFlags
 		p12      secretFlags
+		tsa      tsaFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "init ADDRESS --imap URL --smtp URL",
@@ -21,6 +22,9 @@ func newInitCommand(a *app) *cobra.Command {
 		Long: `Sets up an account: its servers, its certificate and key, what it trusts. The password and the key go into the vault,
 which is made at first need with the passphrase given then, or --unprotected. The servers are tried at once, unless
 --no-check; nothing is written where something fails.
+
+An authority that wants to know who asks gets a table [tsa."URL"] in the configuration, by --tsa-user and --tsa-p12; the
+passwords go into the vault.
 
 imaps:// and submissions:// mean TLS from the start, imap:// and submission:// mean STARTTLS, which is required.
 
@@ -32,6 +36,9 @@ imaps:// and submissions:// mean TLS from the start, imap:// and submission:// m
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
 			p.Address = args[0]
 			p.Name = a.flags.account
+			if p.Access, err = tsa.access(p.TSA); err != nil {
+				return err
+			}
 			if err := c.CheckInit(p); err != nil {
 				return err
 			}
@@ -42,6 +49,9 @@ imaps:// and submissions:// mean TLS from the start, imap:// and submission:// m
 				if p.P12Password, err = p12.read(ctx, a); err != nil {
 					return err
 				}
+			}
+			if err := tsa.readSecrets(ctx, a, p.Access); err != nil {
+				return err
 			}
 			result, err := c.Init(ctx, p)
 			if err != nil {
@@ -69,6 +79,7 @@ imaps:// and submissions:// mean TLS from the start, imap:// and submission:// m
 	f.BoolVar(&p.NoCheck, "no-check", false, "do not try the servers")
 	f.BoolVar(&a.flags.unprotected, "unprotected", false, "keep the vault without a passphrase: who reads the disk reads the keys")
 	f.BoolVar(&p.InsecureLoopback, "insecure-loopback", false, "allow clear text to a loopback address, and nowhere else")
+	tsa.add(cmd)
 	return cmd
 }
 

@@ -42,6 +42,7 @@ func (k *keyFlags) read(ctx context.Context, a *app) (client.KeyFiles, error) {
 // signFlags say how to sign a file.
 type signFlags struct {
 	keys keyFlags
+	tsa  tsaFlags
 	p    client.SignParams
 }
 
@@ -50,14 +51,20 @@ func (s *signFlags) add(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&s.p.Opaque, "opaque", false, "put the content inside the signature (application/pkcs7-mime)")
 	cmd.Flags().BoolVar(&s.p.NoTimestamp, "no-timestamp", false, "sign without a trusted timestamp")
 	cmd.Flags().StringArrayVar(&s.p.TSA, "tsa", nil, "ask the timestamp authority at this `URL`")
+	s.tsa.add(cmd)
 }
 
 func (s *signFlags) given() bool {
-	return s.keys.given() || s.p.Opaque || s.p.NoTimestamp || len(s.p.TSA) > 0
+	return s.keys.given() || s.p.Opaque || s.p.NoTimestamp || len(s.p.TSA) > 0 || s.tsa.given()
 }
 
 func (s *signFlags) read(ctx context.Context, a *app) (client.SignParams, error) {
 	var err error
-	s.p.Keys, err = s.keys.read(ctx, a)
-	return s.p, err
+	if s.p.Access, err = s.tsa.access(s.p.TSA); err != nil {
+		return s.p, err
+	}
+	if s.p.Keys, err = s.keys.read(ctx, a); err != nil {
+		return s.p, err
+	}
+	return s.p, s.tsa.readSecrets(ctx, a, s.p.Access)
 }

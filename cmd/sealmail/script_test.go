@@ -31,6 +31,7 @@ func TestScript(t *testing.T) {
 			"sealmail":        s.sealmail,
 			"exit":            s.exit,
 			"account":         s.account,
+			"authority":       s.authority,
 			"mailserver":      s.mailServer,
 			"serve":           s.serve,
 			"port":            freePort,

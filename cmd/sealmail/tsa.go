@@ -26,6 +26,7 @@ func newTSACommand(a *app) *cobra.Command {
 func newTSAStampCommand(a *app) *cobra.Command {
 	var (
 		p      client.StampParams
+		tsa    tsaFlags
 		output string
 	)
 	cmd := &cobra.Command{
@@ -37,7 +38,10 @@ nowhere.
 ` + exitCodesHelp,
 		Example: "  sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa http://tsa.example.org",
 		Args:    argCount(1, 1, "one file"),
-		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
+			if p.Access, err = tsa.read(ctx, a, p.TSA); err != nil {
+				return err
+			}
 			result, err := c.Stamp(ctx, p, args[0], client.Output{Name: output, Stdout: a.out})
 			if err != nil {
 				return err
@@ -52,13 +56,14 @@ nowhere.
 	f := cmd.Flags()
 	f.StringVarP(&output, "output", "o", "-", "write the response to this `file`; - is stdout")
 	addStampFlags(cmd, &p)
+	tsa.add(cmd)
 	return cmd
 }
 
 // addStampFlags adds what says who is asked for a timestamp, and for which.
 func addStampFlags(cmd *cobra.Command, p *client.StampParams) {
 	f := cmd.Flags()
-	f.StringArrayVar(&p.TSA, "tsa", nil, "the authority's `URL`; repeat for more, which are asked in order (default: the account's)")
+	f.StringArrayVar(&p.TSA, "tsa", nil, "the authority's `URL` (default: the account's); repeat for more, asked in this order")
 	f.StringArrayVar(&p.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")
 	f.StringVar(&p.Hash, "hash", "sha256", "`digest`: sha256, sha384 or sha512")
 	f.StringVar(&p.Policy, "policy", "", "ask for this policy `OID`")

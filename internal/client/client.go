@@ -127,32 +127,46 @@ func explainOpen(what string, err error) error {
 
 // password finds the account's password: from a command, a file, or the vault.
 func (c *Client) password(ctx context.Context, a config.Account) (mailbox.Password, error) {
-	const hint = "mend the account in the configuration, or run `sealmail init` again"
+	secret, err := c.secret(ctx, secretWords{
+		what: "password of account " + a.Name, command: a.PasswordCommand, file: a.PasswordFile, entry: passwordEntry(a.Name),
+		hint: "mend the account in the configuration, or run `sealmail init` again",
+	})
+	return mailbox.Password(secret), err
+}
+
+// secretWords say where a secret is: at the first of the three that is named.
+type secretWords struct {
+	what, hint           string // for errors
+	command, file, entry string // entry is the vault's
+}
+
+// secret finds a secret that the configuration speaks of, without its line end.
+func (c *Client) secret(ctx context.Context, w secretWords) ([]byte, error) {
 	var secret []byte
 	var err error
 	switch {
-	case a.PasswordCommand != "":
+	case w.command != "":
 		ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 		defer cancel()
-		secret, err = exec.CommandContext(ctx, "/bin/sh", "-c", a.PasswordCommand).Output()
-	case a.PasswordFile != "":
-		c.closeToOthers(a.PasswordFile, 0o077)
-		secret, err = os.ReadFile(a.PasswordFile)
+		secret, err = exec.CommandContext(ctx, "/bin/sh", "-c", w.command).Output()
+	case w.file != "":
+		c.closeToOthers(w.file, 0o077)
+		secret, err = os.ReadFile(w.file)
 	default:
 		v, openErr := c.openVault(ctx, false)
 		if openErr != nil {
-			return "", openErr
+			return nil, openErr
 		}
-		secret, err = v.Get(passwordEntry(a.Name))
+		secret, err = v.Get(w.entry)
 		if err == nil {
-			return mailbox.Password(secret), nil
+			return secret, nil
 		}
 	}
 	if err != nil {
-		return "", failed("password of account "+a.Name, err, hint)
+		return nil, failed(w.what, err, w.hint)
 	}
 	secret = bytes.TrimSuffix(secret, []byte("\n"))
-	return mailbox.Password(bytes.TrimSuffix(secret, []byte("\r"))), nil
+	return bytes.TrimSuffix(secret, []byte("\r")), nil
 }
 
 // passwordEntry is where the vault keeps an account's password. Its names are visible ASCII, those of accounts need not

@@ -108,7 +108,7 @@ func (r *stampRequest) stampTree(ctx context.Context, tree *evidence.Tree) (stam
 	}
 	s, err := tree.Stamp(token.token)
 	if err != nil {
-		return stampedTree{}, failed("timestamp", err, stampHint(err))
+		return stampedTree{}, failed("timestamp", err, "try another authority")
 	}
 	return stampedTree{s, token}, nil
 }

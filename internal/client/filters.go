@@ -87,6 +87,7 @@ type SignParams struct {
 	Keys                KeyFiles
 	Opaque, NoTimestamp bool
 	TSA                 []string
+	Access              *TSAAccess // of the one authority in TSA; nil: what the configuration says of each
 }
 
 // Sign signs a MIME entity or a message.
@@ -135,6 +136,8 @@ func (c *Client) fileStamp(p SignParams, a config.Account, account bool) (stampF
 	switch {
 	case p.NoTimestamp && len(p.TSA) > 0:
 		return nil, usage("sign", errors.New("--tsa and --no-timestamp exclude each other"), "give one of the two")
+	case p.Access != nil && len(p.TSA) != 1:
+		return nil, checkAccess("sign", p.TSA, p.Access)
 	case p.NoTimestamp:
 		return nil, nil
 	case len(p.TSA) > 0:
@@ -143,7 +146,7 @@ func (c *Client) fileStamp(p SignParams, a config.Account, account bool) (stampF
 			return nil, err
 		}
 		trust.orAnybody(c.o.Say)
-		s, err := c.newStamper(p.TSA, trust)
+		s, err := c.stamperWith(p.TSA, p.Access, trust)
 		if err != nil {
 			return nil, err
 		}

@@ -5,9 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"reflect"
+	"slices"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/certstore/vault"
 	"github.com/sealmail/sealmail/internal/config"
 	"github.com/sealmail/sealmail/mailbox"
 )
@@ -22,6 +25,7 @@ type InitParams struct {
 	P12Password                []byte
 	Trust, TSATrust            []string // files
 	TSA                        []string // URLs
+	Access                     *TSAAccess
 	Timestamp                  string
 	NoCheck, InsecureLoopback  bool
 }
@@ -66,28 +70,72 @@ func wordsUsage(command string, err error) error {
 	return usage(command, err, "see `sealmail "+command+" --help`")
 }
 
+// authority is what the words say of the timestamp authority, validated; nil: nothing.
+func (p InitParams) authority(c *config.Config) (*config.TSA, error) {
+	if p.Access == nil {
+		return nil, nil
+	}
+	if err := checkAccess("init", p.TSA, p.Access); err != nil {
+		return nil, err
+	}
+	t := config.TSA{URL: p.TSA[0], User: p.Access.User, P12: p.Access.P12, InsecureLoopback: p.InsecureLoopback}
+	if t.P12 != "" {
+		var err error
+		if t.P12, err = filepath.Abs(t.P12); err != nil {
+			return nil, failed(p.Access.P12, err, "")
+		}
+	}
+	if _, err := config.WithTSA(c.Path, nil, t); err != nil {
+		return nil, wordsUsage("init", err)
+	}
+	return &t, nil
+}
+
 // CheckInit says whether Init can be done with these words, before any secret is asked for.
 func (c *Client) CheckInit(p InitParams) error {
-	_, _, err := c.planInit(p)
+	_, err := c.planInit(p)
 	return err
 }
 
-// planInit returns the account to set up, and whether it is there already, just so.
-func (c *Client) planInit(p InitParams) (a config.Account, present bool, err error) {
-	if a, err = p.account(c.config); err != nil {
-		return a, false, err
+// initPlan is what an Init sets up.
+type initPlan struct {
+	account   config.Account
+	authority *config.TSA // nil: nothing is said of one
+	present   bool        // all is there already, just so
+}
+
+// planInit returns what is to be set up.
+func (c *Client) planInit(p InitParams) (plan initPlan, err error) {
+	if plan.account, err = p.account(c.config); err != nil {
+		return plan, err
 	}
-	for _, old := range c.config.Accounts {
-		if old.Name != a.Name {
+	if plan.authority, err = p.authority(c.config); err != nil {
+		return plan, err
+	}
+	plan.present, err = plan.in(c.config)
+	return plan, err
+}
+
+// in says whether the configuration has all of it; an error says that it has something else in its place.
+func (plan initPlan) in(now *config.Config) (present bool, err error) {
+	for _, old := range now.Accounts {
+		if old.Name != plan.account.Name {
 			continue
 		}
-		old.Default = a.Default
-		if !reflect.DeepEqual(old, a) {
-			return a, false, usage("init", fmt.Errorf("account %s is set up with other words in %s", a.Name, c.config.Path), "change it there, or name another account with --account")
+		old.Default = plan.account.Default
+		if !reflect.DeepEqual(old, plan.account) {
+			return false, usage("init", fmt.Errorf("account %s is set up with other words in %s", old.Name, now.Path), "change it there, or name another account with --account")
 		}
-		return a, true, nil
+		present = true
 	}
-	return a, false, nil
+	if plan.authority == nil {
+		return present, nil
+	}
+	old, found := now.TSA(plan.authority.URL)
+	if old.URL = plan.authority.URL; found && old != *plan.authority {
+		return false, usage("init", fmt.Errorf("the timestamp authority %s is set up with other words in %s", old.URL, now.Path), "change them there, in its table")
+	}
+	return present && found, nil
 }
 
 // initFiles is what the files of an Init hold.
@@ -108,6 +156,11 @@ func (p InitParams) readFiles(o Options) (f initFiles, err error) {
 		}
 		f.pairs = append(f.pairs, pairs...)
 	}
+	if p.Access != nil && p.Access.P12 != "" {
+		if _, err := o.readTLSCertificate(p.Access.P12, p.Access.P12Password); err != nil {
+			return f, err
+		}
+	}
 	for _, group := range []struct {
 		names []string
 		certs *[]*x509.Certificate
@@ -122,10 +175,11 @@ func (p InitParams) readFiles(o Options) (f initFiles, err error) {
 // Init sets up an account. The servers are tried before anything is written; what is there already, just so, is no
 // error, and its password and keys are stored anew.
 func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
-	a, present, err := c.planInit(p)
+	plan, err := c.planInit(p)
 	if err != nil {
 		return nil, err
 	}
+	a := plan.account
 	files, err := p.readFiles(c.o)
 	if err != nil {
 		return nil, err
@@ -148,6 +202,9 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 	if err := v.Put(ctx, passwordEntry(a.Name), "password", p.Password); err != nil {
 		return nil, failed("vault", err, "")
 	}
+	if err := plan.keepTSASecrets(ctx, v, p.Access); err != nil {
+		return nil, err
+	}
 	store := c.certificates()
 	now := c.o.Now()
 	for _, pair := range files.pairs {
@@ -167,8 +224,8 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 		}
 	}
 	// The configuration last: an account that is named there is complete.
-	if !present {
-		if err := c.addAccount(ctx, a); err != nil {
+	if !plan.present {
+		if err := c.addToConfig(ctx, plan); err != nil {
 			return nil, err
 		}
 	}
@@ -179,19 +236,47 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 	return result, c.sayUntrusted(chains...)
 }
 
-// addAccount writes the account into the configuration, unless somebody did just that meanwhile.
-func (c *Client) addAccount(ctx context.Context, a config.Account) error {
+// keepTSASecrets puts what the timestamp authority is told into the vault.
+func (plan initPlan) keepTSASecrets(ctx context.Context, v *vault.Vault, access *TSAAccess) error {
+	if plan.authority == nil {
+		return nil
+	}
+	if access.User != "" {
+		if err := v.Put(ctx, tsaPasswordEntry(*plan.authority), "password", access.Password); err != nil {
+			return failed("vault", err, "")
+		}
+	}
+	if access.P12 != "" {
+		if err := v.Put(ctx, tsaP12PasswordEntry(*plan.authority), "password", access.P12Password); err != nil {
+			return failed("vault", err, "")
+		}
+	}
+	return nil
+}
+
+// addToConfig writes the account and what is said of its authority into the configuration, unless somebody did just that
+// meanwhile.
+func (c *Client) addToConfig(ctx context.Context, plan initPlan) error {
 	return c.updateConfig(ctx, func(text []byte) ([]byte, error) {
 		now, err := config.Parse(c.config.Path, text)
 		if err != nil {
 			return nil, err
 		}
-		for _, old := range now.Accounts {
-			if old.Default = a.Default; reflect.DeepEqual(old, a) {
-				return text, nil
+		if present, err := plan.in(now); err != nil || present {
+			return text, err
+		}
+		if !slices.ContainsFunc(now.Accounts, func(a config.Account) bool { return a.Name == plan.account.Name }) {
+			if text, err = config.WithAccount(c.config.Path, text, plan.account); err != nil {
+				return nil, err
 			}
 		}
-		return config.WithAccount(c.config.Path, text, a)
+		if plan.authority == nil {
+			return text, nil
+		}
+		if _, found := now.TSA(plan.authority.URL); found {
+			return text, nil
+		}
+		return config.WithTSA(c.config.Path, text, *plan.authority)
 	})
 }
 

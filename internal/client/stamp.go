@@ -4,24 +4,18 @@ import (
 	"cmp"
 	"context"
 	"crypto"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/smime/verdict"
 	"github.com/sealmail/sealmail/tsa"
-	"github.com/sealmail/sealmail/tsa/server"
 )
 
 // StampParams say how to get a timestamp.
@@ -30,6 +24,7 @@ type StampParams struct {
 	TSATrust []string // files; empty: the store's anchors
 	Hash     string
 	Policy   string
+	Access   *TSAAccess // nil: as the configuration says
 }
 
 // StampVerifyParams say what a timestamp is held against.
@@ -38,132 +33,6 @@ type StampVerifyParams struct {
 	TSATrust []string
 
 	CRLs, OCSPResponses []string // files
-}
-
-// stamper asks timestamp authorities in order, until one gives a token that holds.
-type stamper struct {
-	clients []*tsa.Client
-	trust   *stampTrust
-	now     func() time.Time
-	say     func(string)
-
-	clock sync.Once // said that it is off
-}
-
-// stamped is a token that was verified.
-type stamped struct {
-	token    []byte
-	result   *tsa.Result
-	clockOff time.Duration // as of clockOff
-}
-
-// newStamper makes one for these URLs.
-func (c *Client) newStamper(urls []string, trust *stampTrust) (*stamper, error) {
-	web, err := c.httpClient()
-	if err != nil {
-		return nil, err
-	}
-	s := &stamper{trust: trust, now: c.o.Now, say: c.o.Say}
-	for _, u := range urls {
-		s.clients = append(s.clients, &tsa.Client{URL: u, HTTP: web, Timeout: c.o.Timeout})
-	}
-	return s, nil
-}
-
-// stampDigest gets a token over a digest, under a policy if one is named.
-func (s *stamper) stampDigest(ctx context.Context, hash crypto.Hash, digest []byte, policy asn1.ObjectIdentifier) (stamped, error) {
-	err := errors.New("no timestamp authority is named")
-	for i, client := range s.clients {
-		asking := *client
-		asking.Hash, asking.Policy = hash, policy
-		var result stamped
-		if result, err = s.ask(ctx, &asking, digest); err == nil {
-			if result.clockOff != 0 {
-				s.clock.Do(func() { s.say("warning: " + result.clockWords() + ": set the clock") })
-			}
-			return result, nil
-		}
-		err = fmt.Errorf("%s: %w", authorityHost(client.URL), withoutURL(err))
-		if i < len(s.clients)-1 {
-			s.say("warning: timestamp: " + err.Error() + "; asking the next authority")
-		}
-	}
-	return stamped{}, failed("timestamp", err, stampHint(err))
-}
-
-// stampBytes is stampDigest over octets.
-func (s *stamper) stampBytes(ctx context.Context, message []byte) (stamped, error) {
-	digest := sha256.Sum256(message)
-	return s.stampDigest(ctx, crypto.SHA256, digest[:], nil)
-}
-
-// ask gets a token from one authority.
-func (s *stamper) ask(ctx context.Context, client *tsa.Client, digest []byte) (stamped, error) {
-	asked := s.now()
-	raw, err := client.StampDigest(ctx, digest)
-	if err != nil {
-		return stamped{}, err
-	}
-	answered := s.now()
-	token, err := tsa.ParseToken(raw)
-	if err != nil {
-		return stamped{}, err
-	}
-	result, err := token.VerifyDigest(client.Hash, digest, s.trust.options(ctx, nil))
-	if err != nil {
-		return stamped{}, err
-	}
-	return stamped{raw, result, clockOff(asked, answered, result)}, nil
-}
-
-// maxClockError is how far the clock of this machine may be off, beyond what a token leaves open, before it is said.
-const maxClockError = time.Minute
-
-// clockOff returns by how much the clock of this machine is ahead (or, below zero, behind) of that of an authority which was
-// asked and answered at these times: by as much at least, and 0 where it may be that it is not.
-func clockOff(asked, answered time.Time, r *tsa.Result) time.Duration {
-	if off := asked.Sub(r.Time); off > r.Accuracy+maxClockError {
-		return off
-	}
-	if off := answered.Sub(r.Time); off < -r.Accuracy-maxClockError {
-		return off
-	}
-	return 0
-}
-
-// clockWords says how the clocks differ.
-func (t stamped) clockWords() string {
-	way := "ahead of"
-	if t.clockOff < 0 {
-		way = "behind"
-	}
-	return fmt.Sprintf("the clock of this machine is %s %s that of %s", t.clockOff.Abs().Round(time.Second), way, certstore.Describe(t.result.Authority).Name)
-}
-
-// withoutURL is an error of asking an authority whose name is said already. Its kind is kept.
-func withoutURL(err error) error {
-	var ofURL *url.Error
-	if errors.Is(err, tsa.ErrNetwork) && errors.As(err, &ofURL) {
-		return fmt.Errorf("%w: %w", tsa.ErrNetwork, ofURL.Err)
-	}
-	return err
-}
-
-func authorityHost(raw string) string {
-	if u, err := url.Parse(raw); err == nil {
-		return u.Host
-	}
-	return "authority"
-}
-
-func stampHint(err error) string {
-	switch {
-	case errors.Is(err, tsa.ErrPath):
-		return "if you trust this authority: `sealmail cert trust ROOT.pem --for tsa`"
-	case errors.Is(err, tsa.ErrNetwork):
-		return "check the authority's address and the network, or go on without: --no-timestamp"
-	}
-	return "try another authority, or go on without: --no-timestamp"
 }
 
 // Stamp gets a timestamp on a file, and writes the response.
@@ -234,7 +103,7 @@ func (c *Client) stampRequest(what string, p StampParams) (*stampRequest, error)
 	if err != nil {
 		return nil, err
 	}
-	r.stamper, err = c.newStamper(urls, trust)
+	r.stamper, err = c.stamperWith(urls, p.Access, trust)
 	return r, err
 }
 
@@ -333,79 +202,4 @@ func parseOID(s string) (asn1.ObjectIdentifier, error) {
 		return nil, fmt.Errorf("%q is not an object identifier", s)
 	}
 	return oid, nil
-}
-
-// TSAServeParams say what a timestamp authority works with.
-type TSAServeParams struct {
-	Listen      string
-	P12         string
-	P12Password []byte
-	Policy      []string
-	State       string
-}
-
-// TSAServe is a timestamp authority until the context ends. ready is told its URL.
-func TSAServe(ctx context.Context, o Options, p TSAServeParams, ready func(url string) error) error {
-	var policies []asn1.ObjectIdentifier
-	for _, word := range p.Policy {
-		oid, err := parseOID(word)
-		if err != nil {
-			return usage("--policy", err, "write it like 1.2.3.4")
-		}
-		policies = append(policies, oid)
-	}
-	data, err := o.readSmall(p.P12)
-	if err != nil {
-		return err
-	}
-	pairs, err := decodePKCS12(p.P12, data, p.P12Password)
-	if err != nil {
-		return err
-	}
-	signer, ok := pairs[0].Key.(crypto.Signer)
-	if !ok {
-		return failed(p.P12, errors.New("its key cannot sign"), "use an RSA or EC key")
-	}
-	authority, err := server.New(server.Options{
-		Signer: signer, Chain: pairs[0].Chain, Policies: policies, Clock: o.Now, Accuracy: time.Second, State: p.State, Disk: o.Disk,
-		Failed: func(err error) { o.Say("warning: timestamp authority: " + err.Error()) },
-	})
-	switch {
-	case errors.Is(err, server.ErrOptions):
-		return usage("tsa serve", err, "a fit certificate is made by `sealmail ca issue --purpose tsa`")
-	case err != nil:
-		return failed("tsa serve", err, "use a state folder of its own for each authority")
-	}
-	defer authority.Close()
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.Listen)
-	if err != nil {
-		return failed("tsa serve", err, "choose another address with --listen")
-	}
-	return serveHTTP(ctx, listener, authority, o.Timeout, func() error { return ready("http://" + listener.Addr().String()) })
-}
-
-// serveHTTP serves until the context ends, and then lets running requests end.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, timeout time.Duration, ready func() error) error {
-	s := &http.Server{Handler: h, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout, MaxHeaderBytes: 16 << 10}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
-	if err := ready(); err != nil {
-		return errors.Join(err, s.Close(), ignoreClosed(<-served))
-	}
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-	defer cancel()
-	err := s.Shutdown(ending)
-	return errors.Join(err, ignoreClosed(<-served))
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
 }

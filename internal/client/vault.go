@@ -304,6 +304,11 @@ func (c *Client) closeConfig() {
 			bits = 0o077
 		}
 	}
+	for _, t := range c.config.TSAs {
+		if t.PasswordCommand+t.P12PasswordCommand != "" {
+			bits = 0o077
+		}
+	}
 	c.closeToOthers(c.config.Path, bits)
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/mail"
-	"net/url"
 	"os"
 	"slices"
 	"strconv"
@@ -58,6 +57,7 @@ type Account struct {
 type Config struct {
 	Path     string
 	Accounts []Account // sorted by name
+	TSAs     []TSA     // sorted by URL: those that want to know who asks
 	Vault    Vault
 }
 
@@ -101,6 +101,7 @@ var knownVaultKeys = []string{"device", "keyring"}
 
 type file struct {
 	Account map[string]fileAccount `toml:"account,omitempty"`
+	TSA     map[string]fileTSA     `toml:"tsa,omitempty"`
 	Vault   fileVault              `toml:"vault,omitempty"`
 }
 
@@ -138,6 +139,10 @@ func Parse(path string, data []byte) (*Config, error) {
 	if c.Vault, err = f.Vault.validate(); err != nil {
 		return nil, &Error{Path: path, Line: lineOf(data, "[vault", ""), Why: "vault: " + err.Error(), Hint: "mend this line; " + vaultHint}
 	}
+	var at string
+	if c.TSAs, at, err = validateTSAs(f.TSA); err != nil {
+		return nil, &Error{Path: path, Line: lineOf(data, "[tsa", at), Why: fmt.Sprintf("tsa %q: %v", withoutUser(at), err), Hint: "mend this line; " + tsaHint}
+	}
 	for name, fa := range f.Account {
 		a, err := fa.validate(name)
 		if err != nil {
@@ -164,10 +169,13 @@ func decodeError(path string, err error) error {
 	if errors.As(err, &strict) && len(strict.Errors) > 0 {
 		first := strict.Errors[0]
 		row, _ := first.Position()
-		key := strings.Join(first.Key(), ".")
+		key := withoutUser(strings.Join(first.Key(), "."))
 		known, of := knownKeys, "an account"
-		if first.Key()[0] == "vault" {
+		switch first.Key()[0] {
+		case "vault":
 			known, of = knownVaultKeys, "the vault"
+		case "tsa":
+			known, of = knownTSAKeys, "a timestamp authority"
 		}
 		hint := "known keys of " + of + " are " + strings.Join(known, ", ")
 		if near := nearest(first.Key()[len(first.Key())-1], known); near != "" {
@@ -258,9 +266,8 @@ func (fa fileAccount) validate(name string) (Account, error) {
 		return Account{}, errors.New("password_command and password_file exclude each other")
 	}
 	for _, raw := range fa.TSA {
-		u, err := url.Parse(raw)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
-			return Account{}, fmt.Errorf("tsa: %q is not an http(s) address", raw)
+		if _, err := parseTSA(raw); err != nil {
+			return Account{}, fmt.Errorf("tsa: %w", err)
 		}
 		a.TSA = append(a.TSA, raw)
 	}
@@ -326,14 +333,6 @@ func WithAccount(path string, data []byte, a Account) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	block = bytes.TrimPrefix(block, []byte("[account]\n")) // the parent table is implied, and may stand there once only
-	out := bytes.TrimRight(data, "\n")
-	if len(out) > 0 {
-		out = append(out, "\n\n"...)
-	}
-	out = append(slices.Clone(out), block...)
-	if _, err := Parse(path, out); err != nil {
-		return nil, err
-	}
-	return out, nil
+	// The parent table is implied, and may stand there once only.
+	return withBlock(path, data, bytes.TrimPrefix(block, []byte("[account]\n")))
 }

@@ -109,10 +109,24 @@ func TestMistakesAreNamed(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add("[account.a]\naddress = 'a@b.example'\nimap = 'imaps://h'\nsmtp = 'submissions://h'\nuser = 'u'\n")
+	f.Add("[tsa.'https://h/']\nuser = 'u'\np12 = '/x'\n[tsa.'http://[::1]:80']\nuser = 'u'\npassword_file = 'p'\ninsecure_loopback = true\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := Parse("x", []byte(text))
 		if err != nil {
 			return
+		}
+		for _, a := range c.TSAs {
+			out, err := WithTSA("x", nil, a)
+			if err != nil {
+				t.Fatalf("%+v is accepted and cannot be written: %v", a, err)
+			}
+			again, err := Parse("x", out)
+			if err != nil || cmp.Diff([]TSA{a}, again.TSAs) != "" {
+				t.Fatalf("%+v comes back as %+v, %v", a, again, err)
+			}
+			if found, ok := again.TSA(a.URL); !ok || found != a {
+				t.Fatalf("%+v is found as %+v", a, found)
+			}
 		}
 		for _, a := range c.Accounts {
 			out, err := WithAccount("x", nil, a)

@@ -92,7 +92,7 @@ func WithVault(path string, data []byte, v Vault) ([]byte, error) {
 	}
 	text := []byte(strings.Join(out, ""))
 	after, err := Parse(path, text)
-	if err == nil && (after.Vault != v || !reflect.DeepEqual(after.Accounts, before.Accounts)) {
+	if err == nil && (after.Vault != v || !reflect.DeepEqual(after.Accounts, before.Accounts) || !reflect.DeepEqual(after.TSAs, before.TSAs)) {
 		err = errors.New("changed otherwise")
 	}
 	if err != nil {
