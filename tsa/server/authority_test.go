@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -103,7 +104,9 @@ func tokenFor(t testing.TB, a *server.Authority, r *tsa.Request) *tsa.Token {
 
 func TestAuthority(t *testing.T) {
 	pki := tsatest.NewPKI(t)
-	for name, key := range map[string]crypto.Signer{"rsa": tsatest.RSAKey(t, 2048), "ecdsa": tsatest.ECKey(t)} {
+	for name, key := range map[string]crypto.Signer{
+		"rsa": tsatest.RSAKey(t, 2048), "p256": tsatest.ECKey(t), "p384": ecKey(t, elliptic.P384()), "p521": ecKey(t, elliptic.P521()), "ed25519": ed25519Key(t),
+	} {
 		for _, hash := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
 			t.Run(name+"/"+hash.String(), func(t *testing.T) {
 				o := options(t, pki, key)
