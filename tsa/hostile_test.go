@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,13 +19,15 @@ import (
 	"github.com/sealmail/sealmail/tsa/internal/tsatest"
 )
 
-// hostile is one way to break a rule. All fields but the last two may be nil.
+// hostile is one way to break a rule. All fields but the name, the rule and the code may be nil.
 type hostile struct {
 	name    string
+	section string                             // which says so, where that is not what sectionOf has
 	cert    func(*x509.Certificate)            // changes the authority's certificate before it is issued
 	token   func(*tsatest.Token, *environment) // changes the token before it is encoded
 	raw     func([]byte) []byte                // changes the encoding
 	options func(*tsa.VerifyOptions, *environment)
+	digest  bool // the digest of the message is known, and not the message
 	rule    error
 	code    tsa.Code
 }
@@ -89,6 +93,14 @@ var hostileTokens = []hostile{
 			return append(head, bytes.Repeat([]byte{0x30, 0x80}, 20000)...)
 		}},
 
+	{name: "too many certificates", rule: tsa.ErrTooLarge, code: tsa.CodeBroken,
+		token: func(k *tsatest.Token, _ *environment) {
+			small := &x509.Certificate{Raw: tsatest.Sequence(tsatest.OctetString([]byte{1}))}
+			k.Certificates = append(k.Certificates, slices.Repeat([]*x509.Certificate{small}, 64)...)
+		}},
+	{name: "too many signers", rule: tsa.ErrTooLarge, code: tsa.CodeBroken,
+		token: func(k *tsatest.Token, _ *environment) { k.Signers = slices.Repeat(k.Signers, 9) }},
+
 	{name: "no signer", rule: tsa.ErrSigners, code: tsa.CodeBroken,
 		token: func(k *tsatest.Token, _ *environment) { k.Signers = nil }},
 	{name: "two signers", rule: tsa.ErrSigners, code: tsa.CodeBroken,
@@ -131,6 +143,21 @@ var hostileTokens = []hostile{
 		token: attributes(func(e *environment) []tsatest.Attribute {
 			return []tsatest.Attribute{tsatest.SigningCertificateV2(e.other, nil), tsatest.SigningCertificate(e.cert, nil)}
 		})},
+	{name: "ESSCertIDv2 of the certificate is there, and not the first", section: "RFC 5035 section 3", rule: tsa.ErrSigningCertificate, code: tsa.CodeBroken,
+		token: attributes(func(e *environment) []tsatest.Attribute {
+			return []tsatest.Attribute{tsatest.SigningCertificatesV2(e.other, e.cert)}
+		})},
+	{name: "ESSCertIDv2 with another issuer", section: "RFC 5035 section 5", rule: tsa.ErrSigningCertificate, code: tsa.CodeBroken,
+		token: attributes(func(e *environment) []tsatest.Attribute {
+			named := &x509.Certificate{SerialNumber: e.cert.SerialNumber, RawIssuer: e.cert.RawSubject}
+			return []tsatest.Attribute{tsatest.SigningCertificateV2(e.cert, named)}
+		})},
+	{name: "two signing-certificate attributes of one kind", section: "RFC 5035 section 3", rule: tsa.ErrSigningCertificate, code: tsa.CodeBroken,
+		token: attributes(func(e *environment) []tsatest.Attribute {
+			return []tsatest.Attribute{tsatest.SigningCertificateV2(e.cert, nil), tsatest.SigningCertificateV2(e.other, nil)}
+		})},
+	{name: "signer is named as another than the ESSCertIDv2", section: "RFC 5652 section 5.3", rule: tsa.ErrSigningCertificate, code: tsa.CodeBroken,
+		token: func(k *tsatest.Token, e *environment) { k.Signers[0].Certificate = e.other }},
 	{name: "signing-certificate attribute with two values", rule: tsa.ErrSigningCertificate, code: tsa.CodeBroken,
 		token: attributes(func(e *environment) []tsatest.Attribute {
 			a, b := tsatest.SigningCertificateV2(e.cert, nil), tsatest.SigningCertificateV2(e.other, nil)
@@ -158,14 +185,25 @@ var hostileTokens = []hostile{
 			k.Certificates = nil
 		},
 		options: func(o *tsa.VerifyOptions, e *environment) { o.Extra = []*x509.Certificate{e.cert} }},
-	{name: "signed as another content type", rule: tsa.ErrSignature, code: tsa.CodeBroken,
+	{name: "signed as another content type", section: "RFC 5652 section 11.1", rule: tsa.ErrSignature, code: tsa.CodeBroken,
 		token: func(k *tsatest.Token, _ *environment) { k.Signers[0].SignedContentType = tsatest.Data() }},
-	{name: "signed attribute there twice", rule: tsa.ErrSignature, code: tsa.CodeBroken,
+	{name: "message-digest attribute there twice", section: "RFC 5652 section 11.2", rule: tsa.ErrSignature, code: tsa.CodeBroken,
 		token: func(k *tsatest.Token, _ *environment) {
 			digest := sha256.Sum256(message)
 			k.Signers[0].Attributes = append(k.Signers[0].Attributes, tsatest.Attribute{
-				Type:   asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 4},
+				Type:   tsatest.MessageDigest(),
 				Values: [][]byte{tsatest.OctetString(digest[:])},
+			})
+		}},
+
+	{name: "no content-type attribute", section: "RFC 5652 section 5.3", rule: tsa.ErrSignature, code: tsa.CodeBroken,
+		token: func(k *tsatest.Token, _ *environment) { k.Signers[0].NoContentType = true }},
+	{name: "no message-digest attribute", section: "RFC 5652 section 5.3", rule: tsa.ErrSignature, code: tsa.CodeBroken,
+		token: func(k *tsatest.Token, _ *environment) { k.Signers[0].NoMessageDigest = true }},
+	{name: "content-type attribute there twice", section: "RFC 5652 section 11.1", rule: tsa.ErrSignature, code: tsa.CodeBroken,
+		token: func(k *tsatest.Token, _ *environment) {
+			k.Signers[0].Attributes = append(k.Signers[0].Attributes, tsatest.Attribute{
+				Type: tsatest.ContentType(), Values: [][]byte{tsatest.OID(tsatest.TSTInfo())},
 			})
 		}},
 
@@ -173,9 +211,9 @@ var hostileTokens = []hostile{
 		token: func(k *tsatest.Token, _ *environment) {
 			k.Info.Extensions = []tsa.Extension{{ID: asn1.ObjectIdentifier{1, 2, 3}, Critical: true, Value: []byte{5, 0}}}
 		}},
-	{name: "names another authority", rule: tsa.ErrAuthorityName, code: tsa.CodeBroken,
+	{name: "field tsa names another authority", rule: tsa.ErrAuthorityName, code: tsa.CodeBroken,
 		token: func(k *tsatest.Token, e *environment) { k.Info.TSA = directoryName(e.pki.Root.RawSubject) }},
-	{name: "names another kind of name", rule: tsa.ErrAuthorityName, code: tsa.CodeBroken,
+	{name: "field tsa has another kind of name", rule: tsa.ErrAuthorityName, code: tsa.CodeBroken,
 		token: func(k *tsatest.Token, _ *environment) { k.Info.TSA = append([]byte{0x82, 11}, "tsa.example"...) }},
 
 	{name: "for another message", rule: tsa.ErrImprint, code: tsa.CodeMismatch,
@@ -186,6 +224,16 @@ var hostileTokens = []hostile{
 	{name: "digest of the wrong length", rule: tsa.ErrMalformed, code: tsa.CodeBroken,
 		token: func(k *tsatest.Token, _ *environment) {
 			k.Info.Imprint.HashedMessage = k.Info.Imprint.HashedMessage[:31]
+		}},
+	{name: "digest of a longer hash", rule: tsa.ErrMalformed, code: tsa.CodeBroken,
+		token: func(k *tsatest.Token, _ *environment) {
+			digest := sha512.Sum512(message)
+			k.Info.Imprint.HashedMessage = digest[:]
+		}},
+	{name: "imprint by another hash than the digest at hand", digest: true, rule: tsa.ErrImprint, code: tsa.CodeMismatch,
+		token: func(k *tsatest.Token, _ *environment) {
+			digest := sha512.Sum512(message)
+			k.Info.Imprint, _ = tsa.NewMessageImprint(crypto.SHA512, digest[:])
 		}},
 	{name: "nonce missing", rule: tsa.ErrNonce, code: tsa.CodeMismatch,
 		options: func(o *tsa.VerifyOptions, _ *environment) { o.Nonce = big.NewInt(42) }},
@@ -204,10 +252,15 @@ var hostileTokens = []hostile{
 		token: func(k *tsatest.Token, _ *environment) {
 			k.Info.Imprint.HashAlgorithm.Algorithm = asn1.ObjectIdentifier{1, 2, 3}
 		}},
-	{name: "imprint with parameters", rule: tsa.ErrDigest, code: tsa.CodeUntrusted,
+	{name: "imprint with parameters", section: "RFC 5754 section 2", rule: tsa.ErrDigest, code: tsa.CodeUntrusted,
 		token: func(k *tsatest.Token, _ *environment) { k.Info.Imprint.HashAlgorithm.Parameters = []byte{2, 1, 1} }},
 	{name: "signature with SHA-1", rule: tsa.ErrAlgorithm, code: tsa.CodeUntrusted,
 		token: func(k *tsatest.Token, _ *environment) { k.Signers[0].Hash = crypto.SHA1 }},
+	{name: "signature with an RSA key of 1024 bits", rule: tsa.ErrAlgorithm, code: tsa.CodeUntrusted,
+		token: func(k *tsatest.Token, e *environment) {
+			key := tsatest.RSAKey(e.t, 1024)
+			*k = *e.pki.Token(e.t, message, e.pki.Issue(e.t, key.Public(), nil), key)
+		}},
 	{name: "ESSCertIDv2 with an unknown hash", rule: tsa.ErrAlgorithm, code: tsa.CodeUntrusted,
 		token: attributes(func(e *environment) []tsatest.Attribute {
 			a := tsatest.SigningCertificateV2(e.cert, nil)
@@ -237,18 +290,20 @@ var hostileTokens = []hostile{
 		cert: eku(true, tsatest.ServerAuth())},
 	{name: "extended key usage has a second purpose", rule: tsa.ErrPurpose, code: tsa.CodeUntrusted,
 		cert: eku(true, tsatest.TimeStamping(), tsatest.ServerAuth())},
+	{name: "extended key usage names the purpose twice", rule: tsa.ErrPurpose, code: tsa.CodeUntrusted,
+		cert: eku(true, tsatest.TimeStamping(), tsatest.TimeStamping())},
 	{name: "extended key usage is for any purpose", rule: tsa.ErrPurpose, code: tsa.CodeUntrusted,
 		cert: eku(true, asn1.ObjectIdentifier{2, 5, 29, 37, 0})},
-	{name: "key usage is for encryption", rule: tsa.ErrPurpose, code: tsa.CodeUntrusted,
+	{name: "key usage is for encryption", section: "RFC 5280 section 4.2.1.12", rule: tsa.ErrPurpose, code: tsa.CodeUntrusted,
 		cert: func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }},
-	{name: "key usage is for encryption as well", rule: tsa.ErrPurpose, code: tsa.CodeUntrusted,
+	{name: "key usage is for encryption as well", section: "RFC 5280 section 4.2.1.12", rule: tsa.ErrPurpose, code: tsa.CodeUntrusted,
 		cert: func(c *x509.Certificate) { c.KeyUsage |= x509.KeyUsageKeyEncipherment }},
 
 	{name: "authority of another root", rule: tsa.ErrPath, code: tsa.CodeUntrusted,
 		options: func(o *tsa.VerifyOptions, e *environment) { o.Path = tsatest.NewPKI(e.t).Path() }},
-	{name: "authority expired at the time stated", rule: tsa.ErrPath, code: tsa.CodeUntrusted,
+	{name: "authority expired at the time stated", section: "RFC 5280 section 6.1.3", rule: tsa.ErrPath, code: tsa.CodeUntrusted,
 		token: func(k *tsatest.Token, e *environment) { k.Info.GenTime = e.cert.NotAfter.Add(time.Second) }},
-	{name: "authority not yet valid at the time stated", rule: tsa.ErrPath, code: tsa.CodeUntrusted,
+	{name: "authority not yet valid at the time stated", section: "RFC 5280 section 6.1.3", rule: tsa.ErrPath, code: tsa.CodeUntrusted,
 		token: func(k *tsatest.Token, e *environment) { k.Info.GenTime = e.cert.NotBefore.Add(-time.Second) }},
 	{name: "nothing to judge the authority by", rule: tsa.ErrPath, code: tsa.CodeUntrusted,
 		options: func(o *tsa.VerifyOptions, _ *environment) { o.Path = nil }},
@@ -300,41 +355,53 @@ func directoryName(name []byte) []byte {
 	return der
 }
 
+// refusal makes the token and returns why it is refused.
+func (h hostile) refusal(t *testing.T) *tsa.TokenError {
+	t.Helper()
+	e := newEnvironment(t, h.cert)
+	k := e.token()
+	if h.token != nil {
+		h.token(k, e)
+	}
+	der := k.DER(t)
+	if h.raw != nil {
+		der = h.raw(der)
+	}
+	o := tsa.VerifyOptions{Path: e.pki.Path()}
+	if h.options != nil {
+		h.options(&o, e)
+	}
+	token, err := tsa.ParseToken(der)
+	switch {
+	case err != nil:
+	case h.digest:
+		digest := sha256.Sum256(message)
+		_, err = token.VerifyDigest(crypto.SHA256, digest[:], o)
+	default:
+		_, err = token.Verify(bytes.NewReader(message), o)
+	}
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	failed, ok := errors.AsType[*tsa.TokenError](err)
+	if !ok {
+		t.Fatalf("%T: %v", err, err)
+	}
+	return failed
+}
+
 func TestHostileTokens(t *testing.T) {
-	for _, tt := range hostileTokens {
+	for _, tt := range slices.Concat(hostileTokens, hostileContents) {
 		t.Run(tt.name, func(t *testing.T) {
-			e := newEnvironment(t, tt.cert)
-			k := e.token()
-			if tt.token != nil {
-				tt.token(k, e)
+			failed := tt.refusal(t)
+			if failed.Rule != tt.rule || !errors.Is(failed, tt.rule) {
+				t.Errorf("rule %q, want %q: %v", failed.Rule, tt.rule, failed)
 			}
-			der := k.DER(t)
-			if tt.raw != nil {
-				der = tt.raw(der)
-			}
-			o := tsa.VerifyOptions{Path: e.pki.Path()}
-			if tt.options != nil {
-				tt.options(&o, e)
-			}
-			token, err := tsa.ParseToken(der)
-			if err == nil {
-				_, err = token.Verify(bytes.NewReader(message), o)
-			}
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			failed, ok := errors.AsType[*tsa.TokenError](err)
-			if !ok {
-				t.Fatalf("%T: %v", err, err)
-			}
-			if failed.Rule != tt.rule || !errors.Is(err, tt.rule) {
-				t.Errorf("rule %q, want %q: %v", failed.Rule, tt.rule, err)
-			}
-			if strings.Count(err.Error(), tt.rule.Error()) != 1 {
-				t.Errorf("error does not name its rule once: %v", err)
+			if strings.Count(failed.Error(), tt.rule.Error()) != 1 {
+				t.Errorf("error does not name its rule once: %v", failed)
 			}
 			if failed.Code != tt.code {
-				t.Errorf("code %q, want %q: %v", failed.Code, tt.code, err)
+				t.Errorf("code %q, want %q: %v", failed.Code, tt.code, failed)
 			}
 		})
 	}

@@ -24,6 +24,8 @@ func TestResponse(t *testing.T) {
 		{"granted with modifications", "30 0a 30 03 02 01 01 30 03 02 01 07", tsa.Response{Status: tsa.GrantedWithMods, Token: token}},
 		{"rejected", "30 05 30 03 02 01 02", tsa.Response{Status: tsa.Rejection}},
 		{"badAlg", "30 09 30 07 02 01 02 03 02 07 80", tsa.Response{Status: tsa.Rejection, FailInfo: tsa.BadAlg}},
+		{"two reasons", "30 09 30 07 02 01 02 03 02 02 84", tsa.Response{Status: tsa.Rejection, FailInfo: tsa.BadAlg | tsa.BadDataFormat}},
+		{"waiting", "30 05 30 03 02 01 03", tsa.Response{Status: tsa.Waiting}},
 		{"badDataFormat", "30 09 30 07 02 01 02 03 02 02 04", tsa.Response{Status: tsa.Rejection, FailInfo: tsa.BadDataFormat}},
 		{"unacceptedPolicy and a text", "30 10 30 0e 02 01 02 30 04 0c 02 6e 6f 03 03 00 00 01",
 			tsa.Response{Status: tsa.Rejection, Text: []string{"no"}, FailInfo: tsa.UnacceptedPolicy}},
@@ -53,24 +55,33 @@ func TestResponse(t *testing.T) {
 	}
 }
 
+// hostileResponses are answers that are no time-stamp responses.
+var hostileResponses = []struct {
+	name, section string
+	der           string
+}{
+	{"empty", "", ""},
+	{"no status", "", "30 00"},
+	{"granted without token", "", "30 05 30 03 02 01 00"},
+	{"granted with modifications without token", "", "30 05 30 03 02 01 01"},
+	{"rejection with token", "", "30 0a 30 03 02 01 02 30 03 02 01 07"},
+	{"waiting with token", "", "30 0a 30 03 02 01 03 30 03 02 01 07"},
+	{"granted with a failure", "", "30 0e 30 07 02 01 00 03 02 07 80 30 03 02 01 07"},
+	{"unknown status", "", "30 05 30 03 02 01 06"},
+	{"negative status", "", "30 05 30 03 02 01 ff"},
+	{"status with a needless octet", "X.690 section 8.3.2", "30 06 30 04 02 02 00 02"},
+	{"text that is no UTF8String", "", "30 0b 30 09 02 01 02 30 04 13 02 6e 6f"},
+	{"failure of more than 32 bits", "of our own", "30 0d 30 0b 02 01 02 03 06 00 00 00 00 00 01"},
+	{"something behind the status", "", "30 09 30 07 02 01 02 02 02 07 80"},
+	{"something behind the token", "", "30 0c 30 03 02 01 00 30 03 02 01 07 05 00"},
+	{"something behind the response", "", "30 05 30 03 02 01 02 00"},
+	{"truncated", "", "30 05 30 03 02 01"},
+}
+
 func TestParseResponseRefuses(t *testing.T) {
-	for name, der := range map[string]string{
-		"empty":                         "",
-		"no status":                     "30 00",
-		"granted without token":         "30 05 30 03 02 01 00",
-		"rejected with token":           "30 0a 30 03 02 01 02 30 03 02 01 07",
-		"granted with a failure":        "30 0e 30 07 02 01 00 03 02 07 80 30 03 02 01 07",
-		"unknown status":                "30 05 30 03 02 01 06",
-		"negative status":               "30 05 30 03 02 01 ff",
-		"text that is no UTF8String":    "30 0b 30 09 02 01 02 30 04 13 02 6e 6f",
-		"failure of more than 32 bits":  "30 0d 30 0b 02 01 02 03 06 00 00 00 00 00 01",
-		"something behind the status":   "30 09 30 07 02 01 02 02 02 07 80",
-		"something behind the token":    "30 0c 30 03 02 01 00 30 03 02 01 07 05 00",
-		"something behind the response": "30 05 30 03 02 01 02 00",
-		"truncated":                     "30 05 30 03 02 01",
-	} {
-		t.Run(name, func(t *testing.T) {
-			if _, err := tsa.ParseResponse(fromHex(t, der)); !errors.Is(err, tsa.ErrMalformed) {
+	for _, tt := range hostileResponses {
+		t.Run(tt.name, func(t *testing.T) {
+			if _, err := tsa.ParseResponse(fromHex(t, tt.der)); !errors.Is(err, tsa.ErrMalformed) {
 				t.Errorf("got %v", err)
 			}
 		})

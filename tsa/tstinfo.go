@@ -38,37 +38,49 @@ func ParseTSTInfo(der []byte) (*TSTInfo, error) {
 	if len(der) > MaxSize {
 		return nil, fmt.Errorf("%w: TSTInfo of more than %d octets", ErrTooLarge, MaxSize)
 	}
-	malformed := fmt.Errorf("%w: TSTInfo", ErrMalformed)
+	malformed := func(what string) error { return fmt.Errorf("%w: TSTInfo: %s", ErrMalformed, what) }
 	input := cryptobyte.String(der)
 	var seq cryptobyte.String
 	var v int64
-	if !input.ReadASN1(&seq, cbasn1.SEQUENCE) || !input.Empty() || !seq.ReadASN1Integer(&v) {
-		return nil, malformed
-	}
-	if v != version {
+	switch {
+	case !input.ReadASN1(&seq, cbasn1.SEQUENCE):
+		return nil, malformed("it is no SEQUENCE in DER")
+	case !input.Empty():
+		return nil, malformed("something is behind it")
+	case !seq.ReadASN1Integer(&v):
+		return nil, malformed("version")
+	case v != version:
 		return nil, fmt.Errorf("%w: TSTInfo has version %d", ErrVersion, v)
 	}
 	var t TSTInfo
-	if !seq.ReadASN1ObjectIdentifier(&t.Policy) ||
-		!readMessageImprint(&seq, &t.Imprint) ||
-		!readInteger(&seq, &t.SerialNumber) {
-		return nil, malformed
-	}
 	var genTime cryptobyte.String
-	if !seq.ReadASN1(&genTime, cbasn1.GeneralizedTime) {
-		return nil, malformed
+	switch {
+	case !seq.ReadASN1ObjectIdentifier(&t.Policy):
+		return nil, malformed("policy")
+	case !readMessageImprint(&seq, &t.Imprint):
+		return nil, malformed("messageImprint")
+	case !readInteger(&seq, &t.SerialNumber):
+		return nil, malformed("serialNumber")
+	case !seq.ReadASN1(&genTime, cbasn1.GeneralizedTime):
+		return nil, malformed("genTime is no GeneralizedTime")
 	}
 	var err error
 	if t.GenTime, err = parseGenTime(string(genTime)); err != nil {
 		return nil, err
 	}
-	if !readAccuracy(&seq, &t.Accuracy) ||
-		!readDefaultFalse(&seq, &t.Ordering) ||
-		!readOptionalInteger(&seq, &t.Nonce) ||
-		!readGeneralName(&seq, &t.TSA) ||
-		!readExtensions(&seq, 1, &t.Extensions) ||
-		!seq.Empty() {
-		return nil, malformed
+	switch {
+	case !readAccuracy(&seq, &t.Accuracy):
+		return nil, malformed("accuracy")
+	case !readDefaultFalse(&seq, &t.Ordering):
+		return nil, malformed("ordering")
+	case !readOptionalInteger(&seq, &t.Nonce):
+		return nil, malformed("nonce")
+	case !readGeneralName(&seq, &t.TSA):
+		return nil, malformed("tsa")
+	case !readExtensions(&seq, 1, &t.Extensions):
+		return nil, malformed("extensions")
+	case !seq.Empty():
+		return nil, malformed("something is behind its members")
 	}
 	return &t, nil
 }

@@ -41,6 +41,8 @@ type Signer struct {
 	SignedContentType asn1.ObjectIdentifier // nil: the token's
 	SignedContent     []byte                // what is signed instead of what is in the token
 	NoAttributes      bool
+	NoContentType     bool        // without that one signed attribute
+	NoMessageDigest   bool        // likewise
 	Attributes        []Attribute // besides content-type and message-digest
 	Unsigned          []Attribute
 	SpoilSignature    bool
@@ -60,6 +62,11 @@ func SignedData() asn1.ObjectIdentifier { return oid(1, 2, 840, 113549, 1, 7, 2)
 func TSTInfo() asn1.ObjectIdentifier    { return oid(1, 2, 840, 113549, 1, 9, 16, 1, 4) }
 func SHA1() asn1.ObjectIdentifier       { return oid(1, 3, 14, 3, 2, 26) }
 func SHA256() asn1.ObjectIdentifier     { return oid(2, 16, 840, 1, 101, 3, 4, 2, 1) }
+
+// Object identifiers of signed attributes.
+func ContentType() asn1.ObjectIdentifier   { return oid(1, 2, 840, 113549, 1, 9, 3) }
+func MessageDigest() asn1.ObjectIdentifier { return oid(1, 2, 840, 113549, 1, 9, 4) }
+func SigningTime() asn1.ObjectIdentifier   { return oid(1, 2, 840, 113549, 1, 9, 5) }
 
 // Token returns a good token over message, signed by key, whose certificate is cert.
 func (p *PKI) Token(t testing.TB, message []byte, cert *x509.Certificate, key crypto.Signer) *Token {
@@ -103,7 +110,21 @@ func SigningCertificateV2(hashed, named *x509.Certificate) Attribute {
 }
 
 func essCertIDs(hash []byte, named *x509.Certificate) []byte {
-	return Sequence(Sequence(Sequence(OctetString(hash), issuerSerial(named))))
+	return Sequence(Sequence(essCertID(hash, named)))
+}
+
+func essCertID(hash []byte, named *x509.Certificate) []byte {
+	return Sequence(OctetString(hash), issuerSerial(named))
+}
+
+// SigningCertificatesV2 is SigningCertificateV2 with several certificates, named by their hashes alone.
+func SigningCertificatesV2(certs ...*x509.Certificate) Attribute {
+	var ids []byte
+	for _, c := range certs {
+		sum := sha256.Sum256(c.Raw)
+		ids = append(ids, essCertID(sum[:], nil)...)
+	}
+	return Attribute{oid(1, 2, 840, 113549, 1, 9, 16, 2, 47), [][]byte{Sequence(Sequence(ids))}}
 }
 
 func issuerSerial(c *x509.Certificate) []byte {
@@ -172,10 +193,13 @@ func (s Signer) der(t testing.TB, contentType asn1.ObjectIdentifier, content []b
 	if s.Hash == crypto.SHA1 {
 		digestAlgorithm = SHA1()
 	}
-	attributes := append([]Attribute{
-		{oid(1, 2, 840, 113549, 1, 9, 3), [][]byte{OID(contentType)}},
-		{oid(1, 2, 840, 113549, 1, 9, 4), [][]byte{OctetString(digest(s.Hash, content))}},
-	}, s.Attributes...)
+	attributes := slices.Clone(s.Attributes)
+	if !s.NoContentType {
+		attributes = append(attributes, Attribute{ContentType(), [][]byte{OID(contentType)}})
+	}
+	if !s.NoMessageDigest {
+		attributes = append(attributes, Attribute{MessageDigest(), [][]byte{OctetString(digest(s.Hash, content))}})
+	}
 	signed := content
 	var signedField []byte
 	if !s.NoAttributes {
