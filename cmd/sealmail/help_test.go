@@ -110,7 +110,7 @@ func TestFlags(t *testing.T) {
 		"ca serve":     "dir ca-passphrase-file listen",
 		"tsa stamp":    "tsa tsa-trust hash policy output tsa-user tsa-password-file tsa-p12 tsa-p12-password-file insecure-loopback",
 		"tsa verify":   "token tsa-trust",
-		"tsa serve":    "listen p12 p12-password-file policy state",
+		"tsa serve":    "listen p12 p12-password-file policy state accuracy ordering hash",
 		"vault status": "",
 		"vault passwd": "new-passphrase-file new-passphrase-command unprotected device",
 		"unlock":       "for keyring",

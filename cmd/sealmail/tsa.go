@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -115,11 +116,15 @@ func newTSAServeCommand(a *app) *cobra.Command {
 		Use:   "serve --listen ADDRESS --p12 FILE --policy OID --state DIR",
 		Short: "Be a timestamp authority",
 		Long: `Answers timestamp requests over HTTP. The first line on stdout is {"url":…} once it is ready; SIGTERM ends it with 0.
-Serial numbers are unique over restarts and kills, as long as --state is kept. Refuses a certificate that is not fit.
+Refuses a certificate that is not fit.
+
+Serial numbers are unique over restarts and kills, as long as --state is kept. With --ordering each token says a later
+time than all before it: where the clock was set back, none is issued until it has caught up.
 
 ` + exitCodesHelp,
-		Example: "  sealmail tsa serve --listen 127.0.0.1:0 --p12 tsa.p12 --p12-password-file secret --policy 1.3.6.1.4.1.99999.1 --state tsa-state",
-		Args:    argCount(0, 0, "no arguments"),
+		Example: "  sealmail tsa serve --listen 127.0.0.1:0 --p12 tsa.p12 --p12-password-file secret --policy 1.3.6.1.4.1.99999.1 --state tsa-state\n" +
+			"  sealmail tsa serve --listen 192.0.2.1:318 --p12 tsa.p12 --p12-password-file secret --policy 1.3.6.1.4.1.99999.1 --state tsa-state --accuracy 100ms --ordering --hash sha512",
+		Args: argCount(0, 0, "no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
 			if p.P12 == "" || p.Policy == nil || p.State == "" {
@@ -141,6 +146,9 @@ Serial numbers are unique over restarts and kills, as long as --state is kept. R
 	f.StringVar(&p.P12, "p12", "", "the authority's certificate and key, in this PKCS#12 `file`")
 	password.add(cmd, "p12-password", "the password of the PKCS#12 file")
 	f.StringArrayVar(&p.Policy, "policy", nil, "a policy `OID` to issue under, the first being the default; repeat for more")
-	f.StringVar(&p.State, "state", "", "the `folder` that keeps the serial numbers")
+	f.StringVar(&p.State, "state", "", "the `folder` that keeps the serial numbers, and the time of the last token")
+	f.DurationVar(&p.Accuracy, "accuracy", time.Second, "how far the clock may be off, stated in tokens; 0 states nothing (`duration`)")
+	f.BoolVar(&p.Ordering, "ordering", false, "issue tokens that are ordered by their time")
+	f.StringArrayVar(&p.Hashes, "hash", nil, "accept this `digest` in requests: sha256, sha384 or sha512; repeat for more (default: all three)")
 	return cmd
 }

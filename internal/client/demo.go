@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/certstore/ca"
@@ -174,7 +175,7 @@ func DemoServe(ctx context.Context, o Options, dir string, ready func(DemoServer
 	served := make(chan error, 1)
 	go func() { served <- mail.Serve(ctx) }()
 	addresses := mail.Addresses()
-	err = TSAServe(ctx, o, TSAServeParams{Listen: ports.TSA, P12: in("tsa.p12"), P12Password: []byte(secret), Policy: []string{demoTSAPolicy}, State: in("tsa")},
+	err = TSAServe(ctx, o, TSAServeParams{Listen: ports.TSA, P12: in("tsa.p12"), P12Password: []byte(secret), Policy: []string{demoTSAPolicy}, State: in("tsa"), Accuracy: time.Second},
 		func(url string) error {
 			return ready(DemoServers{IMAP: "imaps://" + addresses.IMAPS, SMTP: "submissions://" + addresses.Submissions, TSA: url})
 		})

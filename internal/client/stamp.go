@@ -89,11 +89,10 @@ func (c *Client) stampRequest(what string, p StampParams) (*stampRequest, error)
 		urls = a.TSA
 	}
 	r := new(stampRequest)
-	var ok bool
-	if r.hash, ok = stampHashes()[p.Hash]; !ok {
-		return nil, usage("--hash", fmt.Errorf("%q is not known", p.Hash), "sha256, sha384 or sha512")
-	}
 	var err error
+	if r.hash, err = parseHash(p.Hash); err != nil {
+		return nil, err
+	}
 	if p.Policy != "" {
 		if r.policy, err = parseOID(p.Policy); err != nil {
 			return nil, usage("--policy", err, "write it like 1.2.3.4")
@@ -202,4 +201,13 @@ func parseOID(s string) (asn1.ObjectIdentifier, error) {
 		return nil, fmt.Errorf("%q is not an object identifier", s)
 	}
 	return oid, nil
+}
+
+// parseHash reads the name of a digest that time stamps are made with.
+func parseHash(word string) (crypto.Hash, error) {
+	hash, ok := stampHashes()[word]
+	if !ok {
+		return 0, usage("--hash", fmt.Errorf("%q is not known", word), "sha256, sha384 or sha512")
+	}
+	return hash, nil
 }

@@ -3,10 +3,8 @@ package client
 import (
 	"context"
 	"crypto"
-	"encoding/asn1"
 	"errors"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/sealmail/sealmail/tsa/server"
@@ -19,41 +17,25 @@ type TSAServeParams struct {
 	P12Password []byte
 	Policy      []string
 	State       string
+	Accuracy    time.Duration // 0: not stated
+	Ordering    bool
+	Hashes      []string // accepted in requests; empty: all
 }
 
 // TSAServe is a timestamp authority until the context ends. ready is told its URL.
-func TSAServe(ctx context.Context, o Options, p TSAServeParams, ready func(url string) error) error {
-	var policies []asn1.ObjectIdentifier
-	for _, word := range p.Policy {
-		oid, err := parseOID(word)
-		if err != nil {
-			return usage("--policy", err, "write it like 1.2.3.4")
-		}
-		policies = append(policies, oid)
-	}
-	data, err := o.readSmall(p.P12)
+func TSAServe(ctx context.Context, o Options, p TSAServeParams, ready func(url string) error) (err error) {
+	settings, err := p.options(o)
 	if err != nil {
 		return err
 	}
-	pairs, err := decodePKCS12(p.P12, data, p.P12Password)
-	if err != nil {
-		return err
-	}
-	signer, ok := pairs[0].Key.(crypto.Signer)
-	if !ok {
-		return failed(p.P12, errors.New("its key cannot sign"), "use an RSA or EC key")
-	}
-	authority, err := server.New(server.Options{
-		Signer: signer, Chain: pairs[0].Chain, Policies: policies, Clock: o.Now, Accuracy: time.Second, State: p.State, Disk: o.Disk,
-		Failed: func(err error) { o.Say("warning: timestamp authority: " + err.Error()) },
-	})
+	authority, err := server.New(settings)
 	switch {
 	case errors.Is(err, server.ErrOptions):
 		return usage("tsa serve", err, "a fit certificate is made by `sealmail ca issue --purpose tsa`")
 	case err != nil:
 		return failed("tsa serve", err, "use a state folder of its own for each authority")
 	}
-	defer authority.Close()
+	defer func() { err = errors.Join(err, authority.Close()) }()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.Listen)
 	if err != nil {
 		return failed("tsa serve", err, "choose another address with --listen")
@@ -61,28 +43,41 @@ func TSAServe(ctx context.Context, o Options, p TSAServeParams, ready func(url s
 	return serveHTTP(ctx, listener, authority, o.Timeout, func() error { return ready("http://" + listener.Addr().String()) })
 }
 
-// serveHTTP serves until the context ends, and then lets running requests end.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, timeout time.Duration, ready func() error) error {
-	s := &http.Server{Handler: h, ReadTimeout: timeout, WriteTimeout: timeout, IdleTimeout: timeout, MaxHeaderBytes: 16 << 10}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve(l) }()
-	if err := ready(); err != nil {
-		return errors.Join(err, s.Close(), ignoreClosed(<-served))
+// options are those of the authority, with its key.
+func (p TSAServeParams) options(o Options) (server.Options, error) {
+	settings := server.Options{
+		Clock: o.Now, Accuracy: p.Accuracy, Ordering: p.Ordering, State: p.State, Disk: o.Disk,
+		Failed: func(err error) { o.Say("warning: timestamp authority: " + err.Error()) },
 	}
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
+	for _, word := range p.Policy {
+		oid, err := parseOID(word)
+		if err != nil {
+			return settings, usage("--policy", err, "write it like 1.2.3.4")
+		}
+		settings.Policies = append(settings.Policies, oid)
 	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-	defer cancel()
-	err := s.Shutdown(ending)
-	return errors.Join(err, ignoreClosed(<-served))
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
+	for _, word := range p.Hashes {
+		hash, err := parseHash(word)
+		if err != nil {
+			return settings, err
+		}
+		settings.Digests = append(settings.Digests, hash)
 	}
-	return err
+	if p.Accuracy < 0 {
+		return settings, usage("--accuracy", errors.New("it is negative"), "write it like 1s or 500ms; 0 states none")
+	}
+	data, err := o.readSmall(p.P12)
+	if err != nil {
+		return settings, err
+	}
+	pairs, err := decodePKCS12(p.P12, data, p.P12Password)
+	if err != nil {
+		return settings, err
+	}
+	signer, ok := pairs[0].Key.(crypto.Signer)
+	if !ok {
+		return settings, failed(p.P12, errors.New("its key cannot sign"), "use an RSA or EC key")
+	}
+	settings.Signer, settings.Chain = signer, pairs[0].Chain
+	return settings, nil
 }

@@ -3,10 +3,12 @@ package server
 import (
 	"context"
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"time"
 
@@ -26,6 +28,7 @@ type Options struct {
 	Policies []asn1.ObjectIdentifier // under which tokens are issued; the first is used where a request names none
 	Clock    func() time.Time        // the source of time, as in time.Now; the zero time means that there is none
 	Accuracy time.Duration           // how far the clock may be off; 0: not stated in tokens
+	Ordering bool                    // each token has a later time than those before it, over restarts too, and says so
 	Digests  []crypto.Hash           // accepted in requests; none: SHA-256, SHA-384 and SHA-512
 
 	// State is the directory that keeps serial numbers unique over restarts. It is made if it is missing, and locked:
@@ -41,6 +44,7 @@ type Options struct {
 type Authority struct {
 	o       Options
 	serials *serials
+	wait    func(context.Context, time.Duration) error // for the clock
 }
 
 // New makes an authority, and reserves the first serial numbers. Errors wrap [ErrOptions], [ErrStateInUse] or
@@ -59,7 +63,10 @@ func New(o Options) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Authority{o: o, serials: s}, nil
+	if o.Ordering {
+		s.after(o.Clock())
+	}
+	return &Authority{o: o, serials: s, wait: waitFor}, nil
 }
 
 // Close gives up the lock on the state. The authority answers nothing afterwards.
@@ -79,6 +86,8 @@ func (o *Options) check() error {
 		return errors.New("there is no directory for the state")
 	case o.Accuracy < 0:
 		return errors.New("accuracy is negative")
+	case o.Accuracy > maxAccuracy:
+		return fmt.Errorf("accuracy is more than %v", maxAccuracy)
 	}
 	for _, hash := range o.Digests {
 		if !hash.Available() {
@@ -96,11 +105,33 @@ func (o *Options) check() error {
 	if leaf.KeyUsage&x509.KeyUsageDigitalSignature == 0 {
 		return errors.New("key usage of the certificate lacks digitalSignature")
 	}
+	if err := checkStrength(leaf); err != nil {
+		return err
+	}
 	public, ok := o.Signer.Public().(interface{ Equal(crypto.PublicKey) bool })
 	if !ok || !public.Equal(leaf.PublicKey) {
 		return errors.New("key does not belong to the certificate")
 	}
 	return o.checkValidity(o.Clock())
+}
+
+// maxAccuracy is far beyond what a clock is off by that is worth asking.
+const maxAccuracy = 24 * time.Hour
+
+// checkStrength makes sure that tokens can be signed with the key of the certificate, and that who verifies them need not
+// take it for weak.
+func checkStrength(leaf *x509.Certificate) error {
+	if _, _, err := cms.DefaultSignature(leaf); err != nil {
+		return err
+	}
+	if key, ok := leaf.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
+		return fmt.Errorf("RSA key of %d bits is too short; 2048 are needed", key.N.BitLen())
+	}
+	switch leaf.SignatureAlgorithm {
+	case x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1:
+		return fmt.Errorf("certificate is signed with %v, which is too weak", leaf.SignatureAlgorithm)
+	}
+	return nil
 }
 
 // checkValidity makes sure that tokens can be issued now: nobody accepts one from outside the certificate's validity.
@@ -145,22 +176,48 @@ func (a *Authority) respond(ctx context.Context, request []byte) (*tsa.Response,
 	if refused != nil {
 		return refused, nil
 	}
-	now := a.o.Clock().UTC()
-	if now.IsZero() {
-		return rejection(tsa.TimeNotAvailable, "no time source"), errors.New("clock gives no time")
-	}
-	if err := a.o.checkValidity(now); err != nil {
-		return rejection(tsa.SystemFailure, "authority is out of service"), err
-	}
-	info.GenTime = now.Truncate(time.Millisecond)
-	if info.SerialNumber, err = a.serials.take(); err != nil {
-		return rejection(tsa.SystemFailure, "internal failure"), fmt.Errorf("serial number: %w", err)
+	var refusal *tsa.Response
+	if info.GenTime, info.SerialNumber, refusal, err = a.stamp(ctx); refusal != nil {
+		return refusal, err
 	}
 	token, err := a.sign(ctx, info, r.CertReq)
 	if err != nil {
 		return rejection(tsa.SystemFailure, "internal failure"), fmt.Errorf("signing: %w", err)
 	}
 	return &tsa.Response{Status: tsa.Granted, Token: token}, nil
+}
+
+// stamp returns the time of a token and its serial number, or why there is none, with what only the authority is to know.
+func (a *Authority) stamp(ctx context.Context) (at time.Time, serial *big.Int, refusal *tsa.Response, err error) {
+	if a.o.Ordering {
+		at, serial, err = a.takeOrdered(ctx)
+	} else if at, err = a.now(time.Millisecond); err == nil {
+		serial, err = a.serials.take()
+	}
+	switch {
+	case err == nil:
+	case errors.Is(err, errNoTime):
+		refusal = rejection(tsa.TimeNotAvailable, "no time source")
+	case errors.Is(err, errClockBehind):
+		refusal = rejection(tsa.TimeNotAvailable, "clock is being set")
+	case errors.Is(err, errOutOfService):
+		refusal = rejection(tsa.SystemFailure, "authority is out of service")
+	default:
+		refusal, err = rejection(tsa.SystemFailure, "internal failure"), fmt.Errorf("serial number: %w", err)
+	}
+	return at, serial, refusal, err
+}
+
+// now returns the time in whole units, if tokens can be issued then.
+func (a *Authority) now(unit time.Duration) (time.Time, error) {
+	now := a.o.Clock().UTC().Truncate(unit)
+	if now.IsZero() {
+		return now, errNoTime
+	}
+	if err := a.o.checkValidity(now); err != nil {
+		return now, fmt.Errorf("%w: %w", errOutOfService, err)
+	}
+	return now, nil
 }
 
 // accept says what a token for this request will hold, or why there is none (RFC 3161 section 2.4.2).
@@ -185,7 +242,7 @@ func (a *Authority) accept(r *tsa.Request) (*tsa.TSTInfo, *tsa.Response) {
 		// RFC 3161 section 2.4.1: critical or not, an extension that is not recognized is refused.
 		return nil, rejection(tsa.UnacceptedExtension, "extensions are not supported")
 	}
-	return &tsa.TSTInfo{Policy: policy, Imprint: r.Imprint, Accuracy: a.o.Accuracy, Nonce: r.Nonce}, nil
+	return &tsa.TSTInfo{Policy: policy, Imprint: r.Imprint, Accuracy: a.o.Accuracy, Ordering: a.o.Ordering, Nonce: r.Nonce}, nil
 }
 
 // sign makes the token. Its signed attributes name the certificate by its hash (RFC 5816 section 2.2.1), as cms does

@@ -328,6 +328,17 @@ func TestNewRefuses(t *testing.T) {
 		{"no policy", func(o *server.Options) { o.Policies = nil }, "policy"},
 		{"no clock", func(o *server.Options) { o.Clock = nil }, "clock"},
 		{"no state", func(o *server.Options) { o.State = "" }, "state"},
+		{"accuracy of a day", func(o *server.Options) { o.Accuracy = 24*time.Hour + 1 }, "accuracy"},
+		{"RSA key of 1024 bits", func(o *server.Options) {
+			o.Signer = tsatest.RSAKey(t, 1024)
+			o.Chain = []*x509.Certificate{pki.Issue(t, o.Signer.Public(), nil)}
+		}, "RSA key of 1024 bits is too short"},
+		{"key of a curve that is too short", func(o *server.Options) {
+			o.Signer = ecKey(t, elliptic.P224())
+			o.Chain = []*x509.Certificate{pki.Issue(t, o.Signer.Public(), nil)}
+		}, "elliptic curve P-224"},
+		{"certificate signed with SHA-1", issue(func(c *x509.Certificate) { c.SignatureAlgorithm = x509.ECDSAWithSHA1 }), "ECDSA-SHA1, which is too weak"},
+		{"extended key usage for any purpose", extended(true, asn1.ObjectIdentifier{2, 5, 29, 37, 0}), "timeStamping alone"},
 		{"negative accuracy", func(o *server.Options) { o.Accuracy = -1 }, "accuracy"},
 		{"weak digest", func(o *server.Options) { o.Digests = []crypto.Hash{crypto.SHA1} }, "SHA-1"},
 		{"digest that is not there", func(o *server.Options) { o.Digests = []crypto.Hash{crypto.MD4} }, "MD4"},

@@ -45,6 +45,9 @@ type state struct {
 	Version  int    `json:"version"`
 	Prefix   uint64 `json:"prefix"`   // random, chosen once: the upper half of every serial number
 	Reserved uint64 `json:"reserved"` // the first counter that may not have been used
+
+	// Until is the latest time that an ordered token may have, in microseconds since 1970.
+	Until int64 `json:"until,omitempty"`
 }
 
 // stateVersion is the one version of the state file that there is.
@@ -62,6 +65,7 @@ type serials struct {
 	mu     sync.Mutex
 	state  state  // what is on the disk
 	next   uint64 // below state.Reserved: reserved and not used
+	last   int64  // the time of the last ordered token, in microseconds; up to state.Until
 	closed bool
 }
 
@@ -97,8 +101,12 @@ func (s *serials) load(dir string) error {
 		return err
 	}
 	// What was reserved by whoever came before counts as used.
-	s.next = s.state.Reserved
-	return s.reserve()
+	s.next, s.last = s.state.Reserved, s.state.Until
+	st, err := s.state.more()
+	if err != nil {
+		return err
+	}
+	return s.keep(st)
 }
 
 func newState() (state, error) {
@@ -139,13 +147,17 @@ func readState(path string) (state, error) {
 	return st, nil
 }
 
-// reserve brings the end of the next block to the disk.
-func (s *serials) reserve() error {
-	if s.state.Reserved > math.MaxUint64-blockSize {
-		return fmt.Errorf("%w: serial numbers are used up", ErrState)
+// more returns the state with one more block.
+func (st state) more() (state, error) {
+	if st.Reserved > math.MaxUint64-blockSize {
+		return st, fmt.Errorf("%w: serial numbers are used up", ErrState)
 	}
-	st := s.state
 	st.Reserved += blockSize
+	return st, nil
+}
+
+// keep brings the state to the disk.
+func (s *serials) keep(st state) error {
 	data, err := json.Marshal(st)
 	if err != nil {
 		return err
@@ -161,11 +173,22 @@ func (s *serials) reserve() error {
 func (s *serials) take() (*big.Int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.takeNext(s.state)
+}
+
+// takeNext is take within a state that may be ahead of the disk's; it is brought there before the number is used.
+func (s *serials) takeNext(st state) (*big.Int, error) {
 	if s.closed {
 		return nil, fmt.Errorf("%w: closed", ErrState)
 	}
-	if s.next == s.state.Reserved {
-		if err := s.reserve(); err != nil {
+	if s.next == st.Reserved {
+		var err error
+		if st, err = st.more(); err != nil {
+			return nil, err
+		}
+	}
+	if st != s.state {
+		if err := s.keep(st); err != nil {
 			return nil, err
 		}
 	}
@@ -183,5 +206,5 @@ func (s *serials) close() error {
 		return nil
 	}
 	s.closed = true
-	return s.lock.Close()
+	return errors.Join(s.settle(), s.lock.Close())
 }
