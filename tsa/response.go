@@ -196,24 +196,32 @@ func (r *Response) Marshal() ([]byte, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, 64))
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-			b.AddASN1Int64(int64(r.Status))
-			if len(r.Text) > 0 {
-				b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
-					for _, text := range r.Text {
-						b.AddASN1(cbasn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes([]byte(text)) })
-					}
-				})
-			}
-			if r.FailInfo != 0 {
-				addNamedBits(b, uint32(r.FailInfo))
-			}
-		})
-		b.AddBytes(r.Token)
+		b.AddASN1Int64(int64(r.Status))
+		if len(r.Text) > 0 {
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				for _, text := range r.Text {
+					b.AddASN1(cbasn1.UTF8String, func(b *cryptobyte.Builder) { b.AddBytes([]byte(text)) })
+				}
+			})
+		}
+		if r.FailInfo != 0 {
+			addNamedBits(b, uint32(r.FailInfo))
+		}
 	})
-	return finish(&b, "response")
+	status, err := b.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("%w: response: %w", ErrMalformed, err)
+	}
+	// The token is copied once: it is nearly all of the response.
+	head := ber.Header{Class: ber.Universal, Constructed: true, Number: ber.TagSequence, Length: int64(len(status) + len(r.Token))}
+	der := ber.AppendHeader(make([]byte, 0, len(status)+len(r.Token)+8), head)
+	der = append(append(der, status...), r.Token...)
+	if len(der) > MaxSize {
+		return nil, fmt.Errorf("%w: response of %d octets", ErrTooLarge, len(der))
+	}
+	return der, nil
 }
 
 // addNamedBits adds a BIT STRING with named bits, in DER without trailing zeros (X.690 section 11.2.2).

@@ -96,7 +96,7 @@ func (t *TSTInfo) Marshal() ([]byte, error) {
 	case t.Accuracy < 0 || t.Accuracy > maxAccuracy:
 		return nil, fmt.Errorf("%w: accuracy of %v", ErrMalformed, t.Accuracy)
 	}
-	var b cryptobyte.Builder
+	b := cryptobyte.NewBuilder(make([]byte, 0, 256)) // enough for most
 	b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
 		b.AddASN1Int64(version)
 		b.AddASN1ObjectIdentifier(t.Policy)
@@ -118,7 +118,7 @@ func (t *TSTInfo) Marshal() ([]byte, error) {
 		}
 		addExtensions(b, 1, t.Extensions)
 	})
-	return finish(&b, "TSTInfo")
+	return finish(b, "TSTInfo")
 }
 
 // genTimeFormat writes as much of the fraction as is not zero.

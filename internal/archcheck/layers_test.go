@@ -42,7 +42,7 @@ var rooms = []room{
 	{dir: "internal/safeio", modules: []string{"golang.org/x/sys"}, never: networks,
 		why: "everything that is stored stands on it, so it stands on nothing"},
 	{dir: "internal/peertest", why: "any test may use it, so it uses nothing that is tested"},
-	{dir: "internal/bench", project: []string{"smime", "certstore"}, why: "it has tests alone, and compares what others may import and run"},
+	{dir: "internal/bench", project: []string{"smime", "certstore", "tsa"}, why: "it has tests alone, and compares what others may import and run"},
 	{dir: "internal/interop", project: []string{"smime", "certstore", "tsa"}, modules: []string{crypto},
 		why: "it has tests alone, which exchange messages and files with others"},
 	{dir: "internal/archcheck", why: "it looks at the source, not at the packages"},

@@ -36,6 +36,8 @@ const (
 func works() map[string]func(house) (func() error, error) {
 	return map[string]func(house) (func() error, error){
 		"open": openAll, "seal": sealAll, "keys": keysAlone, "pkcs7-open": pkcs7OpenAll, "pkcs7-seal": pkcs7SealAll,
+		"stamp": stampAll, "stamp-http": stampOverHTTP, "sign": signAlone,
+		"stamp-verify": verifyStamps(true), "stamp-verify-anew": verifyStamps(false), "verify": verifyAlone,
 	}
 }
 

@@ -43,6 +43,7 @@ type Options struct {
 // Authority is a time-stamp authority. It is safe for concurrent use.
 type Authority struct {
 	o       Options
+	signers []cms.Signer // the one
 	serials *serials
 	wait    func(context.Context, time.Duration) error // for the clock
 }
@@ -59,6 +60,10 @@ func New(o Options) (*Authority, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
 	}
+	scheme, digest, err := cms.DefaultSignature(o.Chain[0])
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
 	s, err := openSerials(o.Disk, o.State)
 	if err != nil {
 		return nil, err
@@ -66,7 +71,8 @@ func New(o Options) (*Authority, error) {
 	if o.Ordering {
 		s.after(o.Clock())
 	}
-	return &Authority{o: o, serials: s, wait: waitFor}, nil
+	signers := []cms.Signer{{Certificate: o.Chain[0], Key: o.Signer, Scheme: scheme, Digest: digest}}
+	return &Authority{o: o, signers: signers, serials: s, wait: waitFor}, nil
 }
 
 // Close gives up the lock on the state. The authority answers nothing afterwards.
@@ -118,12 +124,8 @@ func (o *Options) check() error {
 // maxAccuracy is far beyond what a clock is off by that is worth asking.
 const maxAccuracy = 24 * time.Hour
 
-// checkStrength makes sure that tokens can be signed with the key of the certificate, and that who verifies them need not
-// take it for weak.
+// checkStrength makes sure that who verifies tokens need not take the key, or the certificate's signature, for weak.
 func checkStrength(leaf *x509.Certificate) error {
-	if _, _, err := cms.DefaultSignature(leaf); err != nil {
-		return err
-	}
 	if key, ok := leaf.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
 		return fmt.Errorf("RSA key of %d bits is too short; 2048 are needed", key.N.BitLen())
 	}
@@ -252,14 +254,7 @@ func (a *Authority) sign(ctx context.Context, info *tsa.TSTInfo, withCertificate
 	if err != nil {
 		return nil, err
 	}
-	scheme, digest, err := cms.DefaultSignature(a.o.Chain[0])
-	if err != nil {
-		return nil, err
-	}
-	o := cms.SignedDataOptions{
-		ContentType: cms.OIDTSTInfo,
-		Signers:     []cms.Signer{{Certificate: a.o.Chain[0], Key: a.o.Signer, Scheme: scheme, Digest: digest}},
-	}
+	o := cms.SignedDataOptions{ContentType: cms.OIDTSTInfo, Signers: a.signers}
 	if withCertificates {
 		// RFC 3161 section 2.4.1: without certReq there must be none.
 		o.Certificates = a.o.Chain

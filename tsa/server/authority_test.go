@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto"
 	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -404,27 +402,6 @@ func TestConcurrentSerials(t *testing.T) {
 	slices.Sort(all)
 	if len(slices.Compact(all)) != workers*each {
 		t.Errorf("%d different serial numbers in %d tokens", len(slices.Compact(all)), workers*each)
-	}
-}
-
-func BenchmarkRespond(b *testing.B) {
-	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for name, key := range map[string]crypto.Signer{"rsa2048": rsaKey, "p256": tsatest.ECKey(b)} {
-		b.Run(name, func(b *testing.B) {
-			a := start(b, options(b, tsatest.NewPKI(b), key))
-			der, err := newRequest(b, crypto.SHA256).Marshal()
-			if err != nil {
-				b.Fatal(err)
-			}
-			for b.Loop() {
-				if _, err := a.Respond(b.Context(), der); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }
 
