@@ -33,11 +33,17 @@ func newTSAStampCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "stamp FILE -o FILE.tsr",
 		Short: "Get a timestamp on a file",
-		Long: `Sends the hash of a file to the timestamp authority, checks its answer, and writes the token. The file itself goes
-nowhere.
+		Long: `Sends the hash of a file to the timestamp authority, checks its answer, and writes the response with the token. The file
+itself goes nowhere.
+
+An authority that wants to know who asks is told by --tsa-user or --tsa-p12, over https alone, or by its table
+[tsa."URL"] in the configuration.
 
 ` + exitCodesHelp,
-		Example: "  sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa http://tsa.example.org",
+		Example: `  sealmail tsa stamp report.pdf -o report.pdf.tsr
+  sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa http://tsa.example.org --tsa http://other.example.org --tsa-trust roots.pem
+  sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa https://tsa.example.org --tsa-user alice --tsa-password-file secret
+  sealmail tsa stamp - --hash sha512 < report.pdf > report.pdf.tsr`,
 		Args:    argCount(1, 1, "one file"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
 			if p.Access, err = tsa.read(ctx, a, p.TSA); err != nil {
@@ -75,16 +81,22 @@ func newTSAVerifyCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify FILE --token FILE.tsr",
 		Short: "Check a timestamp against its file",
-		Long: `Checks that a timestamp response or token is for this file, and by an authority that is trusted for timestamps. Whether
-the authority was revoked is looked up in what the token brings along, in these files, and in what was fetched before:
-one that ceased in good order was right until then, any other revocation takes the worth of all its tokens. That its
-certificate has expired since is no more than a warning.
-The exit code is 1 where it is not.
+		Long: `Checks that a timestamp is for this file, and by an authority that is trusted for timestamps. The timestamp may be a
+response (.tsr) or a bare token, of this program or another, in DER or PEM. The exit code is 1 where it is not.
+
+Whether the authority was revoked is looked up in what the token brings along, in the files that are named, and in what
+was fetched before: one that ceased in good order was right until then, any other revocation takes the worth of all its
+tokens. That its certificate has expired since is no more than a warning. Touches no network.
 
 ` + exitCodesHelp,
-		Example: "  sealmail tsa verify report.pdf --token report.pdf.tsr --tsa-trust tsa-root.pem",
+		Example: `  sealmail tsa verify report.pdf
+  sealmail tsa verify report.pdf --token report.pdf.tsr --tsa-trust tsa-root.pem
+  sealmail tsa verify - --token report.pdf.tsr --json < report.pdf`,
 		Args:    argCount(1, 1, "one file"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
+			if p.Token == "" && args[0] == "-" {
+				return usagef("name the timestamp with --token FILE", "what comes from stdin has no timestamp beside it")
+			}
 			if p.Token == "" {
 				p.Token = args[0] + ".tsr"
 			}

@@ -102,8 +102,11 @@ func (c *Client) stampRequest(what string, p StampParams) (*stampRequest, error)
 	if err != nil {
 		return nil, err
 	}
-	r.stamper, err = c.stamperWith(urls, p.Access, trust)
-	return r, err
+	if r.stamper, err = c.stamperWith(urls, p.Access, trust); err != nil {
+		return nil, err
+	}
+	r.required = true
+	return r, nil
 }
 
 // stamp gets a token over a digest.
@@ -129,23 +132,15 @@ func (c *Client) VerifyStamp(ctx context.Context, p StampVerifyParams, in string
 	if err != nil {
 		return nil, err
 	}
+	token, err := c.o.readToken(p.Token)
 	if !trust.anchored {
+		if err == nil {
+			c.o.Say("note: " + stampClaim(token))
+		}
 		return nil, errNoStampAnchor("tsa verify")
 	}
-	data, err := c.o.readSmall(p.Token)
 	if err != nil {
 		return nil, err
-	}
-	raw := data
-	if response, err := tsa.ParseResponse(data); err == nil {
-		if err := response.Err(); err != nil {
-			return nil, &Error{Kind: No, What: p.Token, Err: err, Hint: "ask for another timestamp"}
-		}
-		raw = response.Token
-	}
-	token, err := tsa.ParseToken(raw)
-	if err != nil {
-		return nil, &Error{Kind: No, What: "timestamp", Err: err, Hint: "the file is not a timestamp, or is damaged"}
 	}
 	src, err := c.openSource(in)
 	if err != nil {

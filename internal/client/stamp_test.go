@@ -5,11 +5,15 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"encoding/asn1"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +116,51 @@ func TestAuthorityInStore(t *testing.T) {
 		}
 		if err := verify(); !errors.Is(err, want) {
 			t.Errorf("%d certificates in the store: %v, want %v", i+1, err, want)
+		}
+	}
+}
+
+// TestTokenFiles verifies the timestamps that OpenSSL made, in each form in which people have them.
+func TestTokenFiles(t *testing.T) {
+	w := newWorld(t)
+	vector := func(name string) string {
+		data, err := os.ReadFile(filepath.Join("..", "..", "tsa", "testdata", "openssl", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	file, root, tsr := w.write("message", vector("message")), w.write("tsa-root.pem", vector("root.pem")), vector("rsa-v2.tsr")
+	response, err := tsa.ParseResponse([]byte(tsr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	armor := func(label string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: label, Bytes: der}))
+	}
+	c := w.client()
+	for _, tt := range []struct {
+		name, token string
+		says        string // empty: it verifies
+	}{
+		{"response", tsr, ""},
+		{"token", string(response.Token), ""},
+		{"token in PEM, as `openssl pkcs7` writes it", armor("PKCS7", response.Token), ""},
+		{"token in PEM, as `openssl cms` writes it", armor("CMS", response.Token), ""},
+		{"response in PEM", armor("TIMESTAMP RESPONSE", []byte(tsr)), ""},
+		{"refusal", vector("refused.tsr"), "gave no token"},
+		{"request", vector("rsa-v2.tsq"), "this is a timestamp request"},
+		{"nothing", "", "the file is empty"},
+		{"page", "<html>", "malformed time-stamp data"},
+		{"octets behind the response", tsr + "\n", "malformed time-stamp data"},
+	} {
+		p := client.StampVerifyParams{Token: w.write("token", tt.token), TSATrust: []string{root}}
+		result, err := c.VerifyStamp(t.Context(), p, file)
+		switch {
+		case tt.says == "" && (err != nil || !result.Trusted):
+			t.Errorf("%s: %v", tt.name, err)
+		case tt.says != "" && (client.KindOf(err) != client.No || !strings.Contains(err.Error(), p.Token+": ") || !strings.Contains(err.Error(), tt.says)):
+			t.Errorf("%s: %v does not say %q", tt.name, err, tt.says)
 		}
 	}
 }

@@ -44,6 +44,7 @@ type stamper struct {
 	trust       *stampTrust
 	now         func() time.Time
 	say         func(string)
+	required    bool // there is nothing to go on with but a timestamp
 
 	clock sync.Once // said that it is off
 }
@@ -217,6 +218,9 @@ func (s *stamper) stampDigest(ctx context.Context, hash crypto.Hash, digest []by
 			s.say("warning: timestamp: " + err.Error() + "; asking the next authority")
 		}
 	}
+	if !s.required {
+		hint += ", or go on without: --no-timestamp"
+	}
 	return stamped{}, failed("timestamp", err, hint)
 }
 
@@ -263,12 +267,11 @@ func authorityHost(raw string) string {
 
 // hint is what a person can do about an error of asking the authority.
 func (a *stampAuthority) hint(err error) string {
-	const without = "or go on without: --no-timestamp"
 	switch {
 	case errors.Is(err, tsa.ErrPath):
 		return "if you trust this authority: `sealmail cert trust ROOT.pem --for tsa`"
 	case errors.Is(err, tsa.ErrUnauthorized) && a.known:
-		return "check what it knows you by: --tsa-user, --tsa-password-file and --tsa-p12, or [tsa.\"" + a.client.URL + "\"] in the configuration; " + without
+		return "check what it knows you by: --tsa-user, --tsa-password-file and --tsa-p12, or [tsa.\"" + a.client.URL + "\"] in the configuration"
 	case errors.Is(err, tsa.ErrUnauthorized):
 		return "say who you are with --tsa-user and --tsa-password-file, or in the configuration: [tsa.\"" + a.client.URL + "\"]"
 	case errors.Is(err, tsa.ErrNetwork) && a.askedForOne.Load():
@@ -279,7 +282,7 @@ func (a *stampAuthority) hint(err error) string {
 		}
 		return "it asks for a client certificate; " + which + ": --tsa-p12, or [tsa.\"" + a.client.URL + "\"] in the configuration"
 	case errors.Is(err, tsa.ErrNetwork):
-		return "check the authority's address and the network, " + without
+		return "check the authority's address and the network"
 	}
-	return "try another authority, " + without
+	return "try another authority"
 }
