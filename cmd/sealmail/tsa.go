@@ -44,7 +44,7 @@ An authority that wants to know who asks is told by --tsa-user or --tsa-p12, ove
   sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa http://tsa.example.org --tsa http://other.example.org --tsa-trust roots.pem
   sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa https://tsa.example.org --tsa-user alice --tsa-password-file secret
   sealmail tsa stamp - --hash sha512 < report.pdf > report.pdf.tsr`,
-		Args:    argCount(1, 1, "one file"),
+		Args: argCount(1, 1, "one file"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
 			if p.Access, err = tsa.read(ctx, a, p.TSA); err != nil {
 				return err
@@ -92,7 +92,7 @@ tokens. That its certificate has expired since is no more than a warning. Touche
 		Example: `  sealmail tsa verify report.pdf
   sealmail tsa verify report.pdf --token report.pdf.tsr --tsa-trust tsa-root.pem
   sealmail tsa verify - --token report.pdf.tsr --json < report.pdf`,
-		Args:    argCount(1, 1, "one file"),
+		Args: argCount(1, 1, "one file"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
 			if p.Token == "" && args[0] == "-" {
 				return usagef("name the timestamp with --token FILE", "what comes from stdin has no timestamp beside it")
