@@ -2,6 +2,7 @@ package tsa_test
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"slices"
 	"time"
 
@@ -127,6 +128,14 @@ var hostileContents = []hostile{
 
 // acceptedContents are what looks odd and is right.
 var acceptedContents = []accepted{
+	{name: "in BER, of indefinite length",
+		raw: func(der []byte) []byte {
+			var outer asn1.RawValue
+			if _, err := asn1.Unmarshal(der, &outer); err != nil {
+				return nil
+			}
+			return slices.Concat([]byte{0x30, 0x80}, outer.Bytes, []byte{0, 0})
+		}},
 	{name: "negative serial number", token: instead(atSerial, 2, 1, 0xff), odd: true},
 	{name: "serial number of 20 octets", token: instead(atSerial, append([]byte{2, 20, 1}, make([]byte, 19)...)...), odd: true},
 	{name: "time with a fraction", token: genTime(generalizedTime, "20261121100213.123456789Z"), odd: true},

@@ -76,7 +76,7 @@ func tables(t *testing.T) string {
 		}
 		row(h.name, section, "`"+string(failed.Code)+"`", said(failed))
 	}
-	b.WriteString("\n### Responses that are refused\n\n")
+	b.WriteString("\n### Responses that are refused\n\nA refusal may name several reasons, and such as RFC 3161 does not know: all are said.\n\n")
 	row("what is wrong", "rule", "what is said")
 	row("---", "---", "---")
 	for _, h := range hostileResponses {

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/internal/peertest"
 	"github.com/sealmail/sealmail/tsa"
@@ -157,6 +158,24 @@ func respondTo(t testing.TB, a *server.Authority, query string) []byte {
 		t.Fatal(err)
 	}
 	return reply
+}
+
+// OpenSSL reads what the authority says of its clock.
+func TestOpenSSLReadsOrdering(t *testing.T) {
+	peertest.Command(t, "openssl")
+	o := options(t, tsatest.NewPKI(t), tsatest.ECKey(t))
+	o.Clock, o.Ordering, o.Accuracy = time.Now, true, 1500100*time.Microsecond
+	der, err := newRequest(t, crypto.SHA256).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply := tsatest.WriteFile(t, "reply", respondTo(t, start(t, o), tsatest.WriteFile(t, "query", der)))
+	text := string(peertest.Run(t, "openssl", "ts", "-reply", "-in", reply, "-text"))
+	for _, says := range []string{"Ordering: yes", "Accuracy: 0x01 seconds, 0x01F4 millis, 0x64 micros"} {
+		if !strings.Contains(text, says) {
+			t.Errorf("OpenSSL does not say %q:\n%s", says, text)
+		}
+	}
 }
 
 // OpenSSL reads the refusals of the authority.
