@@ -4,17 +4,13 @@ import (
 	"crypto/x509"
 	"slices"
 	"time"
+
+	"github.com/sealmail/sealmail/smime/cms"
 )
 
-// RevocationValues is what a token brings along about the revocation of certificates. Nothing in it is trusted.
-type RevocationValues struct {
-	CRLs          [][]byte // CertificateList in DER
-	OCSPResponses [][]byte // OCSPResponse in DER
-}
-
 // RevocationFunc finds out which certificates of an authority's validated path were revoked, as far as it is known now, for
-// a token that states the time at. The error says that this had to be known, and is not.
-type RevocationFunc func(chain []*x509.Certificate, brought RevocationValues, at time.Time) ([]Revocation, error)
+// a token that states the time at. What the token brought along deserves no trust. The error says that this had to be known, and is not.
+type RevocationFunc func(chain []*x509.Certificate, brought cms.RevocationValues, at time.Time) ([]Revocation, error)
 
 // Revocation is that a certificate of the path was revoked.
 type Revocation struct {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/tsa"
 	"github.com/sealmail/sealmail/tsa/internal/tsatest"
 )
@@ -42,7 +43,7 @@ func TestRevokedAuthority(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked := 0
 			o := tsa.VerifyOptions{Path: e.pki.Path(), Until: test.until}
-			o.Revocation = func(chain []*x509.Certificate, _ tsa.RevocationValues, at time.Time) ([]tsa.Revocation, error) {
+			o.Revocation = func(chain []*x509.Certificate, _ cms.RevocationValues, at time.Time) ([]tsa.Revocation, error) {
 				asked++
 				if !chain[0].Equal(e.cert) || !chain[len(chain)-1].Equal(e.pki.Root) || !at.Equal(stated) {
 					t.Errorf("asked about %d certificates at %s", len(chain), at)
@@ -70,7 +71,7 @@ func TestRevocationUnknown(t *testing.T) {
 	token := e.token().Parse(t)
 	nobody := errors.New("nobody knows")
 	o := tsa.VerifyOptions{Path: e.pki.Path()}
-	o.Revocation = func([]*x509.Certificate, tsa.RevocationValues, time.Time) ([]tsa.Revocation, error) {
+	o.Revocation = func([]*x509.Certificate, cms.RevocationValues, time.Time) ([]tsa.Revocation, error) {
 		return nil, nobody
 	}
 	if _, err := token.Verify(bytes.NewReader(message), o); !errors.Is(err, tsa.ErrRevocation) || !errors.Is(err, nobody) {

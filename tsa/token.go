@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/smime/cms/ber"
@@ -17,7 +18,7 @@ import (
 type Token struct {
 	Info         TSTInfo
 	Certificates []cms.RawCertificate // what came with it, in no particular order
-	Revocation   RevocationValues     // likewise
+	Revocation   cms.RevocationValues // likewise: beside its certificates (RFC 5652, RFC 5940), and of its signer (RFC 5126)
 	Raw          []byte               // the token as it came
 
 	content []byte // the DER of Info, which is what is signed
@@ -75,13 +76,18 @@ func ParseToken(raw []byte) (*Token, error) {
 	if err != nil {
 		return nil, &TokenError{CodeBroken, ErrMalformed, err}
 	}
+	// What of them cannot be read helps nobody, and says nothing against the token.
+	values, _ := signed.SignerInfos[0].RevocationValues()
 	return &Token{
 		Info:         *tst,
 		Certificates: signed.Certificates,
-		Revocation:   RevocationValues{CRLs: signed.CRLs, OCSPResponses: signed.OCSPResponses},
-		Raw:          raw,
-		content:      content.Bytes(),
-		signer:       signed.SignerInfos[0],
+		Revocation: cms.RevocationValues{
+			CRLs:          slices.Concat(signed.CRLs, values.CRLs),
+			OCSPResponses: slices.Concat(signed.OCSPResponses, values.OCSPResponses),
+		},
+		Raw:     raw,
+		content: content.Bytes(),
+		signer:  signed.SignerInfos[0],
 	}, nil
 }
 

@@ -258,7 +258,12 @@ func (j *judge) timeEvidence(ctx context.Context, r *judged, s smime.Signature) 
 
 func (j *judge) tokenEvidence(ctx context.Context, r *judged, raw []byte, s smime.Signature) verdict.TimeEvidence {
 	e := verdict.TimeEvidence{Token: true}
-	o := j.stamps.options(ctx, r.proof.Add)
+	o := j.stamps.options(ctx, func(cert *x509.Certificate, a revocation.Answer) {
+		r.proof.Add(a.Evidence)
+		if a.Status == revocation.Unknown && e.AuthorityUnchecked == "" && namesRevocation([]*x509.Certificate{cert}) {
+			e.AuthorityUnchecked = fmt.Sprintf("%q: %s", certstore.Describe(cert).Name, a.Why)
+		}
+	})
 	o.AllowWeak = j.allowWeak
 	o.Path = func(cert *x509.Certificate, bag []*x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
 		if !r.search() {

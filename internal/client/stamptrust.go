@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/certstore/revocation"
+	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/smime/verdict"
 	"github.com/sealmail/sealmail/tsa"
 )
@@ -56,32 +56,32 @@ func (c *Client) stampTrust(files []string, r *revocations, mode verdict.Revocat
 	}, nil
 }
 
-// options are what a token is held against. told, if it is not nil, is given what revocation was decided by.
-func (t *stampTrust) options(ctx context.Context, told func(revocation.Evidence)) tsa.VerifyOptions {
+// options are what a token is held against. told, if it is not nil, is given what is known of the revocation of each
+// certificate. That nothing is known changes nothing: the anchor for timestamps was chosen by a person.
+func (t *stampTrust) options(ctx context.Context, told func(*x509.Certificate, revocation.Answer)) tsa.VerifyOptions {
 	o := tsa.VerifyOptions{Path: t.path}
 	if t.revocations == nil || t.mode == verdict.RevocationOff {
 		return o
 	}
-	o.Revocation = func(chain []*x509.Certificate, brought tsa.RevocationValues, at time.Time) ([]tsa.Revocation, error) {
+	o.Revocation = func(chain []*x509.Certificate, brought cms.RevocationValues, at time.Time) ([]tsa.Revocation, error) {
 		answers, err := t.revocations.check(ctx, chain, revocation.Evidence{CRLs: brought.CRLs, OCSPResponses: brought.OCSPResponses}, at)
 		if err != nil {
 			return nil, err
 		}
 		var found []tsa.Revocation
 		for _, a := range answers {
+			cert := chain[a.Index]
 			if told != nil {
-				told(a.Evidence)
+				told(cert, a)
 			}
-			switch {
-			case a.Status == revocation.Revoked:
-				r := tsa.Revocation{Certificate: chain[a.Index], At: a.At, Invalidity: a.Invalidity}
-				if a.ReasonStated {
-					r.Reason = a.Reason
-				}
-				found = append(found, r)
-			case a.Status != revocation.Good && t.mode == verdict.RevocationHard && namesRevocation(chain): // else nobody ever knows
-				return nil, fmt.Errorf("%q: %s", certstore.Describe(chain[a.Index]).Name, a.Why)
+			if a.Status != revocation.Revoked {
+				continue
 			}
+			r := tsa.Revocation{Certificate: cert, At: a.At, Invalidity: a.Invalidity}
+			if a.ReasonStated {
+				r.Reason = a.Reason
+			}
+			found = append(found, r)
 		}
 		return found, nil
 	}

@@ -185,6 +185,9 @@ func (j *judge) remark(sv SignatureVerdict, s Signature, e Evidence) {
 	if ends := e.Time.AuthorityEnds; e.Time.proves() && !ends.IsZero() && ends.Before(j.policy.Now) {
 		j.warn("timestamp-authority-expired", "the certificate of the timestamp authority has expired since, on %s", ends.Format(time.RFC3339))
 	}
+	if e.Time.proves() && e.Time.AuthorityUnchecked != "" && j.policy.Revocation == RevocationHard {
+		j.warn("timestamp-authority-unchecked", "whether the timestamp authority was revoked is not known: %s", e.Time.AuthorityUnchecked)
+	}
 	switch {
 	case sv.Revocation.Code == "revoked-later":
 		j.warn("revoked-later", "the certificate was revoked after the message was signed: %s", e.Revocation.Reason)

@@ -201,6 +201,12 @@ func TestChecks(t *testing.T) {
 			e.Time.AuthorityEnds = now.Add(-time.Second)
 		},
 			with(func(o *outcome) { o.warnings = []string{"timestamp-authority-expired"} })},
+		"authority not looked up, hard": {func(_ *verdict.Signature, e *verdict.Evidence, p *verdict.Policy) {
+			e.Time.AuthorityUnchecked, p.Revocation = "nobody answers", verdict.RevocationHard
+		}, with(func(o *outcome) { o.warnings = []string{"timestamp-authority-unchecked"} })},
+		"authority not looked up, soft": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) {
+			e.Time.AuthorityUnchecked = "nobody answers"
+		}, fine},
 		"authority about to expire": {func(_ *verdict.Signature, e *verdict.Evidence, _ *verdict.Policy) { e.Time.AuthorityEnds = now }, fine},
 		"claimed five minutes off": {func(s *verdict.Signature, _ *verdict.Evidence, _ *verdict.Policy) {
 			s.SigningTime = proven.Add(5 * time.Minute)
