@@ -56,13 +56,19 @@ type Client struct {
 	Verify *VerifyOptions
 }
 
-// Stamp reads message to its end and asks for a token over it. It returns the token in DER, after checking that it is
-// the answer to this request and that its signature is right.
+// Stamped is a token that an authority gave for a request.
+type Stamped struct {
+	Token  []byte  // in DER
+	Result *Result // what it proves; without Client.Verify it has no Chain, and proves what its authority says
+}
+
+// Stamp reads message to its end and asks for a token over it. It returns the token after checking that it is the
+// answer to this request and that its signature is right.
 //
 // A client that cannot work gives [ErrConfig], an authority that cannot be reached [ErrNetwork], one that does not know the
 // client [ErrUnauthorized], an answer that is no time-stamp response [ErrHTTP], [ErrMalformed] or [ErrTooLarge], a refusal a
 // *[StatusError], and a token that does not hold a *[TokenError]. Errors of the reader are wrapped.
-func (c *Client) Stamp(ctx context.Context, message io.Reader) (token []byte, err error) {
+func (c *Client) Stamp(ctx context.Context, message io.Reader) (*Stamped, error) {
 	hash := c.hash()
 	if !hash.Available() {
 		return nil, fmt.Errorf("%w: hash %v", ErrConfig, hash)
@@ -75,7 +81,7 @@ func (c *Client) Stamp(ctx context.Context, message io.Reader) (token []byte, er
 }
 
 // StampDigest is Stamp for a message whose digest under the client's hash is known.
-func (c *Client) StampDigest(ctx context.Context, digest []byte) (token []byte, err error) {
+func (c *Client) StampDigest(ctx context.Context, digest []byte) (*Stamped, error) {
 	imprint, err := NewMessageImprint(c.hash(), digest)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
@@ -120,7 +126,7 @@ func newNonce() (*big.Int, error) {
 }
 
 // accept checks a token against the request that it answers (RFC 3161 section 2.2).
-func (c *Client) accept(raw []byte, request *Request) ([]byte, error) {
+func (c *Client) accept(raw []byte, request *Request) (*Stamped, error) {
 	// As an attribute of a signature the token must be in DER (RFC 5652 section 5.3), which not every authority sends.
 	der, err := ber.ToDER(raw, ber.Limits{Depth: maxDepth, Element: MaxSize})
 	if err != nil {
@@ -138,16 +144,17 @@ func (c *Client) accept(raw []byte, request *Request) ([]byte, error) {
 	if request.Policy != nil {
 		o.Policies = []asn1.ObjectIdentifier{request.Policy}
 	}
+	var result *Result
 	digest := known(c.hash(), request.Imprint.HashedMessage)
-	if c.Verify == nil {
-		_, err = token.check(o, digest)
+	if c.Verify != nil {
+		result, err = token.verify(o, digest)
 	} else {
-		_, err = token.verify(o, digest)
+		result, err = token.check(o, digest)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return der, nil
+	return &Stamped{der, result}, nil
 }
 
 // exchange posts a request and returns the answer.

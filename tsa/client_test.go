@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -90,7 +91,7 @@ func TestClient(t *testing.T) {
 		c := serve(t, a)
 		c.Hash = hash
 		c.Verify = &tsa.VerifyOptions{Path: a.pki.Path()}
-		der, err := c.Stamp(t.Context(), bytes.NewReader(message))
+		stamped, err := c.Stamp(t.Context(), bytes.NewReader(message))
 		if err != nil {
 			t.Fatalf("%v: %v", hash, err)
 		}
@@ -100,12 +101,13 @@ func TestClient(t *testing.T) {
 		if a.hash != hash {
 			t.Errorf("asked with %v, want %v", a.hash, hash)
 		}
-		token, err := tsa.ParseToken(der)
+		token, err := tsa.ParseToken(stamped.Token)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := token.Verify(bytes.NewReader(message), *c.Verify); err != nil {
-			t.Errorf("%v: %v", hash, err)
+		result, err := token.Verify(bytes.NewReader(message), *c.Verify)
+		if err != nil || !reflect.DeepEqual(result, stamped.Result) {
+			t.Errorf("%v: %+v, %v, and told %+v", hash, result, err, stamped.Result)
 		}
 		if _, err := c.Stamp(t.Context(), bytes.NewReader(message)); err != nil {
 			t.Fatal(err)
@@ -120,16 +122,19 @@ func TestClientPolicy(t *testing.T) {
 	a := newAuthority(t, nil)
 	c := serve(t, a)
 	c.Policy = asn1.ObjectIdentifier{1, 2, 3, 4}
-	der, err := c.Stamp(t.Context(), bytes.NewReader(message))
+	stamped, err := c.Stamp(t.Context(), bytes.NewReader(message))
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := tsa.ParseToken(der)
+	token, err := tsa.ParseToken(stamped.Token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !token.Info.Policy.Equal(c.Policy) {
 		t.Errorf("policy %v", token.Info.Policy)
+	}
+	if r := stamped.Result; !r.Policy.Equal(c.Policy) || !r.Time.Equal(token.Info.GenTime) || r.Chain != nil {
+		t.Errorf("told %+v", r)
 	}
 }
 
@@ -147,11 +152,11 @@ func TestClientBER(t *testing.T) {
 	}
 	c := serve(t, a)
 	c.Verify = &tsa.VerifyOptions{Path: a.pki.Path()}
-	der, err := c.Stamp(t.Context(), bytes.NewReader(message))
+	stamped, err := c.Stamp(t.Context(), bytes.NewReader(message))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if again, err := ber.ToDER(der, ber.Limits{}); err != nil || !bytes.Equal(again, der) {
+	if again, err := ber.ToDER(stamped.Token, ber.Limits{}); err != nil || !bytes.Equal(again, stamped.Token) {
 		t.Errorf("not in DER: %v", err)
 	}
 }
@@ -203,11 +208,11 @@ func TestClientRefuses(t *testing.T) {
 			if tt.client != nil {
 				tt.client(c)
 			}
-			token, err := c.Stamp(t.Context(), bytes.NewReader(message))
+			stamped, err := c.Stamp(t.Context(), bytes.NewReader(message))
 			if _, ok := errors.AsType[*tsa.TokenError](err); !ok || !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
-			if token != nil {
+			if stamped != nil {
 				t.Error("token is returned")
 			}
 		})

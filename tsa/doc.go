@@ -5,15 +5,15 @@
 // when the signature was made, at the latest; but it does so over any octets.
 //
 //	client := &tsa.Client{URL: "https://tsa.example/", Hash: crypto.SHA256, Verify: &tsa.VerifyOptions{Path: path}}
-//	der, err := client.Stamp(ctx, bytes.NewReader(signature))
+//	stamped, err := client.Stamp(ctx, bytes.NewReader(signature))
 //	…
-//	token, err := tsa.ParseToken(der)
+//	token, err := tsa.ParseToken(stamped.Token)
 //	result, err := token.Verify(bytes.NewReader(signature), tsa.VerifyOptions{Path: path})
 //
 // Requests, responses and TSTInfo are read and written as strict DER. The token around the TSTInfo is a CMS
 // SignedData and may come in BER, as some authorities send it. Everything that is read is bounded by [MaxSize].
 //
-// What the package does not do: it holds no trust anchors and builds no certification path. Who verifies supplies a
-// [PathFunc], and with it decides which authorities are trusted, and whether they were revoked. It has no clock: the
-// certificate of an authority is judged at the time that its token states.
+// What the package does not do: it holds no trust anchors, builds no certification path, and asks nobody about revocation.
+// Who verifies supplies a [PathFunc] and, if that is to count, a [RevocationFunc], and with them decides which authorities
+// are trusted. It has no clock: the certificate of an authority is judged at the time that its token states.
 package tsa

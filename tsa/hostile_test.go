@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/tsa"
 	"github.com/sealmail/sealmail/tsa/internal/tsatest"
 )
@@ -318,6 +319,21 @@ var hostileTokens = []hostile{
 			o.Path = func(*x509.Certificate, []*x509.Certificate, time.Time) ([]*x509.Certificate, error) { return nil, nil }
 		}},
 
+	{name: "authority superseded before the time stated", rule: tsa.ErrRevoked, code: tsa.CodeUntrusted,
+		options: revoked(tsa.Revocation{At: tsatest.Now().Add(-time.Hour), Reason: "superseded"})},
+	{name: "authority revoked later, its key stolen", rule: tsa.ErrRevoked, code: tsa.CodeUntrusted,
+		options: revoked(tsa.Revocation{At: tsatest.Now().Add(time.Hour), Reason: "keyCompromise"})},
+	{name: "authority revoked later, without a reason", rule: tsa.ErrRevoked, code: tsa.CodeUntrusted,
+		options: revoked(tsa.Revocation{At: tsatest.Now().Add(time.Hour)})},
+	{name: "revocation has to be known, and is not", rule: tsa.ErrRevocation, code: tsa.CodeUntrusted,
+		options: func(o *tsa.VerifyOptions, _ *environment) {
+			o.Revocation = func([]*x509.Certificate, cms.RevocationValues, time.Time) ([]tsa.Revocation, error) {
+				return nil, errors.New("the responder does not answer")
+			}
+		}},
+	{name: "authority expired when the token still had to hold", rule: tsa.ErrOutdated, code: tsa.CodeUntrusted,
+		options: func(o *tsa.VerifyOptions, e *environment) { o.Until = e.cert.NotAfter.Add(time.Second) }},
+
 	// Of several broken rules the gravest is told.
 	{name: "for another message, of another root, altered", rule: tsa.ErrSignature, code: tsa.CodeBroken,
 		token: func(k *tsatest.Token, _ *environment) {
@@ -329,6 +345,16 @@ var hostileTokens = []hostile{
 		cert:    eku(true, tsatest.ServerAuth()),
 		token:   func(k *tsatest.Token, _ *environment) { k.Info.Imprint.HashedMessage = make([]byte, 32) },
 		options: func(o *tsa.VerifyOptions, e *environment) { o.Path = tsatest.NewPKI(e.t).Path() }},
+}
+
+// revoked has the authority's certificate revoked.
+func revoked(r tsa.Revocation) func(*tsa.VerifyOptions, *environment) {
+	return func(o *tsa.VerifyOptions, _ *environment) {
+		o.Revocation = func(chain []*x509.Certificate, _ cms.RevocationValues, _ time.Time) ([]tsa.Revocation, error) {
+			r.Certificate = chain[0]
+			return []tsa.Revocation{r}, nil
+		}
+	}
 }
 
 // alterTime moves the time by a year after signing.

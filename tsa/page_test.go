@@ -36,7 +36,11 @@ func sectionOf(rule error) string {
 		return "RFC 3161 section 2.3"
 	case tsa.ErrPath:
 		return "RFC 5280 section 6"
-	case tsa.ErrDigest, tsa.ErrAlgorithm, tsa.ErrTooLarge:
+	case tsa.ErrRevoked:
+		return "RFC 3161 section 4"
+	case tsa.ErrOutdated:
+		return "RFC 4998 section 5.3"
+	case tsa.ErrDigest, tsa.ErrAlgorithm, tsa.ErrTooLarge, tsa.ErrRevocation:
 		return "of our own"
 	}
 	return "RFC 3161 section 2.4.2"

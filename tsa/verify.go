@@ -80,10 +80,11 @@ func known(hash crypto.Hash, digest []byte) digestFunc {
 }
 
 func (t *Token) verify(o VerifyOptions, digest digestFunc) (*Result, error) {
-	cert, err := t.check(o, digest)
+	result, err := t.check(o, digest)
 	if err != nil {
 		return nil, err
 	}
+	cert := result.Authority
 	if o.Path == nil {
 		return nil, untrusted(ErrPath, "nothing was supplied to judge it by")
 	}
@@ -103,19 +104,12 @@ func (t *Token) verify(o VerifyOptions, digest digestFunc) (*Result, error) {
 			return nil, &TokenError{CodeUntrusted, ErrOutdated, err}
 		}
 	}
-	return &Result{
-		Time:      t.Info.GenTime,
-		Accuracy:  t.Info.Accuracy,
-		Ordering:  t.Info.Ordering,
-		Serial:    t.Info.SerialNumber,
-		Policy:    t.Info.Policy,
-		Authority: cert,
-		Chain:     chain,
-	}, nil
+	result.Chain = chain
+	return result, nil
 }
 
-// check applies every rule but the path, and returns the certificate of the authority.
-func (t *Token) check(o VerifyOptions, digest digestFunc) (*x509.Certificate, error) {
+// check applies every rule but the path, and returns what the token says.
+func (t *Token) check(o VerifyOptions, digest digestFunc) (*Result, error) {
 	var found []error
 	cert, err := t.authority(o.Extra)
 	found = append(found, err)
@@ -126,7 +120,14 @@ func (t *Token) check(o VerifyOptions, digest digestFunc) (*x509.Certificate, er
 	if err := gravest(found); err != nil {
 		return nil, err
 	}
-	return cert, nil
+	return &Result{
+		Time:      t.Info.GenTime,
+		Accuracy:  t.Info.Accuracy,
+		Ordering:  t.Info.Ordering,
+		Serial:    t.Info.SerialNumber,
+		Policy:    t.Info.Policy,
+		Authority: cert,
+	}, nil
 }
 
 // gravest returns the first of the gravest errors. Errors that do not speak of the token, as of a reader that failed,

@@ -26,7 +26,10 @@ timestamp authority expires, or an algorithm gets weak, the record is renewed.
 }
 
 func newEvidenceCreateCommand(a *app) *cobra.Command {
-	var p client.EvidenceParams
+	var (
+		p   client.EvidenceParams
+		tsa tsaFlags
+	)
 	cmd := &cobra.Command{
 		Use:   "create {FILE|FOLDER}…",
 		Short: "Make evidence records for files, with one timestamp for all",
@@ -41,13 +44,16 @@ A record that is there is never replaced: of a folder, files that have one are p
 			"  sealmail tsa evidence create contracts --records proof --json\n" +
 			"  sealmail tsa evidence create --group mail.eml attachment.pdf --records case-7.ers",
 		Args: argCount(1, -1, "at least one file or folder"),
-		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
+			if p.Stamp.Access, err = tsa.read(ctx, a, p.Stamp.TSA); err != nil {
+				return err
+			}
 			p.Paths = args
 			return a.printEvidence(c.CreateEvidence(ctx, p))
 		}),
 	}
 	addEvidenceFlags(cmd, &p)
-	addStampFlags(cmd, &p.Stamp)
+	addStampFlags(cmd, &p.Stamp, &tsa)
 	return cmd
 }
 
@@ -89,7 +95,10 @@ The exit code is 0 only where every file is proven: a file without a record is 1
 }
 
 func newEvidenceRenewCommand(a *app) *cobra.Command {
-	var p client.EvidenceParams
+	var (
+		p   client.EvidenceParams
+		tsa tsaFlags
+	)
 	cmd := &cobra.Command{
 		Use:   "renew {FILE|FOLDER}…",
 		Short: "Renew evidence records before they age out",
@@ -103,13 +112,16 @@ What does not hold is not renewed, and the exit code is 1. A record takes its ne
 ` + exitCodesHelp,
 		Example: "  sealmail tsa evidence renew contracts\n  sealmail tsa evidence renew contracts --hash-tree --hash sha512",
 		Args:    argCount(1, -1, "at least one file or folder"),
-		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) error {
+		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
+			if p.Stamp.Access, err = tsa.read(ctx, a, p.Stamp.TSA); err != nil {
+				return err
+			}
 			p.Paths = args
 			return a.printEvidence(c.RenewEvidence(ctx, p))
 		}),
 	}
 	addEvidenceFlags(cmd, &p)
-	addStampFlags(cmd, &p.Stamp)
+	addStampFlags(cmd, &p.Stamp, &tsa)
 	f := cmd.Flags()
 	f.BoolVar(&p.HashTree, "hash-tree", false, "hash the files anew, by the algorithm of --hash")
 	f.BoolVar(&p.AllowWeak, "allow-weak", false, "renew records with SHA-1 and short keys too")

@@ -62,13 +62,13 @@ An authority that wants to know who asks is told by --tsa-user or --tsa-p12, ove
 	}
 	f := cmd.Flags()
 	f.StringVarP(&output, "output", "o", "-", "write the response to this `file`; - is stdout")
-	addStampFlags(cmd, &p)
-	tsa.add(cmd)
+	addStampFlags(cmd, &p, &tsa)
 	return cmd
 }
 
 // addStampFlags adds what says who is asked for a timestamp, and for which.
-func addStampFlags(cmd *cobra.Command, p *client.StampParams) {
+func addStampFlags(cmd *cobra.Command, p *client.StampParams, access *tsaFlags) {
+	access.add(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&p.TSA, "tsa", nil, "the authority's `URL` (default: the account's); repeat for more, asked in this order")
 	f.StringArrayVar(&p.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")

@@ -197,6 +197,7 @@ type stamped struct {
 func (s *stamper) stampDigest(ctx context.Context, hash crypto.Hash, digest []byte, policy asn1.ObjectIdentifier) (stamped, error) {
 	err := errors.New("no timestamp authority is named")
 	hint := "name one with --tsa URL, or in the account"
+	verify := s.trust.options(ctx, nil)
 	for i, a := range s.authorities {
 		if a.prepare != nil {
 			if err := a.prepare(ctx); err != nil {
@@ -205,7 +206,7 @@ func (s *stamper) stampDigest(ctx context.Context, hash crypto.Hash, digest []by
 			a.prepare = nil
 		}
 		asking := *a.client
-		asking.Hash, asking.Policy = hash, policy
+		asking.Hash, asking.Policy, asking.Verify = hash, policy, &verify
 		var result stamped
 		if result, err = s.ask(ctx, &asking, digest); err == nil {
 			if result.clockOff != 0 {
@@ -233,20 +234,11 @@ func (s *stamper) stampBytes(ctx context.Context, message []byte) (stamped, erro
 // ask gets a token from one authority.
 func (s *stamper) ask(ctx context.Context, client *tsa.Client, digest []byte) (stamped, error) {
 	asked := s.now()
-	raw, err := client.StampDigest(ctx, digest)
+	token, err := client.StampDigest(ctx, digest)
 	if err != nil {
 		return stamped{}, err
 	}
-	answered := s.now()
-	token, err := tsa.ParseToken(raw)
-	if err != nil {
-		return stamped{}, err
-	}
-	result, err := token.VerifyDigest(client.Hash, digest, s.trust.options(ctx, nil))
-	if err != nil {
-		return stamped{}, err
-	}
-	return stamped{raw, result, clockOff(asked, answered, result)}, nil
+	return stamped{token.Token, token.Result, clockOff(asked, s.now(), token.Result)}, nil
 }
 
 // withoutURL is an error of asking an authority whose name is said already. Its kind is kept.

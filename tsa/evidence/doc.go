@@ -10,8 +10,8 @@
 //		index, err := tree.Add(digest) // or those of a group, which has one record
 //	}
 //	token, err := client.StampDigest(ctx, tree.Root())
-//	stamped, err := tree.Stamp(token)
-//	record := evidence.NewRecord(stamped.ArchiveTimeStamp(index))
+//	proven, err := tree.Stamp(token.Token)
+//	record := evidence.NewRecord(proven.ArchiveTimeStamp(index))
 //
 // Renewal comes in two kinds (section 5). While the hash algorithm is good, a new token over the old one is enough
 // ([Record.TimeStampDigest], [Record.RenewTimeStamp]); before the hash algorithm gets weak, the objects themselves are hashed
