@@ -6,18 +6,26 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 )
 
-// garbage is how much of it may gather at least before the collector runs. The program keeps a few megabytes, whatever the
-// size of the messages, and would collect all the time; where it keeps more, the collector's default is right.
-const garbage = 12 << 20
+// How much garbage may gather before the collector runs: half of what is kept, and half of the ballast at least. The program
+// mostly keeps a few megabytes, whatever the size of the messages, and with the collector's default would collect all the
+// time; where it keeps much, the default would double it.
+const (
+	gcPercent = 50
+	ballast   = 24 << 20
+)
 
 func main() {
-	// What is never touched takes no memory, and counts for the collector, which runs when all has doubled.
-	ballast := make([]byte, garbage)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+	// What is never touched takes no memory, and counts for the collector.
+	untouched := make([]byte, ballast)
 	code := runMain()
-	runtime.KeepAlive(ballast)
+	runtime.KeepAlive(untouched)
 	os.Exit(code)
 }
 
