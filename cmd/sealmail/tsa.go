@@ -31,21 +31,29 @@ func newTSAStampCommand(a *app) *cobra.Command {
 		output string
 	)
 	cmd := &cobra.Command{
-		Use:   "stamp FILE -o FILE.tsr",
+		Use:   "stamp FILE [-o FILE.tsr]",
 		Short: "Get a timestamp on a file",
-		Long: `Sends the hash of a file to the timestamp authority, checks its answer, and writes the response with the token. The file
-itself goes nowhere.
+		Long: `Sends the hash of a file to the timestamp authority, checks its answer, and writes the response with the token: to
+FILE.tsr, unless -o says otherwise, and to stdout for what comes from stdin. The file itself goes nowhere. A timestamp
+that lies there is not replaced unasked: it is older, and proves more.
 
 An authority that wants to know who asks is told by --tsa-user or --tsa-p12, over https alone, or by its table
 [tsa."URL"] in the configuration.
 
 ` + exitCodesHelp,
-		Example: `  sealmail tsa stamp report.pdf -o report.pdf.tsr
-  sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa http://tsa.example.org --tsa http://other.example.org --tsa-trust roots.pem
-  sealmail tsa stamp report.pdf -o report.pdf.tsr --tsa https://tsa.example.org --tsa-user alice --tsa-password-file secret
+		Example: `  sealmail tsa stamp report.pdf
+  sealmail tsa stamp report.pdf -o proof.tsr --tsa http://tsa.example.org --tsa http://other.example.org --tsa-trust roots.pem
+  sealmail tsa stamp report.pdf --tsa https://tsa.example.org --tsa-user alice --tsa-password-file secret
   sealmail tsa stamp - --hash sha512 < report.pdf > report.pdf.tsr`,
 		Args: argCount(1, 1, "one file"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
+			switch {
+			case output != "":
+			case args[0] == "-":
+				output = "-"
+			default:
+				output, p.Replace = args[0]+".tsr", a.mayReplace
+			}
 			if p.Access, err = tsa.read(ctx, a, p.TSA); err != nil {
 				return err
 			}
@@ -61,7 +69,7 @@ An authority that wants to know who asks is told by --tsa-user or --tsa-p12, ove
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVarP(&output, "output", "o", "-", "write the response to this `file`; - is stdout")
+	f.StringVarP(&output, "output", "o", "", "write the response to this `file` (default: FILE.tsr); - is stdout")
 	addStampFlags(cmd, &p, &tsa)
 	return cmd
 }

@@ -25,6 +25,9 @@ type StampParams struct {
 	Hash     string
 	Policy   string
 	Access   *TSAAccess // nil: as the configuration says
+
+	// Replace, if set, is asked before a file that is there already is replaced; its error is returned.
+	Replace func(file string) error
 }
 
 // StampVerifyParams say what a timestamp is held against.
@@ -40,6 +43,11 @@ func (c *Client) Stamp(ctx context.Context, p StampParams, in string, out Output
 	request, err := c.stampRequest("tsa stamp", p)
 	if err != nil {
 		return nil, err
+	}
+	if p.Replace != nil {
+		if err := mayReplace(out.Name, p.Replace); err != nil {
+			return nil, err
+		}
 	}
 	request.trust.orAnybody(c.o.Say)
 	src, err := c.openSource(in)
