@@ -19,9 +19,9 @@ type TimeEvidence struct {
 	AuthorityEnds time.Time `json:"authority_ends"`
 	// AuthorityUnchecked is why it is not known whether the authority was revoked; "" where it was not, or where nobody is
 	// named who would know.
-	AuthorityUnchecked string `json:"authority_unchecked,omitempty"`
-	Code          TimeCode  `json:"code"` // TimeOK, or why it proves nothing
-	Reason        string    `json:"reason"`
+	AuthorityUnchecked string   `json:"authority_unchecked,omitempty"`
+	Code               TimeCode `json:"code"` // TimeOK, or why it proves nothing
+	Reason             string   `json:"reason"`
 }
 
 // TimeCode says why a token proves nothing.
