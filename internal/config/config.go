@@ -186,7 +186,11 @@ func decodeError(path string, err error) error {
 	var syntax *toml.DecodeError
 	if errors.As(err, &syntax) {
 		row, _ := syntax.Position()
-		return &Error{Path: path, Line: row, Why: strings.TrimPrefix(syntax.Error(), "toml: "), Hint: "the file is TOML; mend the syntax at this line"}
+		why := strings.TrimPrefix(syntax.Error(), "toml: ")
+		if strings.Contains(why, ":") { // it may repeat an address with a password in it
+			why = withoutUser(why)
+		}
+		return &Error{Path: path, Line: row, Why: why, Hint: "the file is TOML; mend the syntax at this line"}
 	}
 	return &Error{Path: path, Why: err.Error(), Hint: "the file is TOML; mend its syntax"}
 }

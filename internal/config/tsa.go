@@ -82,13 +82,17 @@ func parseTSA(raw string) (*url.URL, error) {
 	return u, nil
 }
 
-// withoutUser keeps a password in an address out of what is said of it.
+// withoutUser keeps a password in an address out of what is said of it, however the address is miswritten.
 func withoutUser(raw string) string {
-	scheme, rest, found := strings.Cut(raw, "://")
-	if at := strings.LastIndex(rest, "@"); found && at >= 0 {
-		return scheme + "://…" + rest[at:]
+	at := strings.LastIndex(raw, "@")
+	if at < 0 {
+		return raw
 	}
-	return raw
+	scheme, _, found := strings.Cut(raw[:at], "://")
+	if !found || strings.ContainsAny(scheme, ":/@") { // more than a scheme
+		return "…" + raw[at:]
+	}
+	return scheme + "://…" + raw[at:]
 }
 
 // sameTSA is an address as all of its spellings have it (RFC 9110 section 4.2.3).
