@@ -160,8 +160,11 @@ func (c *Client) VerifyStamp(ctx context.Context, p StampVerifyParams, in string
 		o.Extra = extra
 		return token.Verify(contextReader{ctx, io.NewSectionReader(src, 0, src.Size())}, o)
 	})
-	if err := src.unchanged(); err != nil {
+	if err := cmp.Or(src.unchanged(), ctx.Err()); err != nil {
 		return nil, err
+	}
+	if refused := (*tsa.TokenError)(nil); err != nil && !errors.As(err, &refused) {
+		return nil, failed(in, err, "") // it could not be read
 	}
 	if err != nil {
 		hint := "it proves nothing about this file"

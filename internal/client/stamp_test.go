@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/sha256"
 	"encoding/asn1"
@@ -162,5 +163,22 @@ func TestTokenFiles(t *testing.T) {
 		case tt.says != "" && (client.KindOf(err) != client.No || !strings.Contains(err.Error(), p.Token+": ") || !strings.Contains(err.Error(), tt.says)):
 			t.Errorf("%s: %v does not say %q", tt.name, err, tt.says)
 		}
+	}
+}
+
+// TestStampIsNotRefusedUnread: that a file could not be read to its end is no answer to whether its timestamp is good.
+func TestStampIsNotRefusedUnread(t *testing.T) {
+	w := newWorld(t)
+	url := w.stamps(now)
+	file, root := w.write("file", "text"), []string{w.in("ca/root.pem")}
+	c := w.client()
+	if _, err := c.Stamp(t.Context(), client.StampParams{TSA: []string{url}, TSATrust: root, Hash: "sha256"}, file, client.Output{Name: w.in("file.tsr")}); err != nil {
+		t.Fatal(err)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, err := c.VerifyStamp(ended, client.StampVerifyParams{Token: w.in("file.tsr"), TSATrust: root}, file)
+	if !errors.Is(err, context.Canceled) || client.KindOf(err) == client.No {
+		t.Errorf("the answer is %v", err)
 	}
 }
