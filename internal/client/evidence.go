@@ -1,11 +1,13 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -230,8 +232,8 @@ type hasher struct {
 	buffers sync.Pool
 }
 
-// digest hashes a file.
-func (h *hasher) digest(ctx context.Context, name string, hash crypto.Hash) ([]byte, error) {
+// digest hashes a file by several algorithms, which are then of the same octets.
+func (h *hasher) digest(ctx context.Context, name string, hashes ...crypto.Hash) ([][]byte, error) {
 	src, err := h.client.openSource(name)
 	if err != nil {
 		return nil, err
@@ -242,23 +244,65 @@ func (h *hasher) digest(ctx context.Context, name string, hash crypto.Hash) ([]b
 		buffer = new(make([]byte, 64<<10))
 	}
 	defer h.buffers.Put(buffer)
-	d := hash.New()
-	if _, err := io.CopyBuffer(d, contextReader{ctx, io.NewSectionReader(src, 0, src.Size())}, *buffer); err != nil {
+	sums := make([]hash.Hash, len(hashes))
+	writers := make([]io.Writer, len(hashes))
+	for i, algorithm := range hashes {
+		sums[i] = algorithm.New()
+		writers[i] = sums[i]
+	}
+	if _, err := io.CopyBuffer(io.MultiWriter(writers...), contextReader{ctx, io.NewSectionReader(src, 0, src.Size())}, *buffer); err != nil {
 		return nil, failed(name, err, "")
 	}
-	return d.Sum(nil), src.unchanged()
+	digests := make([][]byte, len(hashes))
+	for i, sum := range sums {
+		digests[i] = sum.Sum(nil)
+	}
+	return digests, src.unchanged()
 }
 
 // digests hashes the files of one record.
-func (h *hasher) digests(ctx context.Context, files []string, hash crypto.Hash) ([][]byte, error) {
+func (h *hasher) digests(ctx context.Context, files []string, algorithm crypto.Hash) ([][]byte, error) {
 	list := make([][]byte, len(files))
 	for i, name := range files {
-		var err error
-		if list[i], err = h.digest(ctx, name, hash); err != nil {
+		digests, err := h.digest(ctx, name, algorithm)
+		if err != nil {
 			return nil, err
 		}
+		list[i] = digests[0]
 	}
 	return list, nil
+}
+
+// digestsOf are the digests that a record is held against.
+func (h *hasher) digestsOf(ctx context.Context, files []string) evidence.DigestFunc {
+	return func(algorithm crypto.Hash) ([][]byte, error) { return h.digests(ctx, files, algorithm) }
+}
+
+// renewing are the digests that a record is held against, and those of the very same octets by a further algorithm.
+type renewing struct {
+	hasher    *hasher
+	files     []string
+	algorithm crypto.Hash
+	digests   [][]byte // by the algorithm; nil: nothing was hashed yet
+}
+
+// digestsOf is as that of a hasher.
+func (r *renewing) digestsOf(ctx context.Context) evidence.DigestFunc {
+	return func(algorithm crypto.Hash) ([][]byte, error) {
+		list, further := make([][]byte, len(r.files)), make([][]byte, len(r.files))
+		for i, name := range r.files {
+			both, err := r.hasher.digest(ctx, name, algorithm, r.algorithm)
+			if err != nil {
+				return nil, err
+			}
+			list[i], further[i] = both[0], both[1]
+			if r.digests != nil && !bytes.Equal(r.digests[i], further[i]) {
+				return nil, failed(name, errors.New("it was changed while it was read"), "try again when nothing writes to it any more")
+			}
+		}
+		r.digests = further
+		return list, nil
+	}
 }
 
 // readRecord reads a record; the error of a file that cannot be read is an *Error.
@@ -272,7 +316,7 @@ func (c *Client) readRecord(path string) (*evidence.Record, error) {
 
 // judgeEvidence holds one record against its files. The record is there if it holds. The error is that something could
 // not be read, or that the context ended.
-func (h *hasher) judgeEvidence(ctx context.Context, set *evidenceSet, i int, trust *stampTrust, o evidence.VerifyOptions) (EvidenceLine, *evidence.Record, error) {
+func (h *hasher) judgeEvidence(ctx context.Context, set *evidenceSet, i int, trust *stampTrust, o evidence.VerifyOptions, digests evidence.DigestFunc) (EvidenceLine, *evidence.Record, error) {
 	line := set.line(i)
 	if err := ctx.Err(); err != nil {
 		return line, nil, err
@@ -291,7 +335,7 @@ func (h *hasher) judgeEvidence(ctx context.Context, set *evidenceSet, i int, tru
 	}
 	result, err := withStore(trust, nil, func(extra []*x509.Certificate) (*evidence.Result, error) {
 		o.Extra = extra
-		return r.Verify(func(hash crypto.Hash) ([][]byte, error) { return h.digests(ctx, line.Files, hash) }, o)
+		return r.Verify(digests, o)
 	})
 	if err != nil {
 		status, code := evidenceCode(err)

@@ -81,7 +81,7 @@ func (c *Client) createEvidence(ctx context.Context, p EvidenceParams, each func
 	return c.writeRecords(set.len(), func(i int) (newRecord, error) {
 		line := set.line(i)
 		line.add(1, tree.Hash(), stamps.token.result)
-		return newRecord{line, evidence.NewRecord(stamps.ArchiveTimeStamp(i)), 0o600}, nil
+		return newRecord{line, evidence.NewRecord(stamps.ArchiveTimeStamp(i)), 0o600, true}, nil
 	}, each)
 }
 
@@ -118,6 +118,7 @@ type newRecord struct {
 	line   EvidenceLine
 	record *evidence.Record
 	perm   os.FileMode
+	made   bool // there was none before, and where there is one now it is not replaced
 }
 
 // recordBatch is how many records are brought to the disk at once.
@@ -137,6 +138,9 @@ func (c *Client) writeRecords(n int, record func(i int) (newRecord, error), each
 			der, err := r.record.Marshal()
 			if err != nil {
 				return failed(r.line.Record, err, "")
+			}
+			if r.made && exists(r.line.Record) {
+				return failed(r.line.Record, errors.New("it was made by somebody else meanwhile, and stays as it is"), "try again: the other files have none yet")
 			}
 			if in := filepath.Dir(r.line.Record); in != dir {
 				if err := c.o.Disk.MkdirAll(in, 0o700); err != nil {
@@ -190,7 +194,7 @@ func (c *Client) verifyEvidence(ctx context.Context, p EvidenceParams, each func
 	o := c.evidenceOptions(ctx, p, trust)
 	h := &hasher{client: c}
 	for line, err := range inOrder(ctx, evidenceWorkers(), set.len(), func(ctx context.Context, i int) (EvidenceLine, error) {
-		line, _, err := h.judgeEvidence(ctx, set, i, trust, o)
+		line, _, err := h.judgeEvidence(ctx, set, i, trust, o, h.digestsOf(ctx, set.files(i)))
 		return line, err
 	}) {
 		if ctx.Err() != nil {
@@ -286,20 +290,21 @@ type leaf struct {
 
 // renewalLeaf verifies a record, and says what renewing it has to stamp.
 func (h *hasher) renewalLeaf(ctx context.Context, set *evidenceSet, i int, request *stampRequest, o evidence.VerifyOptions, hashTree bool) (leaf, error) {
-	line, r, err := h.judgeEvidence(ctx, set, i, request.trust, o)
-	l := leaf{object: i, line: line, hash: request.hash}
-	if err != nil || r == nil {
-		return l, err
+	again := renewing{hasher: h, files: set.files(i), algorithm: request.hash}
+	digests := h.digestsOf(ctx, again.files)
+	if hashTree {
+		digests = again.digestsOf(ctx)
 	}
-	if !hashTree {
+	line, r, err := h.judgeEvidence(ctx, set, i, request.trust, o, digests)
+	l := leaf{object: i, line: line, hash: request.hash}
+	switch {
+	case err != nil || r == nil:
+	case hashTree:
+		l.digests, err = r.HashTreeDigests(l.hash, again.digests...)
+	default:
 		var digest []byte
 		l.hash, digest = r.TimeStampDigest()
 		l.digests = [][]byte{digest}
-		return l, nil
-	}
-	digests, err := h.digests(ctx, set.files(i), l.hash)
-	if err == nil {
-		l.digests, err = r.HashTreeDigests(l.hash, digests...)
 	}
 	return l, err
 }
@@ -361,5 +366,5 @@ func (h *hasher) renewed(ctx context.Context, set *evidenceSet, l leaf, stamps s
 		return newRecord{}, failed(path, err, "it or its file was changed meanwhile: try again")
 	}
 	l.line.add(len(r.Chains), a.Hash, stamps.token.result)
-	return newRecord{l.line, r, info.Mode().Perm()}, nil
+	return newRecord{l.line, r, info.Mode().Perm(), false}, nil
 }
