@@ -182,3 +182,27 @@ func TestStampIsNotRefusedUnread(t *testing.T) {
 		t.Errorf("the answer is %v", err)
 	}
 }
+
+// TestAuthorityWithoutItsSecret is passed over like one that does not answer, and is what is told where there is no other.
+func TestAuthorityWithoutItsSecret(t *testing.T) {
+	w := newWorld(t)
+	const first = "http://127.0.0.1:1/"
+	if err := os.MkdirAll(w.in("home"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w.write("home/config.toml", "[tsa.'"+first+"']\nuser = 'alice'\npassword_file = '"+w.in("nowhere")+"'\ninsecure_loopback = true\n")
+	second := w.stamps(now)
+	file, root := w.write("file", "text"), []string{w.in("ca/root.pem")}
+	c := w.client()
+	stamp := func(urls ...string) error {
+		_, err := c.Stamp(t.Context(), client.StampParams{TSA: urls, TSATrust: root, Hash: "sha256"}, file, client.Output{Name: w.in("file.tsr")})
+		return err
+	}
+	if err := stamp(first); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("alone: %v", err)
+	}
+	w.said = nil
+	if err := stamp(first, second); err != nil || len(w.said) != 1 || !strings.Contains(w.said[0], "127.0.0.1:1: ") || !strings.Contains(w.said[0], "nowhere") {
+		t.Errorf("with another: %v, said %q", err, w.said)
+	}
+}

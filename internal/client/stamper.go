@@ -199,9 +199,14 @@ func (s *stamper) stampDigest(ctx context.Context, hash crypto.Hash, digest []by
 	hint := "name one with --tsa URL, or in the account"
 	verify := s.trust.options(ctx, nil)
 	for i, a := range s.authorities {
+		last := i == len(s.authorities)-1
 		if a.prepare != nil {
 			if err := a.prepare(ctx); err != nil {
-				return stamped{}, err
+				if last || ctx.Err() != nil {
+					return stamped{}, err
+				}
+				s.say("warning: timestamp: " + authorityHost(a.client.URL) + ": " + err.Error() + "; asking the next authority")
+				continue
 			}
 			a.prepare = nil
 		}
@@ -215,7 +220,7 @@ func (s *stamper) stampDigest(ctx context.Context, hash crypto.Hash, digest []by
 			return result, nil
 		}
 		err, hint = fmt.Errorf("%s: %w", authorityHost(a.client.URL), withoutURL(err)), a.hint(err)
-		if i < len(s.authorities)-1 {
+		if !last {
 			s.say("warning: timestamp: " + err.Error() + "; asking the next authority")
 		}
 	}
