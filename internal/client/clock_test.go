@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -186,5 +187,43 @@ func TestSendWithClocksThatDiffer(t *testing.T) {
 	_, err = c.Send(t.Context(), client.SendParams{To: []string{"bob@example.org"}, Subject: "s", Body: []byte("hello\n"), NoEncrypt: true})
 	if err == nil || !strings.Contains(err.Error(), "dated later than its timestamp") || len(out.messages) > 0 {
 		t.Errorf("%v, and %d were sent", err, len(out.messages))
+	}
+}
+
+// TestPreferredWithClocksThatDiffer goes on without a timestamp, as with an authority that is out of reach.
+func TestPreferredWithClocksThatDiffer(t *testing.T) {
+	w := newWorld(t)
+	asked := 0
+	o, out := w.sender(w.stamps(func() time.Time {
+		asked++
+		return now().Add(-time.Duration(asked) * time.Minute)
+	}), 0)
+	path := w.in("home/config.toml")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	preferred := strings.Replace(string(text), "timestamp = 'required'", "timestamp = 'preferred'", 1)
+	if err := os.WriteFile(path, []byte(preferred), 0o600); err != nil || preferred == string(text) {
+		t.Fatalf("%v, %s", err, text)
+	}
+	c, err := client.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	said := func() bool {
+		return slices.ContainsFunc(w.said, func(s string) bool {
+			return strings.Contains(s, " later than ") && strings.HasSuffix(s, "without a timestamp")
+		})
+	}
+	result, err := c.Send(t.Context(), client.SendParams{To: []string{"bob@example.org"}, Subject: "s", Body: []byte("hello\n"), NoEncrypt: true})
+	if err != nil || len(out.messages) != 1 || result.Timestamp != nil || !said() {
+		t.Errorf("sent: %v, %+v, said %q", err, result, w.said)
+	}
+	w.said = nil
+	in := w.write("plain", "From: alice@example.org\r\nContent-Type: text/plain\r\n\r\nhello\r\n")
+	if err := c.Sign(t.Context(), client.SignParams{}, in, client.Output{Name: w.in("signed.eml")}); err != nil || !said() {
+		t.Errorf("signed: %v, said %q", err, w.said)
 	}
 }

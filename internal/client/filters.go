@@ -118,13 +118,22 @@ func (c *Client) signature(ctx context.Context, p SignParams) (layer, error) {
 		return nil, err
 	}
 	if stamp != nil {
+		preferred, again := len(p.TSA) == 0 && a.Timestamp == config.TimestampPreferred, false
 		o.Timestamp = func(ctx context.Context, signature []byte) ([]byte, error) {
 			token, err := stamp(ctx, signature)
-			if err == nil && token.result != nil && token.result.Time.Before(o.SigningTime) {
-				o.SigningTime = token.result.Time.Truncate(time.Second)
-				return nil, &cms.SignEarlierError{SigningTime: o.SigningTime}
+			if err != nil || token.result == nil || !token.result.Time.Before(o.SigningTime) {
+				return token.token, err
 			}
-			return token.token, err
+			earlier := &cms.SignEarlierError{SigningTime: token.result.Time.Truncate(time.Second)}
+			switch {
+			case again && preferred:
+				c.o.Say("warning: " + clocksDiffer(earlier).Error() + "; signed without a timestamp")
+				return nil, nil
+			case again: // it was dated by this authority, or by the one before it
+				return nil, clocksDiffer(earlier)
+			}
+			o.SigningTime, again = earlier.SigningTime, true
+			return nil, earlier
 		}
 	}
 	return func(w io.Writer, payload io.Reader) error { return smime.Sign(ctx, w, payload, signer, o) }, nil

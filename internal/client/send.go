@@ -258,6 +258,11 @@ func (e *clockAheadError) Error() string {
 	return "the message is dated later than its timestamp, " + e.proven.UTC().Format(time.RFC3339)
 }
 
+// clocksDiffer says that what was dated by one timestamp is later than the next one.
+func clocksDiffer(err error) error {
+	return failed("timestamp", err, "the authorities' clocks differ, or go backwards: name one authority in the account")
+}
+
 // payload is what is common to all audiences, in a spool. Where a timestamp shows that the clock is ahead, the message is
 // dated by the timestamp, and signed and stamped again: mail is never older than it says.
 func (s *sealing) payload(ctx context.Context, scheme smime.HPScheme) (entity.Header, *spool.Spool, error) {
@@ -272,8 +277,12 @@ func (s *sealing) payload(ctx context.Context, scheme smime.HPScheme) (entity.He
 		switch {
 		case !ok:
 			return nil, nil, err
+		case again && s.account.Timestamp == config.TimestampPreferred:
+			s.client.o.Say("warning: " + clocksDiffer(ahead).Error() + "; sent without a timestamp")
+			s.stamp = nil
+			continue
 		case again: // it was dated by this authority, or by the one before it
-			return nil, nil, failed("timestamp", err, "the authorities' clocks differ, or go backwards: name one authority in the account")
+			return nil, nil, clocksDiffer(err)
 		}
 		s.draft.Date = ahead.proven.Truncate(time.Second)
 	}
