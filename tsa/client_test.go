@@ -11,6 +11,7 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -402,5 +403,30 @@ func TestClientTLS(t *testing.T) {
 	_, err := c.Stamp(t.Context(), bytes.NewReader(message))
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok || !errors.Is(err, tsa.ErrNetwork) {
 		t.Errorf("unknown root: %v", err)
+	}
+}
+
+// TestClientKeepsNothingOpen asks over TLS without an http.Client: the connection that was made for it ends with it.
+func TestClientKeepsNothingOpen(t *testing.T) {
+	a := newAuthority(t, nil)
+	server := httptest.NewUnstartedServer(a)
+	closed := make(chan struct{}, 1)
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	server.StartTLS()
+	defer server.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	c := tsa.Client{URL: server.URL, TLS: &tls.Config{RootCAs: roots}}
+	if _, err := c.Stamp(t.Context(), strings.NewReader("text")); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-closed:
+	case <-time.After(5 * time.Second):
+		t.Error("the connection is still open")
 	}
 }
