@@ -33,9 +33,9 @@ type Checker struct {
 	Timeout time.Duration
 	Policy  certpath.AlgorithmPolicy // of signatures on lists and responses
 
-	// AskAnyway asks the network also where what is given says good of a certificate that is still valid, if there is a Fetcher:
-	// what came with a message was chosen by its sender, and an answer that is not out of date yet may be older than a
-	// revocation. Where nobody answers, what is given counts.
+	// AskAnyway asks the network also where what is given says of a certificate that is still valid that it is good, or was at the
+	// time that counts, if there is a Fetcher: what came with a message was chosen by its sender, and an answer that is not out
+	// of date yet may be older than a revocation, or than that a key was stolen. Where nobody answers, what is given counts.
 	AskAnyway bool
 
 	memory memory
@@ -162,9 +162,9 @@ func (r *run) ask(ctx context.Context, path []*certpath.Certificate) Answer {
 	// certificate is valid: of one that has ended nobody has to say so any more.
 	held := best.Status == Good || best.Status == Revoked && best.effective().After(r.at)
 	outdated := held && window{from: best.At, until: best.Until}.stale(r.now) != ""
-	doubted := r.AskAnyway && best.Status == Good && !fetched.covers(best.Evidence)
+	doubted := r.AskAnyway && held && !fetched.covers(best.Evidence)
 	if best.Status == Unknown || (outdated || doubted) && !r.now.After(path[0].NotAfter) {
-		if a := q.overNetwork(ctx); a.Status != Unknown {
+		if a := q.overNetwork(ctx); a.Status != Unknown && (best.Status != Revoked || outdated || worse(a, best)) {
 			best = a
 		}
 	}

@@ -208,6 +208,36 @@ func TestAskAnyway(t *testing.T) {
 	}
 }
 
+// TestAskAnywayOfLaterRevocation has a certificate that was put on hold after the time that counts, and whoever gave that may
+// know that it is told by now that the key was stolen before.
+func TestAskAnywayOfLaterRevocation(t *testing.T) {
+	root := newRoot(t, "Root")
+	leaf := issue(t, &root, "Leaf", withAddresses)
+	said := func(reason Reason, this time.Time) response {
+		return response{by: root, singles: []single{{c: leaf, issuer: root, status: Revoked, this: this, at: epoch().Add(-30 * time.Minute), reason: reason}}}
+	}
+	given := Evidence{OCSPResponses: [][]byte{said(ReasonCertificateHold, epoch().Add(-20*time.Minute)).der(t)}}
+	n := &network{answer: map[string]func(context.Context, Request) ([]byte, error){responderURL: respond(t, said(ReasonKeyCompromise, epoch()))}}
+	c := &Checker{Fetcher: n, AskAnyway: true}
+	found, err := c.Check(t.Context(), pathOf(leaf, root), given, epoch().Add(-time.Hour), epoch())
+	if err != nil || !found[0].KeyCompromise {
+		t.Errorf("asked %v: %s, %v", n.asked, describe(found[0]), err)
+	}
+	// A responder that has not heard of it yet takes nothing back.
+	n = &network{answer: map[string]func(context.Context, Request) ([]byte, error){
+		responderURL: respond(t, response{by: root, singles: []single{{c: leaf, issuer: root, status: Good, this: epoch().Add(-40 * time.Minute)}}})}}
+	c = &Checker{Fetcher: n, AskAnyway: true}
+	if found, err = c.Check(t.Context(), pathOf(leaf, root), given, epoch().Add(-time.Hour), epoch()); err != nil || found[0].Status != Revoked || n.count() == 0 {
+		t.Errorf("asked %v: %s, %v", n.asked, describe(found[0]), err)
+	}
+	// Of a revocation that counts already nobody need say more.
+	n = &network{answer: n.answer}
+	c = &Checker{Fetcher: n, AskAnyway: true}
+	if found, err = c.Check(t.Context(), pathOf(leaf, root), given, epoch(), epoch()); err != nil || found[0].Status != Revoked || n.count() != 0 {
+		t.Errorf("asked %v: %s, %v", n.asked, describe(found[0]), err)
+	}
+}
+
 // TestGivenFirst has evidence that makes questions superfluous, or not.
 func TestGivenFirst(t *testing.T) {
 	root := newRoot(t, "Root")
