@@ -430,3 +430,19 @@ func TestClientKeepsNothingOpen(t *testing.T) {
 		t.Error("the connection is still open")
 	}
 }
+
+// TestClientEndlessAnswer has an answer that never ends: no more of it is read than an answer may have.
+func TestClientEndlessAnswer(t *testing.T) {
+	c := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", tsa.ReplyType)
+		for piece := make([]byte, 32<<10); ; {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+		}
+	}))
+	c.Timeout = 5 * time.Second
+	if _, err := c.Stamp(t.Context(), bytes.NewReader(message)); !errors.Is(err, tsa.ErrTooLarge) {
+		t.Error(err)
+	}
+}
