@@ -206,3 +206,39 @@ func TestAuthorityWithoutItsSecret(t *testing.T) {
 		t.Errorf("with another: %v, said %q", err, w.said)
 	}
 }
+
+// TestRevokedWithoutReason has an authority that was revoked after it gave a timestamp. In good order, and said so, that changes
+// nothing; where no reason is stated the key may have been stolen, and the timestamp be dated back (RFC 3161 section 4).
+func TestRevokedWithoutReason(t *testing.T) {
+	for reason, want := range map[string]error{"superseded": nil, "unspecified": tsa.ErrRevoked} {
+		t.Run(reason, func(t *testing.T) {
+			w := newWorld(t)
+			url, file, root := w.stamps(now), w.write("file", "text"), []string{w.in("ca/root.pem")}
+			_, err := w.client().Stamp(t.Context(), client.StampParams{TSA: []string{url}, TSATrust: root, Hash: "sha256"}, file, client.Output{Name: w.in("file.tsr")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			later := w.options()
+			later.Now = func() time.Time { return now().Add(time.Hour) }
+			none := func() ([]byte, error) { return nil, nil }
+			certificate := w.write("authority.pem", string(certstore.EncodeCertificates(w.pair("tsa").Chain[0])))
+			_, err = client.CARevoke(t.Context(), later, client.CARevokeParams{Dir: w.in("ca"), Cert: certificate, Reason: reason, Passphrase: none,
+				Confirm: func(string, bool) error { return nil }})
+			if err == nil {
+				_, err = client.CACRL(t.Context(), later, client.CACRLParams{Dir: w.in("ca"), Services: true, Passphrase: none, Output: client.Output{Name: w.in("crl")}})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			c, err := client.New(later)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			p := client.StampVerifyParams{Token: w.in("file.tsr"), TSATrust: root, CRLs: []string{w.in("crl")}}
+			if _, err := c.VerifyStamp(t.Context(), p, file); !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+		})
+	}
+}
