@@ -242,16 +242,36 @@ func (c *Client) client() (client *http.Client, done func()) {
 	if c.HTTP != nil {
 		*client = *c.HTTP
 	} else {
-		transport := &http.Transport{
-			Proxy:                  http.ProxyFromEnvironment,
-			TLSClientConfig:        c.TLS.Clone(),
-			MaxResponseHeaderBytes: MaxSize,
-			ForceAttemptHTTP2:      true, // off by default where there is a TLS configuration
-		}
+		transport := c.transport(http.ProxyFromEnvironment)
 		client.Transport = transport
 		done = transport.CloseIdleConnections
 	}
 	// An authority is asked at the address that was configured, and nowhere else: a redirect is not followed.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return client, done
+}
+
+// transport makes the connection for one exchange.
+func (c *Client) transport(proxyFor func(*http.Request) (*url.URL, error)) *http.Transport {
+	transport := &http.Transport{
+		Proxy:                  proxyFor,
+		TLSClientConfig:        c.TLS.Clone(),
+		MaxResponseHeaderBytes: MaxSize,
+		ForceAttemptHTTP2:      true, // off by default where there is a TLS configuration
+	}
+	if c.TLS == nil {
+		return transport
+	}
+	u, err := url.Parse(c.URL)
+	if err != nil {
+		return transport // it is refused before it is used
+	}
+	// Inside TLS to a proxy, net/http would show it the certificate that is for the authority.
+	if proxy, err := proxyFor(&http.Request{URL: u}); err == nil && proxy != nil && proxy.Scheme == "https" {
+		toProxy := c.TLS.Clone()
+		toProxy.Certificates, toProxy.GetClientCertificate, toProxy.ServerName = nil, nil, ""
+		transport.Proxy = http.ProxyURL(proxy)
+		transport.DialTLSContext = (&tls.Dialer{Config: toProxy}).DialContext // of the first connection alone
+	}
+	return transport
 }
