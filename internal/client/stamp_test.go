@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/internal/client"
+	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/tsa"
 	"github.com/sealmail/sealmail/tsa/server"
 )
@@ -240,5 +242,63 @@ func TestRevokedWithoutReason(t *testing.T) {
 				t.Errorf("%v, want %v", err, want)
 			}
 		})
+	}
+}
+
+// TestTokenBringsAlongItsRevocation has a token with the list, beside its certificates, that says that its authority was
+// revoked before: whoever is offline has it from there.
+func TestTokenBringsAlongItsRevocation(t *testing.T) {
+	w := newWorld(t)
+	w.stamps(now)
+	pair := w.pair("tsa")
+	none := func() ([]byte, error) { return nil, nil }
+	certificate := w.write("authority.pem", string(certstore.EncodeCertificates(pair.Chain[0])))
+	_, err := client.CARevoke(t.Context(), w.options(), client.CARevokeParams{Dir: w.in("ca"), Cert: certificate, Reason: "superseded", Passphrase: none,
+		Confirm: func(string, bool) error { return nil }})
+	if err == nil {
+		_, err = client.CACRL(t.Context(), w.options(), client.CACRLParams{Dir: w.in("ca"), Services: true, Passphrase: none, Output: client.Output{Name: w.in("crl")}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := []byte(w.read("crl"))
+	if block, _ := pem.Decode(list); block != nil {
+		list = block.Bytes
+	}
+	digest := sha256.Sum256([]byte("text"))
+	imprint, err := tsa.NewMessageImprint(crypto.SHA256, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := tsa.TSTInfo{Policy: asn1.ObjectIdentifier{1, 2, 3}, Imprint: imprint, SerialNumber: big.NewInt(1), GenTime: now().Add(time.Minute)}
+	content, err := info.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scheme, hash, err := cms.DefaultSignature(pair.Chain[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signers := []cms.Signer{{Certificate: pair.Chain[0], Key: pair.Key.(crypto.Signer), Scheme: scheme, Digest: hash}}
+	later := w.options()
+	later.Now = func() time.Time { return now().Add(time.Hour) }
+	c, err := client.New(later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, test := range []struct {
+		name string
+		crls [][]byte
+		want error
+	}{{"nothing", nil, nil}, {"list", [][]byte{list}, tsa.ErrRevoked}} {
+		token, err := cms.Sign(t.Context(), content, cms.SignedDataOptions{ContentType: cms.OIDTSTInfo, Signers: signers, Certificates: pair.Chain, CRLs: test.crls})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := client.StampVerifyParams{Token: w.write("token", string(token)), TSATrust: []string{w.in("ca/root.pem")}}
+		if _, err := c.VerifyStamp(t.Context(), p, w.write("file", "text")); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", test.name, err, test.want)
+		}
 	}
 }
