@@ -37,6 +37,8 @@ func newEvidenceCreateCommand(a *app) *cobra.Command {
 FILE.ers beside it, or in the folder that --records names. With --group the files belong together, and have the one
 record that --records names. Only a hash leaves this machine. The authority must be trusted for timestamps.
 
+Symbolic links in a folder are not followed: they, and what else is no regular file, are passed over, and said.
+
 A record that is there is never replaced: of a folder, files that have one are passed over.
 
 ` + exitCodesHelp,
@@ -66,8 +68,9 @@ func newEvidenceVerifyCommand(a *app) *cobra.Command {
 		Use:   "verify {FILE|FOLDER}…",
 		Short: "Hold files against their evidence records",
 		Long: `Says of each file since when it is proven to exist unchanged, and by whom. In a folder, a record whose file is missing
-is told too. Each timestamp of a record must be by an authority that is trusted for timestamps, and whose certificate
-was valid until the next one was made; the last one's still is (--at: was, then). Touches no network.
+is told too; with --records, how many there are is a note. Each timestamp of a record must be by an authority that is
+trusted for timestamps, and whose certificate was valid until the next one was made; the last one's still is (--at: was,
+then). Touches no network.
 
 The exit code is 0 only where every file is proven: a file without a record is 1.
 
@@ -112,6 +115,12 @@ What does not hold is not renewed, and the exit code is 1. A record takes its ne
 ` + exitCodesHelp,
 		Example: "  sealmail tsa evidence renew contracts\n  sealmail tsa evidence renew contracts --hash-tree --hash sha512",
 		Args:    argCount(1, -1, "at least one file or folder"),
+		PreRunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("hash") && !p.HashTree {
+				return usagef("add --hash-tree, to hash the files by it; a new timestamp alone keeps the algorithm of the record", "--hash is for --hash-tree")
+			}
+			return nil
+		},
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, args []string) (err error) {
 			if p.Stamp.Access, err = tsa.read(ctx, a, p.Stamp.TSA); err != nil {
 				return err
@@ -123,6 +132,7 @@ What does not hold is not renewed, and the exit code is 1. A record takes its ne
 	addEvidenceFlags(cmd, &p)
 	addStampFlags(cmd, &p.Stamp, &tsa)
 	f := cmd.Flags()
+	f.Lookup("hash").Usage = "with --hash-tree: " + f.Lookup("hash").Usage
 	f.BoolVar(&p.HashTree, "hash-tree", false, "hash the files anew, by the algorithm of --hash")
 	f.BoolVar(&p.AllowWeak, "allow-weak", false, "renew records with SHA-1 and short keys too")
 	return cmd

@@ -98,6 +98,8 @@ type evidenceSet struct {
 	records  string
 	group    bool
 	fromHere bool // records lie beside their files
+	folders  bool // one was named
+	notFiles int  // symbolic links, pipes and the like in folders
 }
 
 // set finds the data objects. Who names the record of a file means the file.
@@ -115,18 +117,20 @@ func (p EvidenceParams) set() (*evidenceSet, error) {
 		switch {
 		case err == nil && info.IsDir():
 			folders = append(folders, path)
+		case err == nil && !info.Mode().IsRegular():
+			return nil, failed(path, errors.New("it is no regular file"), "name files and folders")
 		case err == nil:
 			s.add(path)
 		case errors.Is(err, fs.ErrNotExist) && s.fromHere && exists(path+recordSuffix):
 			s.orphans = append(s.orphans, path+recordSuffix)
 		default:
-			return nil, unreadable(err)
+			return nil, failed("", err, "name files and folders that can be read")
 		}
 	}
-	s.named = len(s.names)
+	s.named, s.folders = len(s.names), len(folders) > 0
 	for _, folder := range folders {
 		if err := filepath.WalkDir(folder, s.walk); err != nil {
-			return nil, unreadable(err)
+			return nil, failed("", err, "name files and folders that can be read")
 		}
 	}
 	if len(s.names) == 0 && len(s.orphans) == 0 {
@@ -151,13 +155,44 @@ func (s *evidenceSet) walk(name string, d fs.DirEntry, err error) error {
 	switch {
 	case err != nil:
 		return err
+	case d.IsDir():
 	case !d.Type().IsRegular():
+		s.notFiles++
 	case filepath.Ext(name) != recordSuffix:
 		s.names = append(s.names, name)
 	case s.fromHere && !exists(strings.TrimSuffix(name, recordSuffix)):
 		s.orphans = append(s.orphans, name)
 	}
 	return nil
+}
+
+// sayPassedOver says what is in the folders that were named and cannot have a record.
+func (s *evidenceSet) sayPassedOver(say func(string)) {
+	if s.notFiles > 0 {
+		say(fmt.Sprintf("note: passed over, being symbolic links or no regular files: %d", s.notFiles))
+	}
+}
+
+// saySpare says what is in the folder of the records and is for none of the files. That they are missing it does not say: the
+// records of other folders may be there as well.
+func (s *evidenceSet) saySpare(say func(string)) {
+	if s.fromHere || s.group || !s.folders {
+		return
+	}
+	known := make(map[string]bool, len(s.names))
+	for i := range s.names {
+		known[filepath.Base(s.record(i))] = true
+	}
+	entries, _ := os.ReadDir(s.records) // where it cannot be read, each file is told to have no record
+	others := 0
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == recordSuffix && !known[e.Name()] {
+			others++
+		}
+	}
+	if others > 0 {
+		say(fmt.Sprintf("note: records in %s whose file is not here: %d", s.records, others))
+	}
 }
 
 // checkNames makes sure that in a folder of records each has a name of its own.

@@ -3,10 +3,12 @@ package client_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/sealmail/sealmail/internal/client"
@@ -105,5 +107,36 @@ func TestEvidenceDiskFails(t *testing.T) {
 	}
 	if steps < 2*files {
 		t.Errorf("only %d steps failed", steps)
+	}
+}
+
+// TestEvidenceUnwritable has records go to a folder that cannot be written, or is full: it is named, and not a file beside the
+// record of which nobody knows.
+func TestEvidenceUnwritable(t *testing.T) {
+	w := newWorld(t)
+	dir := filepath.Join(w.dir, "docs")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(filepath.Join(dir, "a"), []byte("a"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	stamp := client.StampParams{TSA: []string{w.stamps(now)}, TSATrust: []string{w.in("ca/root.pem")}, Hash: "sha256"}
+	for _, c := range []struct {
+		cause error
+		hint  string
+	}{
+		{syscall.EROFS, "name another folder for the records, with --records"},
+		{syscall.ENOSPC, "make room on the disk, and try again: records that are there stay"},
+	} {
+		o := w.options()
+		o.Disk = safeio.Disk{Before: func(_, path string) error { return &fs.PathError{Op: "open", Path: path, Err: c.cause} }}
+		cl, err := client.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = evidenceLines(cl.CreateEvidence(t.Context(), client.EvidenceParams{Paths: []string{dir}, Records: dir, Stamp: stamp}))
+		cl.Close()
+		told, ok := errors.AsType[*client.Error](err)
+		if want := "a record cannot be written: " + c.cause.Error(); !ok || told.What != dir || told.Err.Error() != want || told.Hint != c.hint {
+			t.Errorf("%v: %#v", c.cause, err)
+		}
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 
 	"github.com/sealmail/sealmail/internal/safeio"
 	"github.com/sealmail/sealmail/smime/verdict"
@@ -45,6 +47,7 @@ func (c *Client) createEvidence(ctx context.Context, p EvidenceParams, each func
 	if err != nil {
 		return err
 	}
+	set.sayPassedOver(c.o.Say)
 	passedOver, err := set.withoutRecords()
 	if err != nil {
 		return err
@@ -152,7 +155,7 @@ func (c *Client) writeRecords(n int, record func(i int) (newRecord, error), each
 			files, told = append(files, safeio.NewFile{Path: r.line.Record, Data: der, Perm: r.perm}), append(told, r.line)
 		}
 		if err := c.o.Disk.WriteFiles(files); err != nil {
-			return failed("tsa evidence", err, "make room on the disk, and try again: records that are there stay")
+			return unwritableRecord(dir, err)
 		}
 		for _, line := range told {
 			if err := each(line, nil); err != nil {
@@ -161,6 +164,18 @@ func (c *Client) writeRecords(n int, record func(i int) (newRecord, error), each
 		}
 	}
 	return nil
+}
+
+// unwritableRecord is the error of writing a record into a folder. What err names is a file beside it, which nobody knows.
+func unwritableRecord(dir string, err error) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok {
+		dir, err = filepath.Dir(at.Path), at.Err
+	}
+	hint := "name another folder for the records, with --records"
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		hint = "make room on the disk, and try again: records that are there stay"
+	}
+	return failed(dir, fmt.Errorf("a record cannot be written: %w", err), hint)
 }
 
 // evidenceWorkers is how many files are hashed at once.
@@ -177,6 +192,8 @@ func (c *Client) verifyEvidence(ctx context.Context, p EvidenceParams, each func
 	if err != nil {
 		return err
 	}
+	set.sayPassedOver(c.o.Say)
+	set.saySpare(c.o.Say)
 	r, err := c.newRevocations(false)
 	if err != nil {
 		return err

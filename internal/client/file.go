@@ -166,10 +166,10 @@ func (c *Client) write(out Output, fill func(io.Writer) error) error {
 		return err
 	}
 	if err := w.Flush(); err != nil {
-		return failed("", err, "")
+		return unwritable(out.Name, err)
 	}
 	if err := f.Commit(); err != nil {
-		return failed("", err, "")
+		return unwritable(out.Name, err)
 	}
 	return nil
 }
