@@ -54,6 +54,9 @@ An authority that wants to know who asks is told by --tsa-user or --tsa-p12, ove
 			default:
 				output, p.Replace = args[0]+".tsr", a.mayReplace
 			}
+			if a.flags.json && output == "-" {
+				return usagef("write the response to a file: -o FILE.tsr", "--json and -o - both want stdout")
+			}
 			if p.Access, err = tsa.read(ctx, a, p.TSA); err != nil {
 				return err
 			}
@@ -61,7 +64,7 @@ An authority that wants to know who asks is told by --tsa-user or --tsa-p12, ove
 			if err != nil {
 				return err
 			}
-			if a.flags.json && output != "-" {
+			if a.flags.json {
 				return a.printJSON(result)
 			}
 			a.say("%s", term.StampWords(result))
