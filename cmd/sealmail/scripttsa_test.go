@@ -12,12 +12,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// authority NAME basic|certificate|forbidden|page: starts a timestamp authority over https that is the world's behind a door:
+// authority NAME basic|certificate|forbidden|page|silent: starts a timestamp authority over https that is the world's behind a door:
 // it wants the user alice with the world's password, or alice's certificate; it lets nobody in; it is none, and answers with a
-// page. Sets $NAME_URL.
+// page; it does not answer. Sets $NAME_URL.
 func (s *stories) authority(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: authority NAME basic|certificate|forbidden|page")
+		ts.Fatalf("usage: authority NAME basic|certificate|forbidden|page|silent")
 	}
 	behind, err := url.Parse(s.world.tsa)
 	ts.Check(err)
@@ -49,6 +49,11 @@ func (s *stories) authority(ts *testscript.TestScript, neg bool, args []string) 
 		door = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
 	case "page":
 		door = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<p>Welcome") }
+	case "silent":
+		door = func(_ http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body) // only then it is noticed that the client went away
+			<-r.Context().Done()
+		}
 	default:
 		ts.Fatalf("authority: unknown word %q", args[1])
 	}

@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"sync"
@@ -246,10 +247,20 @@ func (s *stamper) ask(ctx context.Context, client *tsa.Client, digest []byte) (s
 	return stamped{token.Token, token.Result, clockOff(asked, s.now(), token.Result)}, nil
 }
 
+// timedOut says that it is an error of waiting for too long.
+func timedOut(err error) bool {
+	waited, ok := errors.AsType[net.Error](err)
+	return ok && waited.Timeout()
+}
+
 // withoutURL is an error of asking an authority whose name is said already. Its kind is kept.
 func withoutURL(err error) error {
 	var ofURL *url.Error
-	if errors.Is(err, tsa.ErrNetwork) && errors.As(err, &ofURL) {
+	switch {
+	case !errors.Is(err, tsa.ErrNetwork):
+	case timedOut(err):
+		return fmt.Errorf("%w: it did not answer in time", tsa.ErrNetwork)
+	case errors.As(err, &ofURL):
 		return fmt.Errorf("%w: %w", tsa.ErrNetwork, ofURL.Err)
 	}
 	return err
@@ -278,6 +289,8 @@ func (a *stampAuthority) hint(err error) string {
 			which = "it may not take the one that it is shown"
 		}
 		return "it asks for a client certificate; " + which + ": --tsa-p12, or [tsa.\"" + a.client.URL + "\"] in the configuration"
+	case errors.Is(err, tsa.ErrNetwork) && timedOut(err):
+		return "try again later, or wait longer with --timeout"
 	case errors.Is(err, tsa.ErrNetwork):
 		return "check the authority's address and the network"
 	}
