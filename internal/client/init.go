@@ -233,7 +233,22 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 	for _, pair := range files.pairs {
 		chains = append(chains, pair.Chain)
 	}
-	return result, c.sayUntrusted(chains...)
+	if err := c.sayUntrusted(chains...); err != nil {
+		return nil, err
+	}
+	return result, c.sayNoStampAnchor(a)
+}
+
+// sayNoStampAnchor tells who wants timestamps that none will be taken: no authority is trusted for them.
+func (c *Client) sayNoStampAnchor(a config.Account) error {
+	if len(a.TSA) == 0 || a.Timestamp == config.TimestampOff {
+		return nil
+	}
+	anchors, err := c.anchors(certstore.TimeStamping)
+	if err == nil && len(anchors) == 0 {
+		c.o.Say("note: no authority is trusted for timestamps yet: `sealmail cert trust ROOT.pem --for tsa`")
+	}
+	return err
 }
 
 // keepTSASecrets puts what the timestamp authority is told into the vault.

@@ -168,7 +168,10 @@ func (c *Client) VerifyStamp(ctx context.Context, p StampVerifyParams, in string
 	}
 	if err != nil {
 		hint := "it proves nothing about this file"
-		if errors.Is(err, tsa.ErrPath) {
+		switch {
+		case errors.Is(err, tsa.ErrNoCertificate):
+			hint = "get the certificate of the authority, and put it into the store: `sealmail cert import AUTHORITY.pem`"
+		case errors.Is(err, tsa.ErrPath):
 			hint = "if you trust this authority: --tsa-trust ROOT.pem, or `sealmail cert trust ROOT.pem --for tsa`"
 		}
 		return nil, &Error{Kind: No, What: "timestamp", Err: err, Hint: hint}
