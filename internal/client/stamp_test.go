@@ -210,7 +210,7 @@ func TestAuthorityWithoutItsSecret(t *testing.T) {
 	}
 }
 
-// TestRevokedWithoutReason has an authority that was revoked after it gave a timestamp. In good order, and said so, that changes
+// TestRevokedWithoutReason has an authority that was revoked after it gave a timestamp, and one for an evidence record. In good order, and said so, that changes
 // nothing; where no reason is stated the key may have been stolen, and the timestamp be dated back (RFC 3161 section 4).
 func TestRevokedWithoutReason(t *testing.T) {
 	for reason, want := range map[string]error{"superseded": nil, "unspecified": tsa.ErrRevoked} {
@@ -219,6 +219,10 @@ func TestRevokedWithoutReason(t *testing.T) {
 			url, file, root := w.stamps(now), w.write("file", "text"), []string{w.in("ca/root.pem")}
 			_, err := w.client().Stamp(t.Context(), client.StampParams{TSA: []string{url}, TSATrust: root, Hash: "sha256"}, file, client.Output{Name: w.in("file.tsr")})
 			if err != nil {
+				t.Fatal(err)
+			}
+			records := client.EvidenceParams{Paths: []string{file}, Stamp: client.StampParams{TSA: []string{url}, TSATrust: root, Hash: "sha256"}}
+			if _, err := evidenceLines(w.client().CreateEvidence(t.Context(), records)); err != nil {
 				t.Fatal(err)
 			}
 			later := w.options()
@@ -241,6 +245,11 @@ func TestRevokedWithoutReason(t *testing.T) {
 			p := client.StampVerifyParams{Token: w.in("file.tsr"), TSATrust: root, CRLs: []string{w.in("crl")}}
 			if _, err := c.VerifyStamp(t.Context(), p, file); !errors.Is(err, want) {
 				t.Errorf("%v, want %v", err, want)
+			}
+			records.CRLs = p.CRLs
+			lines, err := evidenceLines(c.VerifyEvidence(t.Context(), records))
+			if err != nil || len(lines) != 1 || (lines[0].Status == "passed") != (want == nil) {
+				t.Errorf("evidence: %+v, %v", lines, err)
 			}
 		})
 	}
