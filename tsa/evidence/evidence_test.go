@@ -399,6 +399,43 @@ func TestOutdated(t *testing.T) {
 	}
 }
 
+// TestRevoked has the first of two authorities lose its key before and after the second one stamped the record, and the last
+// one before and after what counts: a time-stamp that was renewed by then stays what it was.
+func TestRevoked(t *testing.T) {
+	first := newStamper(t)
+	second := first.successor(nil)
+	object := []byte("text")
+	renewal := tsatest.Now().AddDate(1, 0, 0)
+	r := evidence.NewRecord(first.plain(crypto.SHA256, digest(crypto.SHA256, object), tsatest.Now()))
+	hash, over := r.TimeStampDigest()
+	if err := r.RenewTimeStamp(second.plain(hash, over, renewal)); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		who  *stamper
+		at   time.Time
+		want error
+	}{
+		"the first before it was renewed": {first, renewal.Add(-time.Second), tsa.ErrRevoked},
+		"the first when it was renewed":   {first, renewal, tsa.ErrRevoked},
+		"the first after it was renewed":  {first, renewal.Add(time.Second), nil},
+		"the second, which is the last":   {second, renewal.AddDate(0, 6, 0), tsa.ErrRevoked},
+		"the second after what counts":    {second, renewal.AddDate(0, 10, 0), nil},
+	} {
+		o := first.options()
+		o.At = renewal.AddDate(0, 9, 0)
+		o.Revocation = func(chain []*x509.Certificate, _ cms.RevocationValues, _ time.Time) ([]tsa.Revocation, error) {
+			if !chain[0].Equal(tt.who.cert) {
+				return nil, nil
+			}
+			return []tsa.Revocation{{Certificate: chain[0], At: tt.at, Reason: "keyCompromise"}}, nil
+		}
+		if _, err := again(t, r).Verify(digestsOf(object), o); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // TestRefused: what does not belong to a tree or to a record is not put there.
 func TestRefused(t *testing.T) {
 	s := newStamper(t)
