@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/sealmail/sealmail/internal/safeio"
 )
@@ -24,6 +25,9 @@ func (c *Client) keepProof(r *judged) (p proofRecord, err error) {
 		for _, der := range values {
 			sum := sha256.Sum256(der)
 			name := hex.EncodeToString(sum[:])
+			if slices.Contains(*names, name) { // a root above both a signer and an authority
+				continue
+			}
 			*names = append(*names, name)
 			path := filepath.Join(c.o.Home.Evidence(), name[:2], name+extension)
 			if _, err := os.Lstat(path); err != nil { // else it is there, and whole
