@@ -183,7 +183,7 @@ func (d *doctor) authorities(ctx context.Context, a config.Account) {
 			d.bad("timestamp", err, "")
 			continue
 		}
-		s.say = func(string) {} // it is found here
+		s.say, s.required = func(string) {}, true // what it says is found here, and there is no going on without
 		token, err := s.stampBytes(ctx, []byte("sealmail doctor"))
 		if err != nil {
 			d.bad("timestamp", err, "")

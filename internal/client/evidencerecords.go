@@ -55,7 +55,7 @@ func (c *Client) createEvidence(ctx context.Context, p EvidenceParams, each func
 	if passedOver > 0 {
 		c.o.Say(fmt.Sprintf("note: passed over, having a record already: %d", passedOver))
 	}
-	if set.len() == 0 || len(set.names) == 0 {
+	if len(set.names) == 0 {
 		return nil
 	}
 	request, err := c.evidenceRequest("tsa evidence create", p.Stamp)

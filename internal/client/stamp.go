@@ -163,10 +163,10 @@ func (c *Client) VerifyStamp(ctx context.Context, p StampVerifyParams, in string
 	if err := cmp.Or(src.unchanged(), ctx.Err()); err != nil {
 		return nil, err
 	}
-	if refused := (*tsa.TokenError)(nil); err != nil && !errors.As(err, &refused) {
-		return nil, failed(in, err, "") // it could not be read
-	}
 	if err != nil {
+		if _, refused := errors.AsType[*tsa.TokenError](err); !refused {
+			return nil, failed(in, err, "") // it could not be read
+		}
 		hint := "it proves nothing about this file"
 		switch {
 		case errors.Is(err, tsa.ErrNoCertificate):
