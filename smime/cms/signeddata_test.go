@@ -296,6 +296,28 @@ func TestSignEarlier(t *testing.T) {
 	}
 }
 
+// TestSignLater signs nothing anew for a time that is no earlier: the error is one like others, and ends the signing.
+func TestSignLater(t *testing.T) {
+	claimed := time.Date(2026, 11, 21, 10, 0, 5, 0, time.UTC)
+	for name, at := range map[string]time.Time{"later": claimed.Add(time.Second), "the same": claimed} {
+		o := options(testP256())
+		calls := 0
+		o.Signers[0].SigningTime = claimed
+		o.Signers[0].UnsignedAttributes = func(context.Context, []byte) ([]cms.Attribute, error) {
+			calls++
+			return nil, &cms.SignEarlierError{SigningTime: at}
+		}
+		w, err := cms.NewSignedDataWriter(t.Context(), io.Discard, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, earlier := errors.AsType[*cms.SignEarlierError](w.Close())
+		if !earlier || calls != 1 {
+			t.Errorf("%s: %t after %d calls", name, earlier, calls)
+		}
+	}
+}
+
 func TestOtherContentType(t *testing.T) {
 	o := options(testP256())
 	o.ContentType = cms.OIDTSTInfo
