@@ -26,14 +26,15 @@ func TestProxySeesNoCertificate(t *testing.T) {
 			return
 		}
 		defer there.Close()
-		w.WriteHeader(http.StatusOK)
-		here, _, err := w.(http.Hijacker).Hijack()
+		here, buffered, err := w.(http.Hijacker).Hijack()
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		defer here.Close()
-		go func() { _, _ = io.Copy(there, here) }()
+		_, _ = io.WriteString(here, "HTTP/1.1 200 Connection established\r\n\r\n")
+		// What the server had read of the connection before it was taken over is in the buffer alone.
+		go func() { _, _ = io.Copy(there, buffered) }()
 		_, _ = io.Copy(here, there)
 	}))
 	roots := x509.NewCertPool()
