@@ -243,7 +243,9 @@ func (c *Client) evidenceOptions(ctx context.Context, p EvidenceParams, trust *s
 		at = c.o.Now()
 	}
 	o := trust.options(ctx, nil)
-	return evidence.VerifyOptions{Path: o.Path, Revocation: o.Revocation, At: at, Whole: p.Group, AllowWeak: p.AllowWeak}
+	return evidence.VerifyOptions{
+		Path: o.Path, Revocation: o.Revocation, At: at, Whole: p.Group, AllowWeak: p.AllowWeak, Verified: new(evidence.VerifiedTokens),
+	}
 }
 
 // RenewEvidence renews evidence records, with one timestamp for those of one hash algorithm, and tells of each. Only those

@@ -55,6 +55,10 @@ type VerifyOptions struct {
 	Whole bool
 	// AllowWeak accepts SHA-1 and short keys, in all time-stamps.
 	AllowWeak bool
+
+	// Verified remembers tokens that held, so that one which many records have in common is verified once; nil: none is
+	// remembered.
+	Verified *VerifiedTokens
 }
 
 // Result is what a verified record proves: the data objects existed at the time of the first time-stamp, and were not
@@ -158,8 +162,10 @@ func (r *Record) verifyOne(i, j int, values [][]byte, o VerifyOptions) (*tsa.Res
 		until = later.Info.GenTime
 	}
 	// What the token is over was checked, tree and all; what is left are its signature, its authority and its algorithms.
-	return token.VerifyDigest(a.Hash, token.Info.Imprint.HashedMessage, tsa.VerifyOptions{
-		Path: o.Path, Revocation: o.Revocation, Extra: o.Extra, AllowWeak: o.AllowWeak, Until: until,
+	return o.Verified.once(token, a.Hash, until, func() (*tsa.Result, error) {
+		return token.VerifyDigest(a.Hash, token.Info.Imprint.HashedMessage, tsa.VerifyOptions{
+			Path: o.Path, Revocation: o.Revocation, Extra: o.Extra, AllowWeak: o.AllowWeak, Until: until,
+		})
 	})
 }
 
