@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/sealmail/sealmail/internal/safeio"
 	"github.com/sealmail/sealmail/smime/verdict"
@@ -212,6 +213,11 @@ func (c *Client) verifyEvidence(ctx context.Context, p EvidenceParams, each func
 	h := &hasher{client: c}
 	for line, err := range inOrder(ctx, evidenceWorkers(), set.len(), func(ctx context.Context, i int) (EvidenceLine, error) {
 		line, _, err := h.judgeEvidence(ctx, set, i, trust, o, h.digestsOf(ctx, set.files(i)))
+		if !p.At.IsZero() && line.Time != nil && line.Time.After(p.At) {
+			first := *line.Time
+			line = set.line(i)
+			line.refuse(evidenceIndeterminate, "proven-later", fmt.Errorf("its first timestamp is of %s, after the time that was named", first.Format(time.RFC3339)))
+		}
 		return line, err
 	}) {
 		if ctx.Err() != nil {
