@@ -69,8 +69,8 @@ func newEvidenceVerifyCommand(a *app) *cobra.Command {
 		Short: "Hold files against their evidence records",
 		Long: `Says of each file since when it is proven to exist unchanged, and by whom. In a folder, a record whose file is missing
 is told too; with --records, how many there are is a note. Each timestamp of a record must be by an authority that is
-trusted for timestamps, and whose certificate was valid until the next one was made; the last one's still is. With --at it
-was then, and the file was proven by then. Touches no network.
+trusted for timestamps, and whose certificate was valid until the next one was made; the last one's still is. With --at
+it was then, and the file was proven by then. Touches no network.
 
 The exit code is 0 only where every file is proven: a file without a record is 1.
 
