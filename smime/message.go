@@ -37,7 +37,8 @@ type OpenOptions struct {
 	ParseCertificate func(cms.RawCertificate) (*x509.Certificate, error)
 	AllowWeak        bool // accept what cms.VerifyOptions and cms.DecryptOptions call weak
 	Limits           Limits
-	Spool            spool.Options // where decrypted text goes
+	// Spool says where the text of the layers goes. Its Limit is on all layers of the message together.
+	Spool spool.Options
 }
 
 // Limits bounds what opening may cost. The zero value of a field means its default.
@@ -191,6 +192,9 @@ func (e *Enclosed) Addresses(name string) (list []*mail.Address, ok bool) {
 	return addressesOf(e.header.All(name))
 }
 
+// Senders is [Message.Senders] of the attached message that the part is in.
+func (e *Enclosed) Senders(name string) ([]Sender, error) { return ReadSenders(e.header.All(name)) }
+
 // Close wipes and removes what was decrypted. Nothing that came out of the Message can be read afterwards.
 func (m *Message) Close() error {
 	var errs []error
@@ -249,4 +253,27 @@ func (m *Message) From(bound bool) []entity.Field {
 func (m *Message) Addresses(name string) (list []*mail.Address, ok bool) {
 	fields, _ := m.Fields(name)
 	return addressesOf(fields)
+}
+
+// Senders reads From, or another field that names who sent the message, as it is judged: see [ReadSenders].
+func (m *Message) Senders(name string) ([]Sender, error) {
+	fields, _ := m.Fields(name)
+	return ReadSenders(fields)
+}
+
+// onceFields are those that a message has at most once (RFC 5322 section 3.6).
+var onceFields = []string{
+	"Date", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Message-ID", "In-Reply-To", "References", "Subject",
+}
+
+// Repeated returns the names of fields to be displayed that are there more than once, though a message has at most one of
+// them (RFC 5322 section 3.6): another reader may show another one.
+func (m *Message) Repeated() []string {
+	var names []string
+	for _, name := range onceFields {
+		if fields, _ := m.Fields(name); len(fields) > 1 {
+			names = append(names, name)
+		}
+	}
+	return names
 }

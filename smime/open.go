@@ -197,9 +197,17 @@ func isFormError(err error) bool {
 	return errors.As(err, &unsupported)
 }
 
-// newSpool returns a spool that is closed with the message.
+// newSpool returns a spool that is closed with the message. The limit is on all of them together: each layer may be as large
+// as the one around it. One is written at a time, so that the others have the size they will have.
 func (op *opener) newSpool() *spool.Spool {
-	s := spool.New(op.o.Spool)
+	o := op.o.Spool
+	if o.Limit > 0 {
+		for _, have := range op.m.spools {
+			o.Limit -= have.Size()
+		}
+		o.Limit = max(o.Limit, 1) // 0 were none
+	}
+	s := spool.New(o)
 	op.m.spools = append(op.m.spools, s)
 	return s
 }

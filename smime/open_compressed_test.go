@@ -232,3 +232,24 @@ func TestCompressedSpool(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestLimitOnAllLayers opens layers in layers, each of which is within the limit that all of them have together.
+func TestLimitOnAllLayers(t *testing.T) {
+	large := "Content-Type: text/plain\r\n\r\n" + strings.Repeat("a line of text\r\n", 1<<14)
+	sealed := encrypt(t, encrypt(t, large, cms.AES128GCM, bob()), cms.AES256CBC, bob())
+	once := int64(len(large))
+	for limit, fits := range map[int64]bool{0: true, 3 * once: true, 2 * once: false, once + once/2: false} {
+		m, err := smime.Open(t.Context(), strings.NewReader(outerHeader+sealed), smime.OpenOptions{
+			Decrypters: bob().decrypters(), Spool: spool.Options{Limit: limit, Memory: -1, Dir: t.TempDir()},
+		})
+		switch {
+		case fits && err == nil:
+			err = m.Close()
+			if err != nil {
+				t.Error(err)
+			}
+		case fits, !errors.Is(err, spool.ErrTooLarge):
+			t.Errorf("limit %d: %v", limit, err)
+		}
+	}
+}

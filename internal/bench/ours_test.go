@@ -77,17 +77,14 @@ func (o *opening) open(message []byte, content *bytes.Buffer) error {
 
 func (o *opening) evidence(m *smime.Message, s smime.Signature) verdict.Evidence {
 	e := verdict.Evidence{Time: verdict.TimeEvidence{Code: verdict.TimeNoToken}}
-	from, ok := m.Addresses("From")
-	e.Address.NoMessage = len(from) == 0 && ok // as letters are, before they are sent
-	for _, a := range from {
-		e.Address.From = append(e.Address.From, a.Address)
-	}
-	e.Address.Unreadable = !ok
+	e.Address = verdict.AddressEvidenceOf(m)
+	from := e.Address.From
+	e.Address.NoMessage = len(from) == 0 && !e.Address.Unreadable // as letters are, before they are sent
 	if s.Signer == nil {
 		e.Address.NoCertificate, e.Chain.Code = true, verdict.ChainNoAnchor
 		return e
 	}
-	e.Address.FromMatches = len(from) == 1 && certstore.MatchAddress(s.Signer, from[0].Address)
+	e.Address.FromMatches = len(from) == 1 && certstore.MatchAddress(s.Signer, from[0])
 	path, err := o.validator.Path(s.Signer, s.Bag, certstore.SignMail, o.policy.Now)
 	var broken *certstore.PathError
 	if errors.As(err, &broken) {

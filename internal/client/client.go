@@ -34,8 +34,8 @@ type Options struct {
 	Now     func() time.Time
 	Stdin   io.Reader // what a file named "-" holds
 	System  fs.FS     // the root folder of the system, where roots for e-mail are looked for
-	// MaxLayer bounds the octets that may come out of one layer of a message, and so what opening it takes on disk; 0 is
-	// DefaultMaxLayer. A message that is itself larger than half of it may come to twice its own size.
+	// MaxLayer bounds the octets that may come out of the layers of a message, all together, and so what opening it takes on
+	// disk; 0 is DefaultMaxLayer. A message that is itself larger than a quarter of it may come to four times its own size.
 	MaxLayer int64
 
 	// Passphrase gives the vault's passphrase; create says that a new vault is being made.
@@ -110,10 +110,11 @@ func (c *Client) spoolOptions() spool.Options { return spool.Options{Dir: os.Tem
 // so that a message of the size that servers take would fill a disk.
 const DefaultMaxLayer = 1 << 30
 
-// layerOptions are for what comes out of the layers of a message of so many octets. Without compression that is no more
-// than went in, but where line feeds become line ends: a message of any size can be opened.
+// layerOptions are for what comes out of all layers of a message of so many octets together. Without compression each has
+// no more than the one around it, but where line feeds become line ends: a message of any size can be opened, signed and
+// encrypted three times over.
 func (c *Client) layerOptions(size int64) spool.Options {
-	return spool.Options{Dir: os.TempDir(), Limit: max(cmp.Or(c.o.MaxLayer, DefaultMaxLayer), 2*size)}
+	return spool.Options{Dir: os.TempDir(), Limit: max(cmp.Or(c.o.MaxLayer, DefaultMaxLayer), 4*size)}
 }
 
 // explainOpen says what a message that was not opened is to blame for.

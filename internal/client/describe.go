@@ -66,12 +66,9 @@ func (r *judged) brief() *Report {
 func (r *judged) header() MessageReport {
 	m := r.message
 	report := MessageReport{To: displayAddresses(m, "To"), Cc: displayAddresses(m, "Cc"), ProtectedHeaders: []string{}, Outer: r.outerFields()}
-	if from := m.From(r.verdict.Bound()); len(from) > 0 {
-		report.From = orNull(displayAddress(from[0]))
-	}
-	if sender, _ := m.Fields("Sender"); len(sender) > 0 {
-		report.Sender = orNull(displayAddress(sender[0]))
-	}
+	report.From = displaySenders(m.From(r.verdict.Bound()))
+	sender, _ := m.Fields("Sender")
+	report.Sender = displaySenders(sender)
 	report.Subject = orNull(m.Field("Subject"))
 	report.MessageID = orNull(strings.Trim(m.Field("Message-ID"), "<> "))
 	if date, err := mail.ParseDate(m.Field("Date")); err == nil {
@@ -85,21 +82,28 @@ func (r *judged) header() MessageReport {
 	return report
 }
 
-// displayAddress is the addr-spec where the field is one mailbox, and the field's text where it is not. The field is read
-// as it is for the verdict, and decoded afterwards: what encoded words hold is no syntax (RFC 2047 section 5), and could
-// otherwise show another address than the one that was judged.
-func displayAddress(f entity.Field) string {
-	if list, ok := smime.ParseAddresses(f.Value()); ok && len(list) == 1 {
-		return list[0].Address
+// displaySenders are the addresses in fields that name who sent a message, read as they are for the verdict: what encoded
+// words hold is no syntax (RFC 2047 section 5), and could otherwise show another address than the one that was judged. Where
+// the fields cannot be read in one way, they are shown as they stand.
+func displaySenders(fields []entity.Field) *string {
+	senders, err := smime.ReadSenders(fields)
+	var shown []string
+	for _, s := range senders {
+		shown = append(shown, smime.DisplayAddress(s.Address))
 	}
-	return f.Text()
+	if err != nil {
+		for _, f := range fields {
+			shown = append(shown, strings.ToValidUTF8(f.Value(), "\uFFFD"))
+		}
+	}
+	return orNull(strings.Join(shown, ", "))
 }
 
 func displayAddresses(m *smime.Message, name string) []string {
 	addresses := []string{}
 	list, _ := m.Addresses(name)
 	for _, a := range list {
-		addresses = append(addresses, a.Address)
+		addresses = append(addresses, smime.DisplayAddress(a.Address))
 	}
 	return addresses
 }

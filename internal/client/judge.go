@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/mail"
 	"slices"
 	"time"
 
@@ -140,13 +139,13 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 	for _, e := range m.Enclosed {
 		r.layers = append(r.layers, e.Layer)
 	}
-	ofMessage := addressEvidence(m)
+	ofMessage := verdict.AddressEvidenceOf(m)
 	ofMessage.NoMessage = noMessage(m)
 	for i, l := range r.layers {
 		var layer []verdict.Evidence
 		address := ofMessage
 		if l.Covers == smime.CoversEnclosed {
-			address = addressEvidence(&m.Enclosed[i-len(m.Layers)])
+			address = verdict.AddressEvidenceOf(&m.Enclosed[i-len(m.Layers)])
 		}
 		if l.Signed != nil {
 			for _, s := range l.Signed.Signatures {
@@ -164,22 +163,6 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 		return nil, errors.Join(err, m.Close())
 	}
 	return r, nil
-}
-
-// addressEvidence reads the sender of a message; who of them a certificate speaks for is filled in for each signature.
-func addressEvidence(m interface {
-	Addresses(name string) (list []*mail.Address, ok bool)
-}) verdict.AddressEvidence {
-	var e verdict.AddressEvidence
-	from, ok := m.Addresses("From")
-	for _, a := range from {
-		e.From = append(e.From, a.Address)
-	}
-	e.Unreadable = !ok
-	if sender, ok := m.Addresses("Sender"); ok && len(sender) == 1 {
-		e.Sender = sender[0].Address
-	}
-	return e
 }
 
 // noMessage reports whether what was opened is a file or a bare entity: no header field of a message is outside or inside.

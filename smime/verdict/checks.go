@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -111,12 +112,11 @@ func address(e AddressEvidence) Check {
 	case e.NoMessage && len(e.From) == 0 && !e.Unreadable:
 		return Check{Status: Skipped, Code: "no-message", Reason: "this is no message, and names no sender"}
 	case e.Unreadable:
-		return Check{Status: Failed, Code: "from-unreadable", Reason: "From cannot be read"}
+		return Check{Status: Failed, Code: "from-unreadable", Reason: cmp.Or(e.Reason, "From cannot be read")}
 	case len(e.From) == 0:
 		return Check{Status: Failed, Code: "no-from", Reason: "the message has no From"}
 	case len(e.From) > 1:
-		return Check{Status: Failed, Code: "several-from",
-			Reason: fmt.Sprintf("From names %d mailboxes: %s", len(e.From), strings.Join(e.From, ", "))}
+		return Check{Status: Failed, Code: "several-from", Reason: severalFrom(e.From)}
 	case e.NoCertificate:
 		return Check{Status: Indeterminate, Code: "no-certificate", Reason: "whom the signer's certificate names is not known: it is missing"}
 	case e.FromMatches:
@@ -127,6 +127,10 @@ func address(e AddressEvidence) Check {
 	}
 	return Check{Status: Failed, Code: "address-mismatch",
 		Reason: fmt.Sprintf("%s is not in the signer's certificate", e.From[0])}
+}
+
+func severalFrom(from []string) string {
+	return fmt.Sprintf("From names %d mailboxes: %s", len(from), strings.Join(from, ", "))
 }
 
 // proof judges the time. It never lowers a verdict by itself.

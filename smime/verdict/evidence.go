@@ -1,6 +1,10 @@
 package verdict
 
-import "time"
+import (
+	"time"
+
+	"github.com/sealmail/sealmail/smime"
+)
 
 // Evidence is what was found out about one signature. It is plain data, and can be kept.
 type Evidence struct {
@@ -94,7 +98,8 @@ const (
 type AddressEvidence struct {
 	From       []string `json:"from"` // every mailbox in every From field that is to be displayed
 	Unreadable bool     `json:"unreadable"`
-	Sender     string   `json:"sender"` // the mailbox of Sender; "" if there is none
+	Reason     string   `json:"reason,omitempty"` // why it is
+	Sender     string   `json:"sender"`           // the mailbox of Sender; "" if there is none
 	// NoMessage says that what was signed is a file or a bare entity: there is no header field of a message anywhere, so
 	// that nobody is named as its sender, and nobody can be named falsely.
 	NoMessage bool `json:"no_message"`
@@ -102,6 +107,25 @@ type AddressEvidence struct {
 	NoCertificate bool `json:"no_certificate"`
 	FromMatches   bool `json:"from_matches"`
 	SenderMatches bool `json:"sender_matches"`
+}
+
+// AddressEvidenceOf reads who a message, or an enclosed one, says it is from. Whom of them a certificate speaks for is left
+// to the caller.
+func AddressEvidenceOf(m interface {
+	Senders(name string) ([]smime.Sender, error)
+}) AddressEvidence {
+	var e AddressEvidence
+	from, err := m.Senders("From")
+	for _, s := range from {
+		e.From = append(e.From, s.Address)
+	}
+	if err != nil {
+		e.Unreadable, e.Reason = true, err.Error()
+	}
+	if sender, err := m.Senders("Sender"); err == nil && len(sender) == 1 {
+		e.Sender = sender[0].Address
+	}
+	return e
 }
 
 // TimeThatCounts returns the proven time if there is one, else now: the time at which paths and revocation are judged.

@@ -211,6 +211,7 @@ func (j *judge) structure(v *Verdict) {
 			v.warn("not-authenticated", "the encryption does not notice alterations, and no good signature does")
 		}
 	}
+	j.sender(v)
 	if s.FromMismatch {
 		if v.Bound() {
 			v.warn("from-differs", "From is another outside the protection")
@@ -230,6 +231,34 @@ func (j *judge) structure(v *Verdict) {
 	}
 	if j.innermost >= 0 && s.Protected && len(j.policy.Own) > 0 && !anyOwn(s.To, j.policy.Own) && !anyOwn(s.From, j.policy.Own) {
 		v.warn("not-addressed-to-you", "this mail was not addressed to you")
+	}
+}
+
+// sender warns of a From that others may take for somebody else, and of other fields that they may read otherwise.
+func (j *judge) sender(v *Verdict) {
+	from := j.subject.Sender
+	if v.Status == Unsigned { // else a check says so
+		switch {
+		case from.Unreadable != "":
+			v.warn("from-unreadable", "%s", from.Unreadable)
+		case len(from.Addresses) > 1:
+			v.warn("several-from", "%s", severalFrom(from.Addresses))
+		}
+	}
+	for _, other := range from.Also {
+		v.warn("from-name", "From also shows another address, as a name: %s", smime.DisplayAddress(other))
+	}
+	for _, address := range from.Addresses {
+		if shown := smime.DisplayAddress(address); shown != address {
+			v.warn("mixed-scripts", "the letters of %s can be taken for others: this is %s", address, shown)
+		} else if smime.MixesScripts(address) {
+			v.warn("mixed-scripts", "the letters of %s can be taken for others: it mixes scripts", address)
+		}
+	}
+	for _, name := range j.subject.Repeated {
+		if name != "From" || v.Status == Passed { // of From it was said
+			v.warn("repeated-field", "%s is there more than once, and must not be: others may show another one", name)
+		}
 	}
 }
 

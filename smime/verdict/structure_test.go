@@ -131,7 +131,13 @@ func TestHeaders(t *testing.T) {
 		"From is said once": {func(s *verdict.Subject) {
 			s.To, s.FromMismatch, s.Outer = own, true, []verdict.OuterField{{"from", "x"}}
 		}, false, []string{"from-differs"}},
-		"name differs, only": {func(s *verdict.Subject) { s.To, s.Outer = own, []verdict.OuterField{{"From", "x"}} }, false, []string{"header-differs"}},
+		"another address as name": {func(s *verdict.Subject) { s.To, s.Sender.Also = own, []string{"a@b", "c@d"} }, false, []string{"from-name", "from-name"}},
+		"From mixes scripts":      {func(s *verdict.Subject) { s.To, s.Sender.Addresses = own, []string{"аlice@example.org"} }, false, []string{"mixed-scripts"}},
+		"domain mixes scripts":    {func(s *verdict.Subject) { s.To, s.Sender.Addresses = own, []string{"alice@exаmple.org"} }, false, []string{"mixed-scripts"}},
+		"Subject is there twice":  {func(s *verdict.Subject) { s.To, s.Repeated = own, []string{"Subject", "To"} }, false, []string{"repeated-field", "repeated-field"}},
+		"From is there twice":     {func(s *verdict.Subject) { s.To, s.Repeated = own, []string{"From"} }, true, nil},
+		"several in From":         {func(s *verdict.Subject) { s.To, s.Sender.Addresses = own, []string{"a@b", "c@d"} }, true, nil},
+		"name differs, only":      {func(s *verdict.Subject) { s.To, s.Outer = own, []verdict.OuterField{{"From", "x"}} }, false, []string{"header-differs"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -146,6 +152,20 @@ func TestHeaders(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+	for name, test := range map[string]struct {
+		sender verdict.SenderFacts
+		want   []string
+	}{
+		"one":        {verdict.SenderFacts{Addresses: []string{"a@b"}}, nil},
+		"several":    {verdict.SenderFacts{Addresses: []string{"a@b", "c@d"}}, []string{"several-from"}},
+		"unreadable": {verdict.SenderFacts{Unreadable: "From names a group"}, []string{"from-unreadable"}},
+		"named":      {verdict.SenderFacts{Addresses: []string{"a@b"}, Also: []string{"c@d"}}, []string{"from-name"}},
+	} {
+		v := verdict.Judge(verdict.Subject{Sender: test.sender}, nil, verdict.Policy{Now: now})
+		if diff := cmp.Diff(test.want, codes(v)); diff != "" || v.Status != verdict.Unsigned {
+			t.Errorf("unsigned, %s: %s %s", name, v.Status, diff)
+		}
 	}
 	unsigned := verdict.Subject{Protected: true, Layers: []verdict.Layer{encryptedLayer(true, true)}}
 	if v := verdict.Judge(unsigned, nil, verdict.Policy{Now: now, Own: own}); len(v.Warnings) > 0 {

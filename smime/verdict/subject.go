@@ -21,6 +21,15 @@ type Subject struct {
 	Outer     []OuterField
 	// FromMismatch says that the address in From differs from the protected one.
 	FromMismatch bool
+	Sender       SenderFacts
+	Repeated     []string // names of fields that are there more than once, and must not be
+}
+
+// SenderFacts is what From says as it is displayed, protected or not.
+type SenderFacts struct {
+	Addresses  []string
+	Unreadable string   // why From cannot be read in one way; "": it can
+	Also       []string // other addresses in the name, or in comments
 }
 
 // OuterField is a header field that reads otherwise outside than inside, and is not explained by what its composer says.
@@ -66,6 +75,14 @@ func SubjectOf(m *smime.Message) Subject {
 	s := Subject{
 		Protected:    m.Protection.Scheme != smime.HPNone,
 		FromMismatch: m.Protection.FromMismatch,
+		Repeated:     m.Repeated(),
+	}
+	from, err := m.Senders("From")
+	if err != nil {
+		s.Sender.Unreadable = err.Error()
+	}
+	for _, f := range from {
+		s.Sender.Addresses, s.Sender.Also = append(s.Sender.Addresses, f.Address), append(s.Sender.Also, f.Also...)
 	}
 	for _, l := range m.Layers {
 		s.Layers = append(s.Layers, layerOf(l))
