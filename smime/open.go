@@ -93,13 +93,12 @@ func (op *opener) note(e *entity.Entity) {
 	}
 }
 
-func (op *opener) addNote(n entity.Note) {
-	for _, have := range op.m.Notes {
-		if have == n {
-			return
-		}
+func (op *opener) addNote(n entity.Note) { op.m.addNote(n) }
+
+func (m *Message) addNote(n entity.Note) {
+	if !slices.Contains(m.Notes, n) {
+		m.Notes = append(m.Notes, n)
 	}
-	op.m.Notes = append(op.m.Notes, n)
 }
 
 // peel opens the layer that e is. The layer is nil if e is none. inside is what was found in it, nil if nothing may be

@@ -31,16 +31,19 @@ type Part struct {
 func (p *Part) Open() io.Reader { return p.entity.Decode() }
 
 // Size returns how many octets Open gives. It may have to read the part.
-func (p *Part) Size() (int64, error) { return p.entity.DecodedSize() }
+func (p *Part) Size() (int64, error) {
+	size, _, err := p.entity.Measure()
+	return size, err
+}
+
+// Measure returns what Size does, and in what way the part is not as it should be, its transfer encoding too.
+func (p *Part) Measure() (size int64, notes []entity.Note, err error) { return p.entity.Measure() }
 
 // Raw returns the part as it stands, with its header.
 func (p *Part) Raw() *io.SectionReader { return p.entity.Section() }
 
 // Header returns the header fields of the part.
 func (p *Part) Header() entity.Header { return p.entity.Header }
-
-// Notes returns in what way the part was not as it should be.
-func (p *Part) Notes() []entity.Note { return p.entity.Notes }
 
 // listParts lists the leaves of the content, in their order, and attached messages before what is in them.
 func (m *Message) listParts() {
@@ -57,6 +60,9 @@ func (m *Message) listParts() {
 	}
 	for i, n := range m.nodes {
 		if inner[i] && !n.Message() {
+			for _, note := range n.Notes {
+				m.addNote(note)
+			}
 			continue
 		}
 		raw := n.Filename()

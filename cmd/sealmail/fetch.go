@@ -94,7 +94,7 @@ func newReadCommand(a *app) *cobra.Command {
 		Short: "Show a message with its verdict",
 		Long: `Shows a message: the verdict and the identity in the sender's certificate, the header, the text, and what is attached.
 ID is a UID, a range of them (40:50), "last", "mid:<Message-ID>", or a file: an argument that contains "/" or ends in
-.eml, or is "-" for stdin.
+.eml, or is "-" for stdin; of an mbox file all messages are shown.
 
 The exit code is 0 for passed and for unsigned mail, 1 where a signature is not good or no key opens the message.
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,9 +24,14 @@ func (r *judged) report() *Report {
 	report := r.brief()
 	for i := range r.message.Parts {
 		p := &r.message.Parts[i]
-		size, err := p.Size()
+		size, notes, err := p.Measure()
 		if err != nil {
 			report.Warnings = append(report.Warnings, WarningReport{"part-size", err.Error()})
+		}
+		for _, n := range notes {
+			if n != entity.NoteNoHeader && !slices.Contains(r.message.Notes, n) { // a part needs no header
+				report.Warnings = append(report.Warnings, WarningReport{n.Code, fmt.Sprintf("part %d, %s: %s", i+1, p.Type, n.Text)})
+			}
 		}
 		report.Parts = append(report.Parts, PartReport{Type: p.Type, Filename: orNull(p.Filename), Size: size, Signed: p.Signed, Encrypted: p.Encrypted, Enclosed: p.Enclosed})
 	}

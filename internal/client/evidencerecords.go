@@ -68,7 +68,7 @@ func (c *Client) createEvidence(ctx context.Context, p EvidenceParams, each func
 		return failed("tsa evidence create", err, "")
 	}
 	h := &hasher{client: c}
-	for digests, err := range inOrder(ctx, evidenceWorkers(), set.len(), func(ctx context.Context, i int) ([][]byte, error) {
+	for digests, err := range inOrder(ctx, evidenceWorkers(), upTo(set.len()), func(ctx context.Context, i int) ([][]byte, error) {
 		return h.digests(ctx, set.files(i), request.hash)
 	}) {
 		if err == nil {
@@ -211,7 +211,7 @@ func (c *Client) verifyEvidence(ctx context.Context, p EvidenceParams, each func
 	}
 	o := c.evidenceOptions(ctx, p, trust)
 	h := &hasher{client: c}
-	for line, err := range inOrder(ctx, evidenceWorkers(), set.len(), func(ctx context.Context, i int) (EvidenceLine, error) {
+	for line, err := range inOrder(ctx, evidenceWorkers(), upTo(set.len()), func(ctx context.Context, i int) (EvidenceLine, error) {
 		line, _, err := h.judgeEvidence(ctx, set, i, trust, o, h.digestsOf(ctx, set.files(i)))
 		if !p.At.IsZero() && line.Time != nil && line.Time.After(p.At) {
 			first := *line.Time
@@ -274,7 +274,7 @@ func (c *Client) renewEvidence(ctx context.Context, p EvidenceParams, each func(
 	// What has to be stamped is collected first. The records are read once more when it is, so that they need not all be kept.
 	r := renewal{trees: map[crypto.Hash]*evidence.Tree{}, known: map[string]int{}}
 	var leaves []leaf
-	for l, err := range inOrder(ctx, evidenceWorkers(), set.len(), func(ctx context.Context, i int) (leaf, error) {
+	for l, err := range inOrder(ctx, evidenceWorkers(), upTo(set.len()), func(ctx context.Context, i int) (leaf, error) {
 		return h.renewalLeaf(ctx, set, i, request, o, p.HashTree)
 	}) {
 		switch {

@@ -210,7 +210,7 @@ func (f *fetcher) message(ctx context.Context, info mailbox.Info) (indexRecord, 
 	case err != nil:
 		return indexRecord{}, err // the vault, the disk, an interruption: it concerns every message
 	}
-	defer judged.message.Close()
+	defer judged.Close()
 	judged.fill(&line)
 	proof, err := c.keepProof(judged)
 	if err != nil {

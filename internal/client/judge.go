@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -101,6 +102,21 @@ type judged struct {
 
 	acquaintances map[*x509.Certificate]certstore.Acquaintance // of good signers
 	remarks       []WarningReport                              // beside those of the verdict
+	closers       []io.Closer                                  // what is closed with the message
+}
+
+// Close closes the message.
+func (r *judged) Close() error {
+	err := r.message.Close()
+	for _, c := range r.closers {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
+// altered reports whether a signature does not fit what it is over.
+func (r *judged) altered() bool {
+	return slices.ContainsFunc(r.verdict.Signatures, func(s verdict.SignatureVerdict) bool { return s.Integrity.Status == verdict.Failed })
 }
 
 // passed reports whether the message is good.

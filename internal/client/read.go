@@ -31,18 +31,19 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 		return err
 	}
 	return c.eachMessage(ctx, p, func(m located) error {
-		judged, err := j.judge(ctx, m.name(), m.source)
+		judged, err := j.judgeFile(ctx, fileMessage{source: m.source, name: m.name(), index: m.index})
 		if err != nil {
 			return cmp.Or(m.source.unchanged(), err)
 		}
-		defer judged.message.Close()
+		defer judged.Close()
 		if m.account != "" { // a file may be anybody's
 			if err := j.collect(ctx, judged, "came with signed mail to "+m.account, true); err != nil {
 				return err
 			}
 		}
 		report := judged.report()
-		report.File, report.Account, report.Folder, report.UID = orNull(m.file), orNull(m.account), orNull(m.folder), orNull(uint32(m.uid))
+		report.File, report.Index = orNull(m.file), orNull(m.index)
+		report.Account, report.Folder, report.UID = orNull(m.account), orNull(m.folder), orNull(uint32(m.uid))
 		text, err := judged.message.Text(0)
 		if changed := m.source.unchanged(); changed != nil {
 			return changed
@@ -73,6 +74,7 @@ func (c *Client) ReadRaw(ctx context.Context, p ReadParams, w io.Writer) error {
 type located struct {
 	source          *source
 	file            string
+	index           int // in an mbox file, from 1
 	account, folder string
 	uid             mailbox.UID
 }
@@ -88,12 +90,7 @@ func (m located) name() string {
 // eachMessage finds the messages that an ID means, and gets them one after the other.
 func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located) error) error {
 	if p.isFile() {
-		src, err := c.openSource(p.ID)
-		if err != nil {
-			return err
-		}
-		defer src.Close()
-		return use(located{source: src, file: p.ID})
+		return c.eachInFile(ctx, p.ID, use)
 	}
 	a, err := c.account()
 	if err != nil {
@@ -120,6 +117,27 @@ func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located
 		}()
 		switch {
 		case isMessageFault(err), errors.Is(err, mailbox.ErrNotFound): // which does not stop the others
+			if broken != nil {
+				c.o.Say("warning: " + broken.Error())
+			}
+			broken = err
+		case err != nil:
+			return err
+		}
+	}
+	return broken
+}
+
+// eachInFile goes through the messages of a file, as eachMessage does: one for most files, any number for an mbox file.
+func (c *Client) eachInFile(ctx context.Context, name string, use func(located) error) error {
+	var broken error
+	for m := range c.messagesIn(ctx, []string{name}) {
+		err := m.err
+		if err == nil {
+			err = errors.Join(use(located{source: m.source, file: m.name, index: m.index}), m.Close())
+		}
+		switch {
+		case m.index > 0 && isMessageFault(err):
 			if broken != nil {
 				c.o.Say("warning: " + broken.Error())
 			}

@@ -8,6 +8,7 @@ import (
 // Report is what `verify` and `read` say of one message; its JSON is a contract.
 type Report struct {
 	File    *string `json:"file"`
+	Index   *int    `json:"index,omitempty"` // of the message in an mbox file, from 1
 	Account *string `json:"account"`
 	Folder  *string `json:"folder"`
 	UID     *uint32 `json:"uid"`

@@ -44,8 +44,9 @@ func (c *Client) Verify(ctx context.Context, p VerifyParams, files []string) ite
 		if p.Content == "-" || slices.Contains(files, "-") {
 			workers = 1 // stdin is read once, and by whoever is named first
 		}
-		results := inOrder(ctx, workers, len(files), func(ctx context.Context, i int) (*Report, error) {
-			return j.file(ctx, files[i], p.Content, nil)
+		results := inOrder(ctx, workers, c.messagesIn(ctx, files), func(ctx context.Context, m fileMessage) (*Report, error) {
+			defer m.Close()
+			return j.message(ctx, m, p.Content, nil)
 		})
 		for report, err := range results {
 			if !yield(report, err) || err != nil && errors.Is(err, ctx.Err()) || c.isLocked(err) {
@@ -62,7 +63,12 @@ func (c *Client) VerifyTo(ctx context.Context, p VerifyParams, file string, out 
 	if err != nil {
 		return nil, err
 	}
-	return j.file(ctx, file, p.Content, func(r *judged, in sources) error {
+	m, err := c.onlyMessageIn(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return j.message(ctx, m, p.Content, func(r *judged, in sources) error {
 		if !r.passed() {
 			return nil
 		}
@@ -75,18 +81,13 @@ func (c *Client) VerifyTo(ctx context.Context, p VerifyParams, file string, out 
 	})
 }
 
-// file judges the message in a file; content is the file that it signs, if that is another. use, if set, is called with
-// what came out.
-func (j *judge) file(ctx context.Context, name, content string, use func(*judged, sources) error) (*Report, error) {
-	if err := ctx.Err(); err != nil {
+// message judges a message in a file; content is the file that it signs, if that is another. use, if set, is called with what
+// came out.
+func (j *judge) message(ctx context.Context, m fileMessage, content string, use func(*judged, sources) error) (*Report, error) {
+	if err := errors.Join(ctx.Err(), m.err); err != nil {
 		return nil, err
 	}
-	src, err := j.client.openSource(name)
-	if err != nil {
-		return nil, err
-	}
-	defer src.Close()
-	in := sources{src}
+	in := sources{m.source}
 	if content != "" {
 		detached, err := j.client.openSource(content)
 		if err != nil {
@@ -98,11 +99,11 @@ func (j *judge) file(ctx context.Context, name, content string, use func(*judged
 		own.detached = detached
 		j = &own
 	}
-	judged, err := j.judge(ctx, name, src)
+	judged, err := j.judgeFile(ctx, m)
 	if err != nil {
 		return nil, cmp.Or(in.unchanged(), err)
 	}
-	defer judged.message.Close()
+	defer judged.Close()
 	if err := in.unchanged(); err != nil {
 		return nil, err
 	}
@@ -119,10 +120,34 @@ func (j *judge) file(ctx context.Context, name, content string, use func(*judged
 		}
 	}
 	report.Warnings = boundWarnings(report.Warnings)
-	if name != "-" {
-		report.File = &name
+	report.File, report.Index = orNull(m.name), orNull(m.index)
+	if m.name == "-" {
+		report.File = nil
 	}
 	return report, nil
+}
+
+// judgeFile judges a message in a file. Where it lies in an mbox file, and a signature does not fit, the message is judged as
+// it was before lines of it were quoted: which of the forms called mbox a file has cannot be seen.
+func (j *judge) judgeFile(ctx context.Context, m fileMessage) (*judged, error) {
+	r, err := j.judge(ctx, m.label(), m.source)
+	if err != nil || m.index == 0 || !r.altered() {
+		return r, err
+	}
+	original, err := j.client.unquoted(m)
+	if err != nil || original == nil {
+		return r, err
+	}
+	second, err := j.judge(ctx, m.label(), original.source)
+	if err != nil || second.altered() {
+		if err == nil {
+			err = second.Close()
+		}
+		return r, errors.Join(err, original.Close())
+	}
+	second.closers = append(second.closers, original)
+	second.remarks = append(second.remarks, WarningReport{"mbox-quoting", "the mailbox file has quoted lines that start with \"From \": the message was judged without these quotes"})
+	return second, r.Close()
 }
 
 // sources are the inputs that a verdict is about: a message, and what it signs where that is another file.
@@ -137,9 +162,10 @@ func (s sources) unchanged() error {
 	return nil
 }
 
-// inOrder does the pieces of work from 0 to n-1, several at once, and yields what comes of them in order. What is done
-// ahead of its turn is bounded. When it returns, nothing goes on: who stops listening has what is under way canceled.
-func inOrder[T any](ctx context.Context, workers, n int, work func(ctx context.Context, i int) (T, error)) iter.Seq2[T, error] {
+// inOrder does pieces of work, several at once, and yields what comes of them in order. What is done ahead of its turn is
+// bounded. When it returns, nothing goes on: who stops listening has what is under way canceled. Work is done, with a context
+// that ended, also on an item that was taken before.
+func inOrder[I, T any](ctx context.Context, workers int, items iter.Seq[I], work func(ctx context.Context, item I) (T, error)) iter.Seq2[T, error] {
 	type result struct {
 		value T
 		err   error
@@ -151,19 +177,20 @@ func inOrder[T any](ctx context.Context, workers, n int, work func(ctx context.C
 		busy := make(chan struct{}, workers)
 		go func() {
 			defer close(turns)
-			for i := range n {
-				select {
-				case <-stop:
-					return
-				case busy <- struct{}{}:
-				}
+			for item := range items {
+				busy <- struct{}{}
 				done := make(chan result, 1)
 				go func() {
-					value, err := work(ctx, i)
+					value, err := work(ctx, item)
 					<-busy
 					done <- result{value, err}
 				}()
 				turns <- done
+				select {
+				case <-stop:
+					return
+				default:
+				}
 			}
 		}()
 		defer func() {
@@ -175,6 +202,17 @@ func inOrder[T any](ctx context.Context, workers, n int, work func(ctx context.C
 		}()
 		for done := range turns {
 			if r := <-done; !yield(r.value, r.err) {
+				return
+			}
+		}
+	}
+}
+
+// upTo yields the numbers from 0 to n-1.
+func upTo(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if !yield(i) {
 				return
 			}
 		}

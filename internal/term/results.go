@@ -115,14 +115,18 @@ func PrintHeaders(w io.Writer, r *client.Report) error {
 	return PrintMessage(w, &short)
 }
 
-// PrintVerified writes the verdict on a file; with several, its name before it, and an empty line between.
+// PrintVerified writes the verdict on a file; with several, its name before it, and an empty line between. A message in an
+// mbox file has its number behind the name.
 func PrintVerified(w io.Writer, r *client.Report, named, separate bool) error {
 	p := &linePrinter{w: w}
 	if separate {
 		p.line("")
 	}
-	if named {
-		p.line(Line(optional(r.File)) + ":")
+	switch name := Line(optional(r.File)); {
+	case r.Index != nil:
+		p.line(fmt.Sprintf("%s, message %d:", name, *r.Index))
+	case named:
+		p.line(name + ":")
 	}
 	if p.err != nil {
 		return p.err

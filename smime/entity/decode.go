@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -66,12 +67,14 @@ func (d *Decoder) decode(src io.Reader, encoding string, size int64) {
 	}
 }
 
-// DecodedSize returns how many octets Decode gives. For base64 and quoted-printable it reads the body.
-func (e *Entity) DecodedSize() (int64, error) {
-	if e.identity() {
-		return e.End - e.Body, nil
+// Measure returns how many octets Decode gives, and in what way the entity is not as it should be, its transfer encoding
+// too. For base64 and quoted-printable it reads the body.
+func (e *Entity) Measure() (size int64, notes []Note, err error) {
+	d := e.Decode()
+	if size = e.End - e.Body; !e.identity() {
+		size, err = io.Copy(io.Discard, d)
 	}
-	return io.Copy(io.Discard, e.Decode())
+	return size, slices.Concat(e.Notes, d.Notes()), err
 }
 
 // quotedReader decodes quoted-printable (RFC 2045 section 6.7). White space at the end of a line is dropped; a
