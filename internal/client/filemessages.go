@@ -90,7 +90,7 @@ func messagesInMbox(ctx context.Context, name string, box *source, yield func(fi
 	return true
 }
 
-var errNoMaildir = errors.New("it is a folder, and no Maildir: there is no cur in it")
+var errNoMaildir = errors.New("is a folder, and no Maildir: there is no cur in it")
 
 // messagesInMaildir yields the messages in a Maildir folder: those that were seen by some program, and the new ones.
 func (c *Client) messagesInMaildir(name string, yield func(fileMessage) bool) bool {
@@ -99,7 +99,7 @@ func (c *Client) messagesInMaildir(name string, yield func(fileMessage) bool) bo
 		entries, err := os.ReadDir(folder)
 		switch {
 		case errors.Is(err, fs.ErrNotExist) && part == "cur":
-			return yield(fileMessage{name: name, err: failed(name, errNoMaildir, "name the files in it")})
+			return yield(fileMessage{name: name, err: unreadable(fmt.Errorf("%s %w", name, errNoMaildir))})
 		case errors.Is(err, fs.ErrNotExist):
 			continue
 		case err != nil:

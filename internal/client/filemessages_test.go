@@ -87,7 +87,7 @@ func TestMailboxFiles(t *testing.T) {
 		"one.eml": {"one.eml 1: passed"},
 		"odd.eml": {"odd.eml: passed mbox-line"},
 		"box":     {"1:2,S: failed", "2:2,: passed", "1: passed"},
-		"new":     {w.in("new") + ": it is a folder, and no Maildir: there is no cur in it"},
+		"new":     {w.in("new") + " is a folder, and no Maildir: there is no cur in it"},
 	} {
 		if diff := cmp.Diff(want, verdicts(t, c, p, w.in(name))); diff != "" {
 			t.Errorf("%s: %s", name, diff)
