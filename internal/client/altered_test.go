@@ -129,6 +129,17 @@ func (w *world) pair(name string) certstore.KeyPair {
 	return pairs[0]
 }
 
+// signer is who signs with the key in a file of issue.
+func (w *world) signer(name string) cms.Signer {
+	w.t.Helper()
+	pair := w.pair(name)
+	scheme, digest, err := cms.DefaultSignature(pair.Chain[0])
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return cms.Signer{Certificate: pair.Chain[0], Key: pair.Key.(crypto.Signer), Scheme: scheme, Digest: digest, SigningTime: now()}
+}
+
 // verdict is what verify says of a message; that it cannot be read at all is "unreadable".
 func (w *world) verdict(c *client.Client, message []byte) string {
 	w.t.Helper()
@@ -188,14 +199,7 @@ func alterOpaque(w *world, kind string, withAttributes bool) {
 	w.issue("alice", kind)
 	pair := w.pair("alice")
 	key := pair.Key.(crypto.Signer)
-	scheme, digest, err := cms.DefaultSignature(pair.Chain[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := cms.Sign(t.Context(), []byte(alteredEntity), cms.SignedDataOptions{
-		Certificates: pair.Chain,
-		Signers:      []cms.Signer{{Certificate: pair.Chain[0], Key: key, Scheme: scheme, Digest: digest, SigningTime: now()}},
-	})
+	der, err := cms.Sign(t.Context(), []byte(alteredEntity), cms.SignedDataOptions{Certificates: pair.Chain, Signers: []cms.Signer{w.signer("alice")}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -106,7 +106,7 @@ func opensslInputs(t testing.TB, keep func(ContentInfo) bool) [][]byte {
 	}
 	slices.SortFunc(seeds, bytes.Compare)
 	random, changes := rand.New(rand.NewPCG(1, 2)), 8
-	if raceEnabled {
+	if peertest.RaceEnabled {
 		changes = 2
 	}
 	var list [][]byte

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sealmail/sealmail/internal/peertest"
 	"github.com/sealmail/sealmail/smime/cms/ber"
 )
 
@@ -245,7 +246,7 @@ func TestHostileLarge(t *testing.T) {
 	}
 	slices.SortFunc(tests, func(a, b hostileCase) int { return strings.Compare(a.name, b.name) })
 	for i, tt := range tests {
-		if raceEnabled && i%8 != 0 {
+		if peertest.RaceEnabled && i%8 != 0 {
 			continue
 		}
 		if tt.bound > memoryFor(Limits{}) {

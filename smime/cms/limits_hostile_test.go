@@ -12,6 +12,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sealmail/sealmail/internal/peertest"
 	"github.com/sealmail/sealmail/smime/cms/ber"
 )
 
@@ -189,7 +190,7 @@ func TestHostileMemory(t *testing.T) {
 	const size = 12 << 10
 	nested := nestedDER(size / 4)
 	count, every := 0, 1
-	if raceEnabled {
+	if peertest.RaceEnabled {
 		every = 11 // which divides neither the number of forms nor that of those for what has members
 	}
 	var most [3]uint64
@@ -265,7 +266,7 @@ func TestHostileTime(t *testing.T) {
 func TestContentMemory(t *testing.T) {
 	oneProcessor(t)
 	size, lengths := 4<<20, []int{8 << 20, 16 << 10, 1000, 1}
-	if raceEnabled {
+	if peertest.RaceEnabled {
 		size, lengths = 2<<20, []int{8 << 20, 16 << 10, 40}
 	}
 	content := make([]byte, size)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sealmail/sealmail/internal/peertest"
 	"github.com/sealmail/sealmail/smime/cms/ber"
 )
 
@@ -72,7 +73,7 @@ func checkCut(t *testing.T, name string, message []byte, n int) {
 // and in the form that is furthest from it.
 func TestHostileTruncated(t *testing.T) {
 	every := 1
-	if raceEnabled {
+	if peertest.RaceEnabled {
 		every = 7
 	}
 	for name, message := range sampleMessages(t) {
@@ -133,7 +134,7 @@ func TestHostileTruncatedLong(t *testing.T) {
 				t.Fatalf("%s, %s, whole: %v", name, form, err)
 			}
 			for i, n := range cuts(t, message) {
-				if raceEnabled && i%5 != 0 {
+				if peertest.RaceEnabled && i%5 != 0 {
 					continue
 				}
 				checkCut(t, name+", "+form, message, n)

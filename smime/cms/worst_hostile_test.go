@@ -6,6 +6,8 @@ import (
 	"io"
 	"slices"
 	"testing"
+
+	"github.com/sealmail/sealmail/internal/peertest"
 )
 
 // far returns an element of indefinite length.
@@ -21,7 +23,7 @@ func TestHostileReencoded(t *testing.T) {
 	enveloped := sampleInDER(t, "enveloped, every recipient")
 	var limits Limits
 	structure := limits.withDefaults().Structure
-	if raceEnabled {
+	if peertest.RaceEnabled {
 		structure = 512 << 10
 		limits.Structure = structure
 	}

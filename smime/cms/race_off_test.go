@@ -1,5 +1,0 @@
-//go:build !race
-
-package cms
-
-const raceEnabled = false

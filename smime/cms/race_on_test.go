@@ -1,7 +1,0 @@
-//go:build race
-
-package cms
-
-// raceEnabled says that the race detector watches, under which some tests take ten times as long: they do less then, for
-// what they look for has nothing to do with goroutines.
-const raceEnabled = true
