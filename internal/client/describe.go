@@ -109,7 +109,8 @@ func displayAddresses(m *smime.Message, name string) []string {
 	addresses := []string{}
 	list, _ := m.Addresses(name)
 	for _, a := range list {
-		addresses = append(addresses, smime.DisplayAddress(a.Address))
+		quoted := strings.Trim((&mail.Address{Address: a.Address}).String(), "<>") // a local part that needs quotes has lost them
+		addresses = append(addresses, smime.DisplayAddress(quoted))
 	}
 	return addresses
 }
@@ -181,6 +182,10 @@ func (r *judged) signature(v verdict.SignatureVerdict) SignatureReport {
 	s, e := r.layers[v.Layer].Signed.Signatures[v.Signature], r.evidence[v.Layer][v.Signature]
 	if s.Signer != nil {
 		report.Signer = signerReport(s.Signer, r.paths[s.Signer], r.origins)
+		if named := slices.IndexFunc(report.Signer.Addresses, func(a string) bool { return len(e.Address.From) == 1 && smime.SameAddress(a, e.Address.From[0]) }); named > 0 {
+			list := report.Signer.Addresses // the one that the message names comes first
+			report.Signer.Addresses = slices.Concat(list[named:named+1], list[:named], list[named+1:])
+		}
 		if a, ok := r.acquaintances[s.Signer]; ok {
 			report.Signer.Contact, report.Signer.FirstSeen = orNull(contactWord(a)), timeOrNull(a.Seen.Truncate(time.Second))
 		}
@@ -201,14 +206,16 @@ func checkReport(c verdict.Check) CheckReport {
 	return CheckReport{Status: string(c.Status), Code: orNull(c.Code), Reason: orNull(c.Reason)}
 }
 
-// signer is who the verdict on the message is about: the first judged signature's certificate.
-func (r *judged) signer() *x509.Certificate {
+// signer is who the verdict on the message is about: the certificate of the first signature in the innermost layer that is
+// judged.
+func (r *judged) signer() (cert *x509.Certificate) {
+	layer := -1
 	for _, v := range r.verdict.Signatures {
-		if v.Judged && v.Signature >= 0 {
-			return r.layers[v.Layer].Signed.Signatures[v.Signature].Signer
+		if v.Judged && v.Signature >= 0 && v.Layer > layer {
+			layer, cert = v.Layer, r.layers[v.Layer].Signed.Signatures[v.Signature].Signer
 		}
 	}
-	return nil
+	return cert
 }
 
 func issuerName(id cms.CertificateIdentifier) string {

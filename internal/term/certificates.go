@@ -100,7 +100,7 @@ func PrintCertificateTree(w io.Writer, c client.CertificateReport) error {
 		if i > 0 {
 			indent = strings.Repeat("   ", i-1) + "└─ "
 		}
-		words := fmt.Sprintf("%s%s, valid to %s, %.16s…", indent, Line(link.Name), link.NotAfter.UTC().Format(time.DateOnly), link.Fingerprint)
+		words := fmt.Sprintf("%s%s, valid to %s, %.16s…", indent, Name(link.Name), link.NotAfter.UTC().Format(time.DateOnly), link.Fingerprint)
 		if link.Anchor {
 			words += ", trust anchor for mail"
 			if c.Origin != nil {

@@ -40,6 +40,33 @@ func Line(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(Clean(text), "\n", "<U+000A>"), "\u2028", "<U+2028>")
 }
 
+// maxName bounds a name in a line of sealmail's own, in characters, so that it pushes nothing out of sight.
+const maxName = 100
+
+// Name is Line for a name that somebody else chose, such as one in a certificate, within a line of sealmail's own. It is put in
+// quotation marks where it holds more than names are made of: what looks like an address or a remark is then seen to be a part
+// of it.
+func Name(name string) string {
+	name = shortened(Line(name))
+	plain := func(c rune) bool {
+		return unicode.In(c, unicode.L, unicode.M, unicode.N) || strings.ContainsRune(" .-'’&+/", c)
+	}
+	if name != "" && !strings.ContainsFunc(name, func(c rune) bool { return !plain(c) }) {
+		return name
+	}
+	return `"` + strings.ReplaceAll(name, `"`, `\"`) + `"`
+}
+
+func shortened(text string) string {
+	n := 0
+	for i := range text {
+		if n++; n > maxName {
+			return text[:i] + "…"
+		}
+	}
+	return text
+}
+
 // isHarmless reports whether a terminal shows r as a glyph of its own and does nothing else with it.
 func isHarmless(r rune) bool {
 	switch {

@@ -57,3 +57,23 @@ func FuzzClean(f *testing.F) {
 		}
 	})
 }
+
+func TestName(t *testing.T) {
+	for name, want := range map[string]string{
+		"Alice Adams":            "Alice Adams",
+		"Jürgen O’Neill-Groß 2.": "Jürgen O’Neill-Groß 2.",
+		"Müller & Söhne":         "Müller & Söhne",
+		"":                       `""`,
+		"Alice <a@b.org>":        `"Alice <a@b.org>"`,
+		"CA, not revoked":        `"CA, not revoked"`,
+		"Bank (checked)":         `"Bank (checked)"`,
+		`a" b`:                   `"a\" b"`,
+		"a\x1b[2Jb":              `"a<U+001B>[2Jb"`,
+		strings.Repeat("ä", 100): strings.Repeat("ä", 100),
+		strings.Repeat("ä", 101): `"` + strings.Repeat("ä", 100) + `…"`,
+	} {
+		if got := Name(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}

@@ -24,10 +24,10 @@ func PrintEvidence(w io.Writer, l client.EvidenceLine) error {
 		p.line(fmt.Sprintf("%s: %s: %s", Line(what), strings.ToUpper(l.Status), Line(optional(l.Reason))))
 		return p.err
 	}
-	words := fmt.Sprintf("%s: existed at %s, proven by %s", Line(what), l.Time.UTC().Format(time.RFC3339), Line(l.TimeStamps[0].ProvenBy))
+	words := fmt.Sprintf("%s: existed at %s, proven by %s", Line(what), l.Time.UTC().Format(time.RFC3339), Name(l.TimeStamps[0].ProvenBy))
 	last := l.TimeStamps[len(l.TimeStamps)-1]
 	if len(l.TimeStamps) > 1 {
-		words += fmt.Sprintf(", renewed %s by %s", last.Time.UTC().Format(time.RFC3339), Line(last.ProvenBy))
+		words += fmt.Sprintf(", renewed %s by %s", last.Time.UTC().Format(time.RFC3339), Name(last.ProvenBy))
 	}
 	p.line(words + ", to be renewed before " + last.Expires.UTC().Format(time.DateOnly))
 	return p.err

@@ -23,9 +23,14 @@ func PrintVerdict(w io.Writer, r *client.Report) error {
 		p.verdictLine(word, who)
 		word = ""
 	}
-	for _, s := range r.Signatures {
-		printSignature(p, word, s)
-		word = ""
+	judged := judgedLayer(r)
+	for _, around := range []bool{false, true} { // what the verdict is about stands beside it
+		for _, s := range r.Signatures {
+			if outer := s.Covers == "whole" && s.Layer != judged; outer == around {
+				printSignature(p, word, s, outer)
+				word = ""
+			}
+		}
 	}
 	p.verdictLine("", encryptionWords(r))
 	for _, warning := range r.Warnings {
@@ -36,7 +41,18 @@ func PrintVerdict(w io.Writer, r *client.Report) error {
 	return p.err
 }
 
-func printSignature(p *linePrinter, word string, s client.SignatureReport) {
+// judgedLayer is the layer of signatures that the verdict is about: the innermost around the whole message.
+func judgedLayer(r *client.Report) int {
+	layer := -1
+	for _, s := range r.Signatures {
+		if s.Covers == "whole" {
+			layer = max(layer, s.Layer)
+		}
+	}
+	return layer
+}
+
+func printSignature(p *linePrinter, word string, s client.SignatureReport, outer bool) {
 	who := "signed by an unknown signer"
 	if s.Signer != nil {
 		who = "signed by " + signerWords(s.Signer)
@@ -44,10 +60,12 @@ func printSignature(p *linePrinter, word string, s client.SignatureReport) {
 	if s.Checks.Integrity.Status != "passed" {
 		who = "claims to be " + who
 	}
-	switch s.Covers {
-	case "part":
+	switch {
+	case outer:
+		who += " (around the signed message)"
+	case s.Covers == "part":
 		who += " (a part of this message only)"
-	case "enclosed":
+	case s.Covers == "enclosed":
 		who += " (an enclosed message, not this one)"
 	}
 	p.verdictLine(word, who)
@@ -74,15 +92,18 @@ func printSignature(p *linePrinter, word string, s client.SignatureReport) {
 func signerWords(s *client.SignerReport) string {
 	var b strings.Builder
 	if s.Name != nil {
-		b.WriteString(Line(*s.Name) + " ")
+		b.WriteString(Name(*s.Name) + " ")
 	}
 	if len(s.Addresses) > 0 {
-		b.WriteString("<" + Line(s.Addresses[0]) + ">")
+		b.WriteString("<" + shortened(Line(s.Addresses[0])) + ">")
+		if n := len(s.Addresses) - 1; n > 0 {
+			fmt.Fprintf(&b, " and %d more", n)
+		}
 	} else {
 		b.WriteString("(no address in the certificate)")
 	}
 	if s.Organization != nil {
-		b.WriteString(", " + Line(*s.Organization))
+		b.WriteString(", " + Name(*s.Organization))
 		if s.Validation != nil {
 			b.WriteString(" (" + validationWords(*s.Validation) + ")")
 		}
@@ -103,7 +124,7 @@ func validationWords(validation string) string {
 func certificateWords(s client.SignatureReport) string {
 	issuer := "an unnamed issuer"
 	if s.Signer.Issuer != nil {
-		issuer = Line(*s.Signer.Issuer)
+		issuer = Name(*s.Signer.Issuer)
 	}
 	revocation := "revocation not checked"
 	switch s.Checks.Revocation.Status {
@@ -133,7 +154,7 @@ func timeWords(s client.SignatureReport) string {
 	const layout = "2006-01-02 15:04:05 UTC"
 	switch t := s.SigningTime; {
 	case t.Proven != nil && t.ProvenBy != nil:
-		return fmt.Sprintf("sent %s, proven by %s", t.Proven.UTC().Format(layout), Line(*t.ProvenBy))
+		return fmt.Sprintf("sent %s, proven by %s", t.Proven.UTC().Format(layout), Name(*t.ProvenBy))
 	case t.Proven != nil:
 		return fmt.Sprintf("sent %s, proven by a timestamp", t.Proven.UTC().Format(layout))
 	case t.Claimed != nil:

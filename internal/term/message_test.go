@@ -33,3 +33,30 @@ func TestUnsignedIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// TestJudgedFirst prints a message that was signed inside and again around: who signed the message stands beside the verdict.
+func TestJudgedFirst(t *testing.T) {
+	good := client.ChecksReport{Integrity: client.CheckReport{Status: "passed"}}
+	signature := func(layer int, name string) client.SignatureReport {
+		return client.SignatureReport{Layer: layer, Covers: "whole", Verdict: "passed", Checks: good,
+			Signer: &client.SignerReport{Name: &name, Addresses: []string{name + "@example.org", "other@example.org"}}}
+	}
+	enclosed := signature(5, "enclosed")
+	enclosed.Covers = "enclosed"
+	r := client.Report{Verdict: "passed", Encryption: "none", Signatures: []client.SignatureReport{signature(0, "gateway"), signature(2, "alice"), signature(2, "carol"), enclosed}}
+	var b strings.Builder
+	if err := term.PrintVerdict(&b, &r); err != nil {
+		t.Fatal(err)
+	}
+	at := 0
+	for _, want := range []string{
+		term.Mark + " PASSED        signed by alice <alice@example.org> and 1 more\n", " signed by carol <", " signed by enclosed <", " (an enclosed message",
+		" signed by gateway <gateway@example.org> and 1 more (around the signed message)\n",
+	} {
+		n := strings.Index(b.String()[at:], want)
+		if n < 0 {
+			t.Fatalf("no %q there:\n%s", want, b.String())
+		}
+		at += n
+	}
+}

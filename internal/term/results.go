@@ -55,7 +55,7 @@ func candidateWords(c client.CandidateReport) string {
 	case c.Usable:
 		word = "usable"
 	}
-	words := fmt.Sprintf("%-10s %.16s… %s from %s, valid to %s", word, c.Fingerprint, c.KeyAlgorithm, Line(optional(c.Issuer)), c.NotAfter.UTC().Format(time.DateOnly))
+	words := fmt.Sprintf("%-10s %.16s… %s from %s, valid to %s", word, c.Fingerprint, c.KeyAlgorithm, Name(optional(c.Issuer)), c.NotAfter.UTC().Format(time.DateOnly))
 	if c.Reason != nil {
 		words += ": " + Line(*c.Reason)
 	}
@@ -185,7 +185,7 @@ func PrintFinding(w io.Writer, f client.Finding) error {
 
 // StampWords says when something existed, and who proves it.
 func StampWords(r *client.StampResult) string {
-	words := fmt.Sprintf("existed at %s, proven by %s (serial %s)", r.Time.UTC().Format(time.RFC3339), Line(r.ProvenBy), r.Serial)
+	words := fmt.Sprintf("existed at %s, proven by %s (serial %s)", r.Time.UTC().Format(time.RFC3339), Name(r.ProvenBy), r.Serial)
 	if !r.Trusted {
 		words += "; this authority was not checked against an anchor"
 	}
