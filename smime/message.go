@@ -241,12 +241,15 @@ func (m *Message) Field(name string) string {
 // speaks for the protected From: without one, a From that differs outside is shown as it is outside, because that is the
 // one that mail servers may have checked (RFC 9788 section 4.4.3). Replies go to the protected one all the same.
 func (m *Message) From(bound bool) []entity.Field {
-	if m.Protection.FromMismatch && !bound {
+	if m.FromOutside(bound) {
 		return m.Header.All("From")
 	}
 	fields, _ := m.Fields("From")
 	return fields
 }
+
+// FromOutside reports whether From returns the fields outside, which are not protected.
+func (m *Message) FromOutside(bound bool) bool { return m.Protection.FromMismatch && !bound }
 
 // Addresses returns the mailboxes in all fields of this name that Fields returns; ok is false if something in them
 // cannot be read.

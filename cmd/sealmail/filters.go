@@ -22,9 +22,9 @@ func newVerifyCommand(a *app) *cobra.Command {
 		Use:   "verify FILE… [-o FILE]",
 		Short: "Judge the signatures of messages in files",
 		Long: `Says of each message who signed it, when, and whether that is to be believed. FILE is a message (.eml), an mbox
-file or a Maildir folder with any number of them, bare CMS (.p7m, .p7s with --content), or - for stdin. Touches no network
-unless --online says so: then the responders and lists that the certificates of trusted paths name are asked whether one
-was revoked.
+file or a Maildir folder with any number of them, bare CMS (.p7m, .p7s with --content), or - for stdin. Touches no
+network unless --online says so: then the responders and lists that the certificates of trusted paths name are asked
+whether one was revoked.
 
 The exit code is 0 only where every message passed; an unsigned message is 1.
 

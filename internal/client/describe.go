@@ -72,7 +72,8 @@ func (r *judged) brief() *Report {
 func (r *judged) header() MessageReport {
 	m := r.message
 	report := MessageReport{To: displayAddresses(m, "To"), Cc: displayAddresses(m, "Cc"), ProtectedHeaders: []string{}, Outer: r.outerFields()}
-	report.From = displaySenders(m.From(r.verdict.Bound()))
+	bound := r.verdict.Bound()
+	report.From = displaySenders(m.From(bound))
 	sender, _ := m.Fields("Sender")
 	report.Sender = displaySenders(sender)
 	report.Subject = orNull(m.Field("Subject"))
@@ -81,7 +82,7 @@ func (r *judged) header() MessageReport {
 		report.Date = timeOrNull(date)
 	}
 	for _, name := range displayed() {
-		if fields, protected := m.Fields(name); protected && len(fields) > 0 {
+		if fields, protected := m.Fields(name); protected && len(fields) > 0 && !(name == "from" && m.FromOutside(bound)) {
 			report.ProtectedHeaders = append(report.ProtectedHeaders, name)
 		}
 	}

@@ -196,10 +196,13 @@ func encryptionWords(r *client.Report) string {
 }
 
 func recipientWords(recipients []client.RecipientReport) string {
-	mine := slices.ContainsFunc(recipients, func(r client.RecipientReport) bool { return r.Mine })
-	others := len(recipients)
-	if mine {
-		others--
+	mine, others := false, 0
+	for _, r := range recipients {
+		if r.Mine {
+			mine = true
+		} else {
+			others++
+		}
 	}
 	plural := "s"
 	if others == 1 {

@@ -213,16 +213,22 @@ func (j *judge) structure(v *Verdict) {
 	}
 	j.sender(v)
 	if s.FromMismatch {
+		inside, outside := orUnknown(strings.Join(s.From, ", ")), "missing"
+		if i := slices.IndexFunc(s.Outer, func(o OuterField) bool { return strings.EqualFold(o.Name, "From") }); i >= 0 && s.Outer[i].Value != "" {
+			outside = s.Outer[i].Value
+		}
 		if v.Bound() {
-			v.warn("from-differs", "From is another outside the protection")
+			v.warn("from-differs", "From is another outside the protection: %s", outside)
 		} else {
 			// RFC 9788 section 4.4.2: comparable to a warning of phishing.
-			v.warn("from-mismatch", "From is another outside the protection, and no valid signature is bound to the protected one")
+			v.warn("from-mismatch", "From is %s inside the protection and %s outside, and no valid signature is bound to the one inside", inside, outside)
 		}
 	}
 	for _, o := range s.Outer { // each has a name of its own, and there may be very many
 		switch {
 		case s.FromMismatch && strings.EqualFold(o.Name, "From"): // said above
+		case o.Alone:
+			v.add("header-differs", "%s is there only outside the protection: %s", o.Name, o.Value)
 		case o.Value == "":
 			v.add("header-differs", "%s is missing outside the protection", o.Name)
 		default:

@@ -127,9 +127,9 @@ func TestHeaders(t *testing.T) {
 		"not protected":     {func(s *verdict.Subject) { s.Protected = false }, false, nil},
 		"From differs":      {func(s *verdict.Subject) { s.To, s.FromMismatch = own, true }, false, []string{"from-differs"}},
 		"From differs, bad": {func(s *verdict.Subject) { s.To, s.FromMismatch = own, true }, true, []string{"from-mismatch"}},
-		"another field":     {func(s *verdict.Subject) { s.To, s.Outer = own, []verdict.OuterField{{"Subject", "x"}, {"Date", ""}} }, false, []string{"header-differs", "header-differs"}},
+		"another field":     {func(s *verdict.Subject) { s.To, s.Outer = own, []verdict.OuterField{{"Subject", "x", false}, {"Date", "", false}, {"Cc", "x", true}} }, false, []string{"header-differs", "header-differs", "header-differs"}},
 		"From is said once": {func(s *verdict.Subject) {
-			s.To, s.FromMismatch, s.Outer = own, true, []verdict.OuterField{{"from", "x"}}
+			s.To, s.FromMismatch, s.Outer = own, true, []verdict.OuterField{{"from", "x", false}}
 		}, false, []string{"from-differs"}},
 		"another address as name": {func(s *verdict.Subject) { s.To, s.Sender.Also = own, []string{"a@b", "c@d"} }, false, []string{"from-name", "from-name"}},
 		"From mixes scripts":      {func(s *verdict.Subject) { s.To, s.Sender.Addresses = own, []string{"аlice@example.org"} }, false, []string{"mixed-scripts"}},
@@ -137,7 +137,7 @@ func TestHeaders(t *testing.T) {
 		"Subject is there twice":  {func(s *verdict.Subject) { s.To, s.Repeated = own, []string{"Subject", "To"} }, false, []string{"repeated-field", "repeated-field"}},
 		"From is there twice":     {func(s *verdict.Subject) { s.To, s.Repeated = own, []string{"From"} }, true, nil},
 		"several in From":         {func(s *verdict.Subject) { s.To, s.Sender.Addresses = own, []string{"a@b", "c@d"} }, true, nil},
-		"name differs, only":      {func(s *verdict.Subject) { s.To, s.Outer = own, []verdict.OuterField{{"From", "x"}} }, false, []string{"header-differs"}},
+		"name differs, only":      {func(s *verdict.Subject) { s.To, s.Outer = own, []verdict.OuterField{{"From", "x", false}} }, false, []string{"header-differs"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

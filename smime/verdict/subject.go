@@ -35,7 +35,8 @@ type SenderFacts struct {
 // OuterField is a header field that reads otherwise outside than inside, and is not explained by what its composer says.
 type OuterField struct {
 	Name  string
-	Value string
+	Value string // "" if it is only inside
+	Alone bool   // it is only outside
 }
 
 // Layer is one layer around a message, or around a part of it.
@@ -99,7 +100,7 @@ func SubjectOf(m *smime.Message) Subject {
 		if d.Explained {
 			continue
 		}
-		o := OuterField{Name: d.Name}
+		o := OuterField{Name: d.Name, Alone: len(d.Protected) == 0}
 		if len(d.Outer) > 0 {
 			o.Value = d.Outer[0]
 		}
