@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sealmail/sealmail/smime"
@@ -97,7 +98,7 @@ func SubjectOf(m *smime.Message) Subject {
 	s.From = addresses(m, "From")
 	s.To = slices.Concat(addresses(m, "To"), addresses(m, "Cc"))
 	for _, d := range m.Protection.Differences {
-		if d.Explained {
+		if d.Explained && !(s.FromMismatch && strings.EqualFold(d.Name, "From")) { // of that address there is something to say
 			continue
 		}
 		o := OuterField{Name: d.Name, Alone: len(d.Protected) == 0}
