@@ -1,11 +1,12 @@
 package smime
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
-	"github.com/k3a/html2text"
 	"github.com/sealmail/sealmail/smime/entity"
-	"golang.org/x/net/html"
+	"github.com/sealmail/sealmail/smime/htmltext"
 )
 
 // DefaultTextLimit is how much of one text part is read for display, in octets.
@@ -19,7 +20,19 @@ type Text struct {
 	Parts     []int // indexes in Message.Parts that it was taken from
 	FromHTML  bool  // some of it was made from HTML
 	Truncated bool  // a part was longer than the limit
+	// Notes say what is not in Body and may be shown by others, and what HTML would have done: one note of a code, but of
+	// NoteLinkDiffers one for each pair of hosts.
+	Notes []entity.Note
 }
+
+// The codes of Text.Notes.
+const (
+	NoteRemoteContent    = "remote-content"    // there are references to what lies elsewhere; nothing was loaded
+	NoteHiddenText       = "hidden-text"       // characters that other readers do not show are left out
+	NoteLinkDiffers      = "link-differs"      // the text of a link names another host than its target
+	NoteConditionalStyle = "conditional-style" // other readers may show another text
+	NoteSwallowedText    = "swallowed-text"    // markup or text stands in an address, as if to be sent there
+)
 
 // Text returns the text of the message: of alternatives the plain one, else HTML turned into text; of related parts the
 // first. Attachments are not text, and nothing is taken from enclosed parts. limit bounds the octets of one part, and no
@@ -31,6 +44,7 @@ func (m *Message) Text(limit int64) (Text, error) {
 		limit = DefaultTextLimit
 	}
 	shown := m.displayed()
+	var met htmltext.Result
 	for i := range m.Parts {
 		if !shown[m.Parts[i].node] {
 			continue
@@ -39,7 +53,7 @@ func (m *Message) Text(limit int64) (Text, error) {
 			t.Truncated = true
 			break
 		}
-		text, truncated, err := m.partText(i, limit)
+		text, truncated, err := m.partText(i, limit, &met)
 		if err != nil {
 			return Text{}, err
 		}
@@ -54,8 +68,39 @@ func (m *Message) Text(limit int64) (Text, error) {
 		t.Truncated = t.Truncated || truncated
 		t.FromHTML = t.FromHTML || m.Parts[i].Type == "text/html"
 	}
-	t.Body = b.String()
+	t.Body, t.Notes = b.String(), htmlNotes(met)
 	return t, nil
+}
+
+// htmlNotes says in words what was met in HTML.
+func htmlNotes(met htmltext.Result) []entity.Note {
+	var notes []entity.Note
+	if met.Swallowed {
+		notes = append(notes, entity.Note{Code: NoteSwallowedText, Text: "an address in the text has markup or lines of text in it, or does not end, as if to take the text along to where it leads"})
+	}
+	if met.Remote > 0 {
+		notes = append(notes, entity.Note{Code: NoteRemoteContent, Text: fmt.Sprintf("the text refers to content elsewhere (%s), which was not loaded", counted(met.Remote, "reference"))})
+	}
+	if met.Hidden > 0 {
+		notes = append(notes, entity.Note{Code: NoteHiddenText, Text: fmt.Sprintf("text that others do not see is left out (%s)", counted(met.Hidden, "character"))})
+	}
+	for _, link := range met.Links {
+		notes = append(notes, entity.Note{Code: NoteLinkDiffers, Text: fmt.Sprintf("a link whose text names %s leads to %s", link.Named, link.Target)})
+	}
+	if met.Conditional {
+		notes = append(notes, entity.Note{Code: NoteConditionalStyle, Text: "what is shown of this text depends on the reader: others may see another one"})
+	}
+	return notes
+}
+
+// maxLinks bounds the notes about links.
+const maxLinks = 20
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // PartText returns the text of one part, enclosed or not, in the same form; "" for what is no text.
@@ -63,10 +108,11 @@ func (m *Message) PartText(i int, limit int64) (text string, truncated bool, err
 	if !strings.HasPrefix(m.Parts[i].Type, "text/") {
 		return "", false, nil
 	}
-	return m.partText(i, limit)
+	return m.partText(i, limit, new(htmltext.Result))
 }
 
-func (m *Message) partText(i int, limit int64) (string, bool, error) {
+// partText is PartText that adds what it meets in HTML to met.
+func (m *Message) partText(i int, limit int64, met *htmltext.Result) (string, bool, error) {
 	if limit <= 0 {
 		limit = DefaultTextLimit
 	}
@@ -78,7 +124,19 @@ func (m *Message) partText(i int, limit int64) (string, bool, error) {
 	// RFC 9788 section 4.5.3: only where the message is encrypted, and never where the parameter is elsewhere.
 	legacy := p.Encrypted && !p.Enclosed && m.Protection.Scheme == HPCipher && p.entity.Type.Params.Get("hp-legacy-display") == "1"
 	if p.Type == "text/html" {
-		return htmlText(text, legacy), truncated, nil
+		o := htmltext.Options{Limit: len(text) + 1<<16} // what was read is converted, and room for line prefixes
+		if legacy {
+			o.DropClass = legacyClass
+		}
+		r := htmltext.Convert(text, o)
+		met.Hidden, met.Remote = met.Hidden+r.Hidden, met.Remote+r.Remote
+		for _, link := range r.Links {
+			if !slices.Contains(met.Links, link) && len(met.Links) < maxLinks {
+				met.Links = append(met.Links, link)
+			}
+		}
+		met.Conditional, met.Swallowed = met.Conditional || r.Conditional, met.Swallowed || r.Swallowed
+		return r.Text, truncated || r.Truncated, nil
 	}
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	if legacy {
@@ -86,6 +144,9 @@ func (m *Message) partText(i int, limit int64) (string, bool, error) {
 	}
 	return text, truncated, nil
 }
+
+// legacyClass marks what repeats header fields for readers that do not know header protection (RFC 9788 section 4.5.3.3).
+const legacyClass = "header-protection-legacy-display"
 
 // dropLegacyDisplay drops the lines up to the first empty one (RFC 9788 section 4.5.3.2).
 func dropLegacyDisplay(text string) string {
@@ -149,124 +210,4 @@ func leafOffers(e *entity.Entity) int {
 		return offersPlain
 	}
 	return offersNothing
-}
-
-// dropped are HTML elements whose content is not text.
-var dropped = map[string]bool{
-	"script": true, "style": true, "head": true, "title": true, "template": true, "noscript": true, "iframe": true,
-	"object": true, "svg": true, "math": true, "select": true, "textarea": true, "button": true,
-}
-
-// legacyClass marks what repeats header fields for readers that do not know header protection (RFC 9788 section 5.2.3).
-const legacyClass = "header-protection-legacy-display"
-
-// htmlText turns HTML into text. A real tokenizer goes first: it takes out what is not text, and leaves to the converter
-// nothing but bare tags that it cannot misread.
-func htmlText(source string, legacy bool) string {
-	var b strings.Builder
-	z := html.NewTokenizer(strings.NewReader(source))
-	skip, depth := "", 0 // the element that is being dropped, and how often it is nested in itself
-	link := ""           // where the open link leads
-	for {
-		kind := z.Next()
-		if kind == html.ErrorToken {
-			break
-		}
-		token := z.Token()
-		name := token.Data
-		if skip != "" {
-			switch {
-			case kind == html.StartTagToken && name == skip:
-				depth++
-			case kind == html.EndTagToken && name == skip:
-				if depth--; depth == 0 {
-					skip = ""
-				}
-			case name == "body" && skip == "head": // a head that nobody closed
-				skip, depth = "", 0
-			}
-			continue
-		}
-		switch kind {
-		case html.TextToken:
-			b.WriteString(html.EscapeString(name))
-		case html.StartTagToken, html.SelfClosingTagToken:
-			if kind == html.StartTagToken && (dropped[name] || legacy && name == "div" && hasClass(token, legacyClass)) {
-				skip, depth = name, 1
-				continue
-			}
-			if name == "a" {
-				link = target(token)
-			}
-			writeTag(&b, name, token)
-		case html.EndTagToken:
-			if name == "a" && link != "" {
-				// Where a link leads is said, because its text may say something else.
-				b.WriteString(" &lt;" + html.EscapeString(link) + "&gt;")
-				link = ""
-			}
-			if name == "p" || name == "ul" || name == "ol" || isHeading(name) {
-				b.WriteString("</" + name + ">")
-			} else if block[name] {
-				b.WriteString("<br>")
-			}
-		}
-	}
-	text := html2text.HTML2TextWithOptions(b.String(), html2text.WithUnixLineBreaks(), html2text.WithListSupport())
-	return strings.ToValidUTF8(text, "\uFFFD")
-}
-
-// block are elements that end a line.
-var block = map[string]bool{
-	"div": true, "tr": true, "blockquote": true, "pre": true, "table": true, "section": true, "article": true,
-	"header": true, "footer": true, "dt": true, "dd": true, "address": true,
-}
-
-func writeTag(b *strings.Builder, name string, token html.Token) {
-	switch {
-	case name == "br", name == "p", name == "li", name == "ul", name == "ol", isHeading(name):
-		b.WriteString("<" + name + ">")
-	case name == "hr":
-		b.WriteString("<br>----<br>")
-	case name == "td", name == "th":
-		b.WriteByte(' ')
-	case name == "img":
-		for _, a := range token.Attr {
-			if a.Key == "alt" && a.Val != "" {
-				b.WriteString("[" + html.EscapeString(a.Val) + "]")
-			}
-		}
-	}
-}
-
-// target returns where a link leads, for the kinds of links that a reader may want to follow.
-func target(token html.Token) string {
-	for _, a := range token.Attr {
-		if a.Key == "href" {
-			href := strings.TrimSpace(a.Val)
-			for _, scheme := range []string{"http:", "https:", "mailto:"} {
-				if len(href) > len(scheme) && strings.EqualFold(href[:len(scheme)], scheme) {
-					return href
-				}
-			}
-		}
-	}
-	return ""
-}
-
-func isHeading(name string) bool {
-	return len(name) == 2 && name[0] == 'h' && '1' <= name[1] && name[1] <= '6'
-}
-
-func hasClass(token html.Token, class string) bool {
-	for _, a := range token.Attr {
-		if a.Key == "class" {
-			for _, c := range strings.Fields(a.Val) {
-				if c == class {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }

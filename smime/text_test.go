@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/smime/cms"
+	"github.com/sealmail/sealmail/smime/entity"
 )
 
 func part(contentType, body string, more ...string) string {
@@ -71,7 +72,7 @@ func TestHTML(t *testing.T) {
 		"<!-- comment > --> shown":                                                                        "shown",
 		"<img src=http://tracker.example/x.png alt=logo>":                                                 "[logo]",
 		"<form action=http://evil.example><input value=x><select><option>o</select><button>b</button>end": "end",
-		"<ul><li>one<li>two</ul>":                                                                         "\n - one\n - two\n",
+		"<ul><li>one<li>two</ul>":                                                                         "- one\n- two",
 		"<div>one</div><div>two</div>":                                                                    "one\ntwo\n",
 		"<h1>head</h1>text":                                                                               "head\n\ntext",
 		"<b>unclosed <i>tags":                                                                             "unclosed tags",
@@ -86,6 +87,31 @@ func TestHTML(t *testing.T) {
 		if strings.TrimSpace(strings.ReplaceAll(got.Body, "\x1b", "")) != strings.TrimSpace(want) {
 			t.Errorf("%s: %q instead of %q", in, got.Body, want)
 		}
+	}
+}
+
+// TestTextNotes says of all HTML parts together what was met in them, and of plain text nothing.
+func TestTextNotes(t *testing.T) {
+	html := part("text/html", "<p hidden>x</p><img src=http://tracker.example/x><a href=https://evil.example/>bank.example</a><button>y</button>")
+	more := part("text/html", "<p hidden>yz</p><img src='http://tracker.example/")
+	m := open(t, []byte(multipart("mixed", "m", html, part("text/plain", "<p hidden>x</p>"), more, html)), smime.OpenOptions{})
+	text, err := m.Text(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []entity.Note{
+		{Code: smime.NoteSwallowedText, Text: "an address in the text has markup or lines of text in it, or does not end, as if to take the text along to where it leads"},
+		{Code: smime.NoteRemoteContent, Text: "the text refers to content elsewhere (2 references), which was not loaded"},
+		{Code: smime.NoteHiddenText, Text: "text that others do not see is left out (4 characters)"},
+		{Code: smime.NoteLinkDiffers, Text: "a link whose text names bank.example leads to evil.example"},
+		{Code: smime.NoteConditionalStyle, Text: "what is shown of this text depends on the reader: others may see another one"},
+	}
+	if diff := cmp.Diff(want, text.Notes); diff != "" {
+		t.Error(diff)
+	}
+	m = open(t, []byte(multipart("alternative", "m", part("text/plain", "plain"), html)), smime.OpenOptions{})
+	if text, err := m.Text(0); err != nil || len(text.Notes) > 0 {
+		t.Errorf("%v, %v: of a part that is not shown", text.Notes, err)
 	}
 }
 
