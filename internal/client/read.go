@@ -54,9 +54,7 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 		if judged.message.Content != nil {
 			report.Text = &text.Body
 		}
-		if text.Truncated {
-			report.Warnings = append(report.Warnings, WarningReport{"text-truncated", "the text is longer than what is shown"})
-		}
+		report.Warnings = append(report.Warnings, judged.textWarnings(text)...)
 		report.Warnings = boundWarnings(report.Warnings)
 		return each(report)
 	})
