@@ -31,6 +31,9 @@ var (
 	// ErrStructure says that a signed message is not built as RFC 1847 section 2.1 or RFC 8551 section 3.5 say.
 	ErrStructure = errors.New("signed message is not well formed")
 
+	// ErrNotQuotable says that an answer must not quote the text: see [Message.Quotation].
+	ErrNotQuotable = errors.New("text is not to be quoted")
+
 	// ErrProtected says that header protection is already there.
 	ErrProtected = errors.New("entity has protected header fields already")
 )
