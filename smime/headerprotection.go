@@ -26,16 +26,37 @@ func (s HPScheme) parameter() string { return strings.TrimPrefix(string(s), "hp-
 // maxOwnHeader bounds the header that ProtectHeaders holds in memory.
 const maxOwnHeader = 1 << 20
 
-// ProtectHeaders returns the MIME entity e with the fields of the message put inside it, to be signed or encrypted, and
-// the fields to be put outside (RFC 9788 section 5.2). Under HPCipher the outside follows hcp_baseline (section 3.2.1):
-// Subject becomes "[...]", Comments and Keywords are removed, everything else stays; inside, HP-Outer says so. Under
-// HPClear inside and outside are the same.
+// HeaderProtector says how the header fields of a message are protected.
+type HeaderProtector struct {
+	Scheme HPScheme // HPClear for a message that is signed only, HPCipher for one that is encrypted, signed too or not
+	// Policy says what is hidden outside under HPCipher; nil is HCPBaseline.
+	Policy HCP
+	// LegacyDisplay repeats what is hidden in the text, for readers that do not know header protection: see Protect.
+	LegacyDisplay bool
+}
+
+// ProtectHeaders is [HeaderProtector.Protect] with hcp_baseline under HPCipher, and without Legacy Display Elements.
+func ProtectHeaders(e io.Reader, fields entity.Header, scheme HPScheme) (payload io.Reader, outer entity.Header, err error) {
+	return HeaderProtector{Scheme: scheme}.Protect(e, fields)
+}
+
+// Protect returns the MIME entity e with the fields of the message put inside it, to be signed or encrypted, and the
+// fields to be put outside (RFC 9788 section 5.2). Under HPCipher the policy says what goes outside, and HP-Outer inside
+// repeats it. Under HPClear inside and outside are the same.
 //
 // Bcc goes nowhere: whoever shall know of a blind copy is told otherwise. MIME-Version and Content-* among the fields
 // belong to an entity and not to the message, and are left out.
-func ProtectHeaders(e io.Reader, fields entity.Header, scheme HPScheme) (payload io.Reader, outer entity.Header, err error) {
-	if scheme != HPClear && scheme != HPCipher {
-		return nil, nil, fmt.Errorf("unknown scheme of header protection %q", scheme)
+//
+// Under HPCipher with LegacyDisplay, what the policy hides of the fields that readers are shown (RFC 9787 section 1.1.2)
+// also stands at the start of the text, in each alternative of it (sections 5.2.2 to 5.2.4). A text in a character set or
+// transfer encoding that is not known goes without. Where a text is marked already as one that has such an element, reading
+// the payload ends with ErrProtected.
+func (o HeaderProtector) Protect(e io.Reader, fields entity.Header) (payload io.Reader, outer entity.Header, err error) {
+	if o.Scheme != HPClear && o.Scheme != HPCipher {
+		return nil, nil, fmt.Errorf("unknown scheme of header protection %q", o.Scheme)
+	}
+	if o.Policy == nil {
+		o.Policy = HCPBaseline
 	}
 	body := bufio.NewReaderSize(e, 32<<10)
 	own, _, _, err := entity.ReadHeader(body, maxOwnHeader)
@@ -49,8 +70,8 @@ func ProtectHeaders(e io.Reader, fields entity.Header, scheme HPScheme) (payload
 		}
 	}
 	outer = inside
-	if scheme == HPCipher {
-		if outer, err = baseline(inside); err != nil {
+	if o.Scheme == HPCipher {
+		if outer, err = o.Policy.outside(inside); err != nil {
 			return nil, nil, err
 		}
 		for _, f := range outer {
@@ -62,7 +83,17 @@ func ProtectHeaders(e io.Reader, fields entity.Header, scheme HPScheme) (payload
 			inside = append(inside, hpOuter)
 		}
 	}
-	structural, err := withHP(own, scheme)
+	var rest io.Reader = body
+	if o.Scheme == HPCipher && o.LegacyDisplay {
+		if element := newDisplayElement(inside, o.Policy); len(element) > 0 {
+			w := &displayWriter{element: element, src: body}
+			if own, err = w.enter(own); err != nil {
+				return nil, nil, err
+			}
+			rest = w
+		}
+	}
+	structural, err := withHP(own, o.Scheme)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,28 +102,7 @@ func ProtectHeaders(e io.Reader, fields entity.Header, scheme HPScheme) (payload
 		return nil, nil, err
 	}
 	head.WriteString("\r\n")
-	return io.MultiReader(&head, body), outer, nil
-}
-
-// hiddenSubject stands for a subject that is not for everybody.
-const hiddenSubject = "[...]"
-
-// baseline is hcp_baseline (RFC 9788 section 3.2.1).
-func baseline(fields entity.Header) (entity.Header, error) {
-	var outer entity.Header
-	for _, f := range fields {
-		switch {
-		case f.Is("Comments"), f.Is("Keywords"):
-			continue
-		case f.Is("Subject"):
-			var err error
-			if f, err = entity.NewField(f.Name, hiddenSubject); err != nil {
-				return nil, err
-			}
-		}
-		outer = append(outer, f)
-	}
-	return outer, nil
+	return io.MultiReader(&head, rest), outer, nil
 }
 
 // withHP returns the structural fields of an entity, with the parameter hp in Content-Type.

@@ -122,7 +122,7 @@ func (m *Message) partText(i int, limit int64, met *htmltext.Result) (string, bo
 		return "", false, err
 	}
 	// RFC 9788 section 4.5.3: only where the message is encrypted, and never where the parameter is elsewhere.
-	legacy := p.Encrypted && !p.Enclosed && m.Protection.Scheme == HPCipher && p.entity.Type.Params.Get("hp-legacy-display") == "1"
+	legacy := p.Encrypted && !p.Enclosed && m.Protection.Scheme == HPCipher && p.entity.Type.Params.Get(legacyParameter) == "1"
 	if p.Type == "text/html" {
 		o := htmltext.Options{Limit: len(text) + 1<<16} // what was read is converted, and room for line prefixes
 		if legacy {
@@ -144,9 +144,6 @@ func (m *Message) partText(i int, limit int64, met *htmltext.Result) (string, bo
 	}
 	return text, truncated, nil
 }
-
-// legacyClass marks what repeats header fields for readers that do not know header protection (RFC 9788 section 4.5.3.3).
-const legacyClass = "header-protection-legacy-display"
 
 // dropLegacyDisplay drops the lines up to the first empty one (RFC 9788 section 4.5.3.2).
 func dropLegacyDisplay(text string) string {
