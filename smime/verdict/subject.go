@@ -101,11 +101,7 @@ func SubjectOf(m *smime.Message) Subject {
 		if d.Explained && !(s.FromMismatch && strings.EqualFold(d.Name, "From")) { // of that address there is something to say
 			continue
 		}
-		o := OuterField{Name: d.Name, Alone: len(d.Protected) == 0}
-		if len(d.Outer) > 0 {
-			o.Value = d.Outer[0]
-		}
-		s.Outer = append(s.Outer, o)
+		s.Outer = append(s.Outer, OuterField{Name: d.Name, Value: strings.Join(d.Outer, "; "), Alone: len(d.Protected) == 0})
 	}
 	return s
 }
