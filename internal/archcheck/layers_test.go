@@ -45,6 +45,7 @@ var rooms = []room{
 	{dir: "internal/bench", project: []string{"smime", "certstore", "tsa"}, why: "it has tests alone, and compares what others may import and run"},
 	{dir: "internal/interop", project: []string{"smime", "certstore", "tsa"}, modules: []string{crypto},
 		why: "it has tests alone, which exchange messages and files with others"},
+	{dir: "internal/hostiletest", project: []string{"smime", "certstore"}, why: "it makes messages that tests read"},
 	{dir: "internal/archcheck", why: "it looks at the source, not at the packages"},
 
 	{dir: "smime", project: nil,
@@ -86,7 +87,7 @@ var rooms = []room{
 
 var (
 	// testExtra is what test files may import besides: tools for tests, and independent voices on what we made.
-	testExtra = []string{"./internal/peertest", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal",
+	testExtra = []string{"./internal/peertest", "./internal/hostiletest", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal",
 		"go.mozilla.org/pkcs7", "software.sslmate.com/src/go-pkcs12"}
 	// neverAnywhere is not imported by any file but tests; each with the reason.
 	neverAnywhere = map[string]string{
