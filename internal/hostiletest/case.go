@@ -87,5 +87,5 @@ func (e Expectation) Violations(f Found) []string {
 
 // Cases are all of them, in the order of their names.
 func Cases() []Case {
-	return slices.Concat(contentCases(), signerInfoCases(), signerCases())
+	return slices.Concat(contentCases(), signerInfoCases(), signerCases(), structureCases(), fromCases(), nameCases())
 }
