@@ -31,7 +31,7 @@ const (
 func (l *Lab) mail(entity string, fields ...string) string {
 	usual := []string{
 		"From: Alice Adams <alice@example.test>", "To: bob@example.test", "Subject: " + l.messageID,
-		"Date: Sat, 21 Nov 2026 10:00:00 +0000", "Message-ID: <" + l.messageID + "@example.test>", "MIME-Version: 1.0",
+		"Date: Sat, 21 Nov 2026 10:00:00 +0000", l.idField(), "MIME-Version: 1.0",
 	}
 	var own []string
 	for _, f := range fields {
@@ -204,5 +204,7 @@ func protected(scheme, entity string, fields ...string) string {
 // usualProtected are the fields of an honest message from Alice to Bob.
 func (l *Lab) usualProtected() []string {
 	return []string{"From: Alice Adams <alice@example.test>", "To: bob@example.test", "Subject: " + l.messageID,
-		"Date: Sat, 21 Nov 2026 10:00:00 +0000", "Message-ID: <" + l.messageID + "@example.test>"}
+		"Date: Sat, 21 Nov 2026 10:00:00 +0000", l.idField()}
 }
+
+func (l *Lab) idField() string { return "Message-ID: <" + l.messageID + "@example.test>" }

@@ -282,7 +282,7 @@ func wrappingCases() []Case {
 			Expectation{Verdict: "passed", Encryption: "decrypted", Codes: []string{"not-addressed-to-you"}, Screen: []string{"not addressed to you", "mallory@example.test"}},
 			func(l *Lab) string {
 				inner := protected("cipher", text("You are dismissed.\n"), "From: Alice Adams <alice@example.test>", "To: mallory@example.test", "Subject: "+l.messageID,
-					"Date: Sat, 21 Nov 2026 10:00:00 +0000", "HP-Outer: To: mallory@example.test")
+					"Date: Sat, 21 Nov 2026 10:00:00 +0000", l.idField(), "HP-Outer: To: mallory@example.test")
 				return l.mail(l.sealed(l.sign(inner, l.Alice)))
 			}},
 		{"448-surreptitious-forwarding-unnoticed", `
@@ -343,8 +343,8 @@ func wrappingCases() []Case {
 			Expectation{Verdict: "passed", Encryption: "decrypted", NotCodes: []string{"not-addressed-to-you", "header-differs"}, Text: []string{"4711"}, Screen: []string{"to you and 1 other"}},
 			func(l *Lab) string {
 				inner := protected("cipher", text(secret), "From: Alice Adams <alice@example.test>", "To: carol@example.test, bob@example.test", "Subject: "+l.messageID,
-					"Date: Sat, 21 Nov 2026 10:00:00 +0000", "Message-ID: <"+l.messageID+"@example.test>", "HP-Outer: From: Alice Adams <alice@example.test>",
-					"HP-Outer: To: carol@example.test, bob@example.test", "HP-Outer: Subject: [...]", "HP-Outer: Date: Sat, 21 Nov 2026 10:00:00 +0000", "HP-Outer: Message-ID: <"+l.messageID+"@example.test>")
+					"Date: Sat, 21 Nov 2026 10:00:00 +0000", l.idField(), "HP-Outer: From: Alice Adams <alice@example.test>",
+					"HP-Outer: To: carol@example.test, bob@example.test", "HP-Outer: Subject: [...]", "HP-Outer: Date: Sat, 21 Nov 2026 10:00:00 +0000", "HP-Outer: "+l.idField())
 				return l.mail(l.encrypt(l.sign(inner, l.Alice), cms.AES256GCM, l.Bob, l.Carol), "To: carol@example.test, bob@example.test", "Subject: [...]")
 			}},
 	}

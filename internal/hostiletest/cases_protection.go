@@ -12,7 +12,7 @@ func protectionCases() []Case {
 	// clear is signed by Alice with these fields inside and these outside.
 	clear := func(entity string, inside []string, outside ...string) func(*Lab) string {
 		return func(l *Lab) string {
-			return l.mail(l.sign(protected("clear", entity, inside...), l.Alice), outside...)
+			return l.mail(l.sign(protected("clear", entity, append(inside, l.idField())...), l.Alice), outside...)
 		}
 	}
 	const (
@@ -34,21 +34,23 @@ func protectionCases() []Case {
 			Expectation{Verdict: "passed", Encryption: "decrypted", NotCodes: []string{"header-differs"}, Screen: []string{"Subject: The price"}, NotScreen: []string{"[...]"}},
 			func(l *Lab) string {
 				inner := protected("cipher", text(offer), aliceField, bobField, dateField, "Subject: The price", "Message-ID: <"+l.messageID+"@example.test>",
-					"HP-Outer: "+aliceField, "HP-Outer: "+bobField, "HP-Outer: "+dateField, "HP-Outer: Subject: [...]", "HP-Outer: Message-ID: <"+l.messageID+"@example.test>")
+					"HP-Outer: "+aliceField, "HP-Outer: "+bobField, "HP-Outer: "+dateField, "HP-Outer: Subject: [...]", "HP-Outer: "+l.idField())
 				return l.mail(l.sealed(l.sign(inner, l.Alice)), "Subject: [...]")
 			}},
 		{"503-from-differs", `
 			The protected From is Alice, who signed, and outside From is Mallory, so that lists and filters show another sender. The
-			signature is bound to the protected address, which is displayed (RFC 9788 section 4.4.3). That it differs is said.`,
-			passed("from-differs"),
+			signature is bound to the protected address, which is displayed (RFC 9788 section 4.4.3). That it differs is said, and how.`,
+			Expectation{Verdict: "passed", From: "alice@example.test", Codes: []string{"from-differs"}, Screen: []string{"mallory@example.test"},
+				Open: "the outer From is not named where it differs"},
 			func(l *Lab) string {
 				return l.mail(l.sign(protected("clear", text(offer), l.usualProtected()...), l.Alice), malloryFrom)
 			}},
 		{"504-from-inside-is-somebody-else", `
 			Mallory signed, wrote Alice into the protected From and herself outside. A reader that shows protected fields whatever the
 			signature says shows Alice. The signature does not speak for the protected From; RFC 9788 section 4.4.3 has the outer one
-			shown.`,
-			Expectation{Verdict: "failed", Codes: []string{"address-mismatch", "from-mismatch"}, From: "mallory@example.test", NotScreen: []string{"PASSED"}},
+			shown, which is not protected.`,
+			Expectation{Verdict: "failed", Codes: []string{"address-mismatch", "from-mismatch"}, From: "mallory@example.test", Screen: []string{"mallory@example.test   (not protected)"},
+				NotScreen: []string{"PASSED"}, Open: "the outer From is shown as if it was protected"},
 			func(l *Lab) string {
 				return l.mail(l.sign(protected("clear", text(lie), l.usualProtected()...), l.Mallory), malloryFrom)
 			}},
@@ -79,7 +81,7 @@ func protectionCases() []Case {
 			differs from what its composer says (RFC 9788 section 4.2), and is told of. What is displayed is the protected one.`,
 			Expectation{Verdict: "passed", Encryption: "decrypted", Codes: []string{"header-differs"}, Screen: []string{"Subject: The price", "Urgent"}},
 			func(l *Lab) string {
-				inner := protected("cipher", text(offer), aliceField, bobField, dateField, "Subject: The price", "HP-Outer: Subject: [...]")
+				inner := protected("cipher", text(offer), aliceField, bobField, dateField, l.idField(), "Subject: The price", "HP-Outer: Subject: [...]")
 				return l.mail(l.sealed(l.sign(inner, l.Alice)), "Subject: Urgent: pay now")
 			}},
 		{"510-hp-outer-in-a-signed-mail", `
@@ -92,7 +94,7 @@ func protectionCases() []Case {
 			section 2.2).`,
 			Expectation{Verdict: "passed", Encryption: "decrypted", Codes: []string{"header-differs"}, Screen: []string{"Subject: No"}},
 			func(l *Lab) string {
-				inner := protected("cipher", text(offer), aliceField, bobField, dateField, "Subject: No")
+				inner := protected("cipher", text(offer), aliceField, bobField, dateField, l.idField(), "Subject: No")
 				return l.mail(l.sealed(l.sign(inner, l.Alice)), "Subject: Yes", "HP-Outer: Subject: Yes")
 			}},
 		{"512-hp-in-a-subpart", `
@@ -115,7 +117,7 @@ func protectionCases() []Case {
 			section 2.2).`,
 			Expectation{Verdict: "passed", From: "alice@example.test", Codes: []string{"header-differs"}, Screen: []string{"Subject: The price"}},
 			func(l *Lab) string {
-				inner := protected("cipher", text(offer), aliceField, bobField, dateField, "Subject: The price", "HP-Outer: Subject: [...]")
+				inner := protected("cipher", text(offer), aliceField, bobField, dateField, l.idField(), "Subject: The price", "HP-Outer: Subject: [...]")
 				return l.mail(l.sign(inner, l.Alice), "Subject: [...]")
 			}},
 		{"515-hp-of-another-value", `
@@ -130,7 +132,7 @@ func protectionCases() []Case {
 			here, as of any parameter, so that HP-Outer excuses nothing.`,
 			Expectation{Verdict: "passed", Encryption: "decrypted", Codes: []string{"header-differs"}},
 			func(l *Lab) string {
-				inner := strings.Replace(protected("clear", text(offer), aliceField, bobField, dateField, "Subject: No", "HP-Outer: Subject: Yes"), `hp="clear"`, `hp="clear"; hp="cipher"`, 1)
+				inner := strings.Replace(protected("clear", text(offer), aliceField, bobField, dateField, l.idField(), "Subject: No", "HP-Outer: Subject: Yes"), `hp="clear"`, `hp="clear"; hp="cipher"`, 1)
 				return l.mail(l.sealed(l.sign(inner, l.Alice)), "Subject: Yes")
 			}},
 		{"517-added-outside", `
@@ -160,14 +162,14 @@ func protectionCases() []Case {
 			Expectation{Verdict: "passed", NotScreen: []string{"\n▌ PASSED        signed by Carol", "\nPASSED"}},
 			func(l *Lab) string {
 				subject := "Subject: =?utf-8?q?Hello=0D=0A=E2=96=8C_PASSED________signed_by_Carol?="
-				return l.mail(l.sign(protected("clear", text(offer), aliceField, bobField, dateField, subject), l.Alice), subject)
+				return l.mail(l.sign(protected("clear", text(offer), aliceField, bobField, dateField, l.idField(), subject), l.Alice), subject)
 			}},
 		{"521-line-end-in-hp-outer", `
 			HP-Outer names a field whose value would, written back, be two fields. It is compared, and never written into anything. The
 			message passes, and the difference is told of.`,
 			Expectation{Verdict: "passed", Encryption: "decrypted", Codes: []string{"header-differs"}},
 			func(l *Lab) string {
-				inner := protected("cipher", text(offer), aliceField, bobField, dateField, "Subject: No", "HP-Outer: Subject: Yes\r\n\tX-Other: 1", "HP-Outer: =?utf-8?q?Subject:_Yes?=", "HP-Outer:", "HP-Outer: :")
+				inner := protected("cipher", text(offer), aliceField, bobField, dateField, l.idField(), "Subject: No", "HP-Outer: Subject: Yes\r\n\tX-Other: 1", "HP-Outer: =?utf-8?q?Subject:_Yes?=", "HP-Outer:", "HP-Outer: :")
 				return l.mail(l.sealed(l.sign(inner, l.Alice)), "Subject: Yes")
 			}},
 		{"522-legacy-display-forged", `
@@ -183,7 +185,7 @@ func protectionCases() []Case {
 			Expectation{Verdict: "passed", Encryption: "decrypted", Text: []string{"10 euros"}, NotText: []string{"Subject: The price"}, Screen: []string{"Subject: The price"}},
 			func(l *Lab) string {
 				entity := strings.Replace(text("Subject: The price\n\n"+offer), "utf-8", "utf-8; hp-legacy-display=1", 1)
-				inner := protected("cipher", entity, aliceField, bobField, dateField, "Subject: The price", "Message-ID: <"+l.messageID+"@example.test>", "HP-Outer: Subject: [...]")
+				inner := protected("cipher", entity, aliceField, bobField, dateField, "Subject: The price", l.idField(), "HP-Outer: Subject: [...]")
 				return l.mail(l.sealed(l.sign(inner, l.Alice)), "Subject: [...]")
 			}},
 		{"524-legacy-display-in-markup-forged", `
