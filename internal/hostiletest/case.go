@@ -88,5 +88,5 @@ func (e Expectation) Violations(f Found) []string {
 // Cases are all of them, in the order of their names.
 func Cases() []Case {
 	return slices.Concat(contentCases(), signerInfoCases(), signerCases(), structureCases(), fromCases(), nameCases(), encryptionCases(),
-		wrappingCases(), protectionCases(), displayCases(), htmlCases(), fileNameCases())
+		wrappingCases(), protectionCases(), displayCases(), htmlCases(), fileNameCases(), formatCases())
 }
