@@ -108,7 +108,7 @@ func (r *hostileReader) check(t *testing.T, c hostiletest.Case) {
 	name := filepath.Join(hostileDir(), c.Name)
 	screen, object, verified := r.run(t, "read", name+".eml"), r.run(t, "read", name+".eml", "--json"), r.run(t, "verify", name+".eml", "--json")
 	found := hostiletest.Found{Screen: screen.stdout, Error: screen.stderr}
-	golden := object.stdout
+	var golden string
 	if found.Error != "" {
 		checkRefused(t, screen, object, verified)
 		golden, screen.stdout = mustJSON(t, map[string]string{"error": object.stderr}), screen.stderr
