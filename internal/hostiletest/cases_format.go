@@ -106,8 +106,8 @@ func formatCases() []Case {
 			}},
 		{"713-mbox-line", `
 			A separator line of a mailbox file stands before the header: "From mallory@example.test Sat Nov 21". It is no field, and the sender is the
-			one of From. That it is there is noted.`,
-			Expectation{Verdict: "passed", From: "alice@example.test", Codes: []string{"mbox-line"}, Text: []string{"10 euros"}},
+			one of From. It is taken off, as where a mailbox is read (RFC 4155).`,
+			Expectation{Verdict: "passed", From: "alice@example.test", Text: []string{"10 euros"}},
 			func(l *Lab) string {
 				return "From mallory@example.test Sat Nov 21 10:00:00 2026\r\n" + l.mail(l.sign(text(offer), l.Alice))
 			}},

@@ -20,6 +20,9 @@ func fromCases() []Case {
 		}
 	}
 	asMallory := Expectation{Verdict: "passed", From: "mallory@example.test", Screen: []string{"mallory@example.test"}}
+	// alsoNamed has another address beside the sender's, which is said.
+	alsoNamed := asMallory
+	alsoNamed.Codes = []string{"from-name"}
 	return []Case{
 		{"301-two-from-fields", `
 			There are two From fields, Mallory's first and Alice's second, and Mallory's signature. A reader that verifies with the
@@ -36,7 +39,7 @@ func fromCases() []Case {
 		{"304-group-named-like-an-address", `
 			From is a group (RFC 6854) whose name is Alice's address, and whose member is Mallory. A reader that shows what stands
 			before the colon shows Alice. A From that everybody reads in one way is one mailbox and no group.`,
-			Expectation{Verdict: "failed", NotScreen: []string{"PASSED"}, Open: "a group with one member is taken for its member"}, signed(from(`"alice@example.test": mallory@example.test;`))},
+			Expectation{Verdict: "failed", NotScreen: []string{"PASSED"}}, signed(from(`"alice@example.test": mallory@example.test;`))},
 		{"305-group-empty", `
 			From is an empty group: "alice@example.test:;" in quotes. There is no mailbox, so that the signature speaks for nobody
 			that is named. A reader that shows the group's name shows Alice.`,
@@ -57,36 +60,36 @@ func fromCases() []Case {
 			signed(from("Alice Adams <alice@example.test>"), "Sender: mallory@example.test")},
 		{"309-address-as-name", `
 			The display name is Alice's address, in quotes, and the address is Mallory's. A reader that shows the name alone
-			shows Alice. It is Mallory's mail, and what is shown as the sender is her address.`,
-			asMallory, signed(from(`"alice@example.test" <mallory@example.test>`))},
+			shows Alice. It is Mallory's mail, and what is shown as the sender is her address; that another one is there is said.`,
+			alsoNamed, signed(from(`"alice@example.test" <mallory@example.test>`))},
 		{"310-address-as-name-with-brackets", `
 			The display name is "Alice Adams <alice@example.test>" in quotes, brackets and all, with Mallory's address behind. A
 			reader that looks for the first pair of angle brackets finds Alice. The quotes make it a name (RFC 5322 section 3.2.4).`,
-			asMallory, signed(from(`"Alice Adams <alice@example.test>" <mallory@example.test>`))},
+			alsoNamed, signed(from(`"Alice Adams <alice@example.test>" <mallory@example.test>`))},
 		{"311-encoded-word-with-an-address", `
 			The display name is an encoded word that holds "Alice <alice@example.test>,". Decoded before it is parsed, it makes
 			another list of addresses. RFC 2047 section 5: what encoded words hold is no syntax, so they are decoded last.`,
-			asMallory, signed(from("=?utf-8?q?Alice_=3Calice=40example=2Etest=3E=2C?= <mallory@example.test>"))},
+			alsoNamed, signed(from("=?utf-8?q?Alice_=3Calice=40example=2Etest=3E=2C?= <mallory@example.test>"))},
 		{"312-encoded-word-as-address", `
 			All of From is an encoded word that holds Alice's address. RFC 2047 section 5 forbids encoded words in an addr-spec; a
 			reader that decodes first sees a sender, and others see none. It cannot be read, and Alice's address is not shown as the
 			sender.`,
-			Expectation{Verdict: "failed", NotScreen: []string{"PASSED", "From:    alice@example.test"}, Open: "a From that cannot be read is decoded, and shows an address that is none"}, signed(from("=?utf-8?q?alice=40example=2Etest?="))},
+			Expectation{Verdict: "failed", NotScreen: []string{"PASSED", "From:    alice@example.test"}}, signed(from("=?utf-8?q?alice=40example=2Etest?="))},
 		{"313-comment-with-an-address", `
 			From is Mallory's bare address with Alice's in a comment behind it, in the old form for names. A reader that shows the
 			comment as the name, or parses without knowing comments, shows Alice. RFC 5322 section 3.2.2: a comment is no address.`,
-			Expectation{Verdict: "passed", From: "mallory@example.test", NotScreen: []string{"From:    alice"}},
+			alsoNamed,
 			signed(from("mallory@example.test (alice@example.test)"))},
 		{"314-comment-before-the-address", `
 			A comment with an angle bracket and Alice's address stands before Mallory's. Readers without comments take the first
-			bracket. Where readers differ about who it is, the sender is not known: failed, and never Alice's.`,
-			failed("from-unreadable"),
+			bracket. RFC 5322 section 3.2.2: a comment is no address. It is Mallory's mail, and that another address is there is said.`,
+			alsoNamed,
 			signed(from("(<alice@example.test>) <mallory@example.test>"))},
 		{"315-quoted-local-part", `
 			The local part is "alice@example.test" in quotes, before @mallory.test. A reader that cuts at the first @ sees Alice's
 			domain. The certificate speaks for another address (RFC 5321 section 4.1.2). It is shown with its quotes, without which it
 			reads as Alice's.`,
-			Expectation{Verdict: "failed", Codes: []string{"address-mismatch"}, Screen: []string{`"alice@example.test"@mallory.test`}, Open: "a quoted local part is shown without its quotes"}, signed(from(`<"alice@example.test"@mallory.test>`))},
+			Expectation{Verdict: "failed", Codes: []string{"address-mismatch"}, Screen: []string{`"alice@example.test"@mallory.test`}}, signed(from(`<"alice@example.test"@mallory.test>`))},
 		{"316-route", `
 			From has a source route: <@alice.example.test,@example.test:mallory@example.test>. RFC 5322 section 4.4 has it as obsolete
 			syntax. A reader that takes what is before the colon shows something else.`,
@@ -102,7 +105,7 @@ func fromCases() []Case {
 		{"319-space-before-the-colon", `
 			Beside Mallory's From stands "From : alice@example.test" with a space before the colon, the obsolete syntax of RFC 5322
 			section 4.5. Some readers see one field, others the other. Both are From.`,
-			failed("several-from"), signed(malloryFrom, "From : Alice Adams <alice@example.test>")},
+			failed(), signed(malloryFrom, "From : Alice Adams <alice@example.test>")},
 		{"320-other-case", `
 			Two fields "from" and "FROM" that differ in nothing but case, and name two people. Field names have no case (RFC 5322
 			section 1.2.2), so that there are two From.`,
@@ -120,9 +123,8 @@ func fromCases() []Case {
 		{"323-homograph", `
 			Mallory owns a domain that looks like example.test with a Cyrillic letter in it, and has a good certificate for alice at
 			that domain. From has the domain in Unicode, where nobody sees the difference. Host names with mixed scripts are shown in
-			punycode.`,
-			Expectation{Verdict: "passed", NotScreen: []string{"example.test>", "ex\u0430mple.test"}, Screen: []string{"xn--exmple-4nf.test"},
-				Open: "a host name of mixed scripts is shown as it is in From"},
+			punycode, and that they can be taken for others is said.`,
+			Expectation{Verdict: "passed", From: "alice@xn--exmple-4nf.test", Codes: []string{"mixed-scripts"}, NotScreen: []string{"From:    alice@ex\u0430mple.test"}},
 			func(l *Lab) string {
 				id := l.odd("alice", func(c *x509.Certificate) {
 					c.EmailAddresses = []string{"alice@xn--exmple-4nf.test"}
@@ -170,7 +172,7 @@ func fromCases() []Case {
 		{"329-full-width-at", `
 			The display name is Alice's address with a full-width commercial at, which looks like the real one and can stand in a name
 			without quotes. It is a name; the address behind it is Mallory's.`,
-			asMallory, signed(from("alice\uff20example.test <mallory@example.test>"))},
+			alsoNamed, signed(from("alice\uff20example.test <mallory@example.test>"))},
 		{"330-full-width-at-alone", `
 			From is alice, a full-width commercial at, and example.test, and nothing else. It looks like an address and is none,
 			because U+FF20 is no @ (RFC 5322 section 3.4.1).`,
@@ -178,11 +180,11 @@ func fromCases() []Case {
 		{"331-name-turned-around", `
 			The display name has a right-to-left override, by which "<tset.elpmaxe@ecila>" reads as Alice's address, and hides where
 			the real one begins. Nothing on the screen is turned around, and the sender is Mallory.`,
-			asMallory, signed(from("\"\u202e>tset.elpmaxe@ecila< smadA ecilA\u202c\" <mallory@example.test>"))},
+			alsoNamed, signed(from("\"\u202e>tset.elpmaxe@ecila< smadA ecilA\u202c\" <mallory@example.test>"))},
 		{"332-very-long-name", `
 			The display name has nine hundred characters, the first of them Alice's name and address, so that the real address would be pushed
 			out of sight. What is shown as the sender is the address.`,
-			asMallory, signed(from(`"Alice Adams <alice@example.test>` + strings.Repeat(" ", 860) + `" <mallory@example.test>`))},
+			alsoNamed, signed(from(`"Alice Adams <alice@example.test>` + strings.Repeat(" ", 860) + `" <mallory@example.test>`))},
 		{"333-resent-from", `
 			Resent-From and Resent-Sender name Alice, and From and the signature are Mallory's. Resent fields are for information
 			only (RFC 5322 section 3.6.6), and name no author.`,
@@ -257,14 +259,13 @@ func nameCases() []Case {
 			A line "signed by", with the name before the address, reads as if Alice signed. Names out of certificates must be set apart from
 			addresses; who signed is Mallory.`,
 			Expectation{Verdict: "passed", From: "mallory@example.test", Screen: []string{"<mallory@example.test>"},
-				NotScreen: []string{"signed by Alice Adams <alice@example.test>"}, Open: "names out of certificates are not set apart from sealmail's own words"},
+				NotScreen: []string{"signed by Alice Adams <alice@example.test>"}},
 			malloryAs(named("Alice Adams <alice@example.test>"))},
 		{"362-name-with-facts", `
 			The name of an unknown authority says what sealmail would say of a good one: valid to, not revoked, and when
 			that was found out. It is printed where sealmail prints these facts. What is quoted from a certificate must be told from what
 			sealmail itself says.`,
-			Expectation{Verdict: "indeterminate", Codes: []string{"no-anchor"}, NotScreen: []string{"certificate from Example CA, valid to 2099-01-01, not revoked (OCSP 2026-11-30 10:00)"},
-				Open: "names out of certificates are not set apart from sealmail's own words"},
+			Expectation{Verdict: "indeterminate", Codes: []string{"no-anchor"}, NotScreen: []string{"certificate from Example CA, valid to 2099-01-01, not revoked (OCSP 2026-11-30 10:00)"}},
 			func(l *Lab) string {
 				issuer := l.issue(Identity{}, keyOf("facts"), "ca", func(c *x509.Certificate) {
 					asAuthority(c, "Example CA, valid to 2099-01-01, not revoked (OCSP 2026-11-30 10:00)")
@@ -281,8 +282,7 @@ func nameCases() []Case {
 		{"364-organization-with-a-level", `
 			The organization in a certificate of a private authority says "Bank AG (organization-validated)". Levels of validation are
 			shown under public anchors alone, because any private authority can write anything; an organization is labelled as claimed.`,
-			Expectation{Verdict: "passed", From: "mallory@example.test", Screen: []string{"as claimed by a private authority"}, NotScreen: []string{", Bank AG (organization-validated)"},
-				Open: "names out of certificates are not set apart from sealmail's own words"},
+			Expectation{Verdict: "passed", From: "mallory@example.test", Screen: []string{"as claimed by a private authority"}, NotScreen: []string{", Bank AG (organization-validated)"}},
 			malloryAs(func(c *x509.Certificate) {
 				c.Subject = pkix.Name{CommonName: "Mallory", Organization: []string{"Bank AG (organization-validated)"}}
 			})},
@@ -297,8 +297,7 @@ func nameCases() []Case {
 		{"366-very-long-name", `
 			The common name has ten thousand characters. RFC 5280 appendix A.1 allows 64. It must not push what matters off the
 			screen: the address of the signer is to be seen.`,
-			Expectation{Verdict: "passed", From: "mallory@example.test", Screen: []string{"<mallory@example.test>"}, NotScreen: []string{strings.Repeat("and others ", 50)},
-				Open: "names out of certificates may be of any length"},
+			Expectation{Verdict: "passed", From: "mallory@example.test", Screen: []string{"<mallory@example.test>"}, NotScreen: []string{strings.Repeat("and others ", 50)}},
 			malloryAs(named("Alice Adams " + strings.Repeat("and others ", 900)))},
 		{"367-no-name", `
 			The certificate has no subject at all, only an address (RFC 5280 section 4.1.2.6 allows that). Nothing is invented for
@@ -308,7 +307,7 @@ func nameCases() []Case {
 		{"368-several-addresses", `
 			The certificate is for twenty addresses, of which the sender's is the last. It speaks for each of them (RFC 8550 section
 			3). Shown as the signer's must be the one that the message is from, and not the first of the list, which is somebody else's.`,
-			Expectation{Verdict: "passed", From: "mallory@example.test", NotScreen: []string{"<a@example.test>"}, Open: "the signer is shown with the first address of the certificate, and not with the one that From names"},
+			Expectation{Verdict: "passed", From: "mallory@example.test", NotScreen: []string{"<a@example.test>"}},
 			malloryAs(func(c *x509.Certificate) {
 				c.EmailAddresses = nil
 				for letter := 'a'; letter <= 's'; letter++ {

@@ -6,9 +6,6 @@ import (
 
 // protectionCases are about header protection (RFC 9788).
 func protectionCases() []Case {
-	passed := func(codes ...string) Expectation {
-		return Expectation{Verdict: "passed", From: "alice@example.test", Codes: codes}
-	}
 	// clear is signed by Alice with these fields inside and these outside.
 	clear := func(entity string, inside []string, outside ...string) func(*Lab) string {
 		return func(l *Lab) string {
@@ -40,8 +37,7 @@ func protectionCases() []Case {
 		{"503-from-differs", `
 			The protected From is Alice, who signed, and outside From is Mallory, so that lists and filters show another sender. The
 			signature is bound to the protected address, which is displayed (RFC 9788 section 4.4.3). That it differs is said, and how.`,
-			Expectation{Verdict: "passed", From: "alice@example.test", Codes: []string{"from-differs"}, Screen: []string{"mallory@example.test"},
-				Open: "the outer From is not named where it differs"},
+			Expectation{Verdict: "passed", From: "alice@example.test", Codes: []string{"from-differs"}, Screen: []string{"mallory@example.test"}},
 			func(l *Lab) string {
 				return l.mail(l.sign(protected("clear", text(offer), l.usualProtected()...), l.Alice), malloryFrom)
 			}},
@@ -50,7 +46,7 @@ func protectionCases() []Case {
 			signature says shows Alice. The signature does not speak for the protected From; RFC 9788 section 4.4.3 has the outer one
 			shown, which is not protected.`,
 			Expectation{Verdict: "failed", Codes: []string{"address-mismatch", "from-mismatch"}, From: "mallory@example.test", Screen: []string{"mallory@example.test   (not protected)"},
-				NotScreen: []string{"PASSED"}, Open: "the outer From is shown as if it was protected"},
+				NotScreen: []string{"PASSED"}},
 			func(l *Lab) string {
 				return l.mail(l.sign(protected("clear", text(lie), l.usualProtected()...), l.Mallory), malloryFrom)
 			}},
@@ -73,8 +69,8 @@ func protectionCases() []Case {
 			clear(text(offer), []string{aliceField, malloryFrom, bobField, dateField, "Subject: s"}, "Subject: s")},
 		{"508-two-protected-subjects", `
 			There are two protected Subject fields, and one outside. Alice signed both; the first is displayed, as everywhere where a
-			field is there twice. It differs from outside, which is said.`,
-			Expectation{Verdict: "passed", Codes: []string{"header-differs"}, Screen: []string{"Subject: first"}},
+			field is there twice. It differs from outside, and is there twice, which is said.`,
+			Expectation{Verdict: "passed", Codes: []string{"header-differs", "repeated-field"}, Screen: []string{"Subject: first"}},
 			clear(text(offer), []string{aliceField, bobField, dateField, "Subject: first", "Subject: second"}, "Subject: second")},
 		{"509-hp-outer-lies", `
 			HP-Outer says that the subject outside is "[...]", and outside it is "Urgent: pay now", which somebody put there. The field
@@ -151,8 +147,9 @@ func protectionCases() []Case {
 			}},
 		{"519-two-from-outside", `
 			Inside From is Alice, and outside there are two, Alice's and Mallory's. Mail servers check one of them, and lists show one.
-			The signature is bound to the protected one, which is shown; that it differs is said.`,
-			passed("from-differs"),
+			The signature is bound to the protected one, which is shown; that it differs is said, with all that stand outside.`,
+			Expectation{Verdict: "passed", From: "alice@example.test", Codes: []string{"from-differs"}, Screen: []string{"mallory@example.test"},
+				Open: "of several From outside only the first is named"},
 			func(l *Lab) string {
 				return l.mail(l.sign(protected("clear", text(offer), l.usualProtected()...), l.Alice), aliceField, malloryFrom)
 			}},

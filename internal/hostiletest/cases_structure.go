@@ -121,8 +121,7 @@ func structureCases() []Case {
 			Alice signed, and Mallory signed around it, as a mailing list does. The innermost signature that covers the whole message
 			as displayed is judged, and it is Alice's; of the outer one integrity and chain are asked. Both are good: passed, as
 			Alice. A verdict that begins with "signed by Mallory" is about the wrong one.`,
-			Expectation{Verdict: "passed", From: "alice@example.test", Text: []string{"10 euros"}, Screen: []string{"PASSED        signed by Alice Adams"},
-				Open: "the outermost signer stands beside the verdict, and not the judged one"},
+			Expectation{Verdict: "passed", From: "alice@example.test", Text: []string{"10 euros"}, Screen: []string{"PASSED        signed by Alice Adams"}},
 			func(l *Lab) string { return l.mail(l.sign(l.sign(text(offer), l.Alice), l.Mallory)) }},
 		{"216-signed-twice-outer-broken", `
 			Alice's signature inside is good, and the one around it is over other octets. Somebody altered what the second signer
