@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -61,7 +62,7 @@ func hostileDir() string { return filepath.Join("..", "..", "testdata", "hostile
 // hostileReader is Bob.
 type hostileReader struct{ home string }
 
-func newHostileReader(t *testing.T) *hostileReader {
+func newHostileReader(t testing.TB) *hostileReader {
 	t.Helper()
 	r := &hostileReader{home: t.TempDir()}
 	password := filepath.Join(t.TempDir(), "password")
@@ -88,11 +89,16 @@ type ran struct {
 }
 
 // run runs a command in this process, without environment, terminal and network.
-func (r *hostileReader) run(t *testing.T, args ...string) ran {
+func (r *hostileReader) run(t testing.TB, args ...string) ran {
+	t.Helper()
+	return r.runWith(t, strings.NewReader(""), args...)
+}
+
+func (r *hostileReader) runWith(t testing.TB, stdin io.Reader, args ...string) ran {
 	t.Helper()
 	var out, errs bytes.Buffer
 	e := systemEnvironment()
-	e.in, e.out, e.err = strings.NewReader(""), &out, &errs
+	e.in, e.out, e.err = stdin, &out, &errs
 	e.getenv = func(string) string { return "" }
 	e.now = func() time.Time { return time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC) }
 	e.dial = func(_ context.Context, _, address string) (net.Conn, error) {
@@ -141,7 +147,7 @@ func (r *hostileReader) check(t *testing.T, c hostiletest.Case) {
 	compareGolden(t, name+".screen.txt", screen.stdout)
 }
 
-func reportOf(t *testing.T, stdout string) *client.Report {
+func reportOf(t testing.TB, stdout string) *client.Report {
 	t.Helper()
 	report := new(client.Report)
 	if err := json.Unmarshal([]byte(stdout), report); err != nil {
@@ -223,7 +229,7 @@ func checkCodes(t *testing.T, report *client.Report, screen, object, verified ra
 
 // checkScreen: nothing on the screen moves the cursor, hides or turns around anything, and nobody but sealmail begins a line
 // with the mark.
-func checkScreen(t *testing.T, screen string) {
+func checkScreen(t testing.TB, screen string) {
 	t.Helper()
 	for line := range strings.Lines(screen) {
 		rest := strings.TrimPrefix(strings.TrimSuffix(line, "\n"), term.Mark)

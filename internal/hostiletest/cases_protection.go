@@ -148,8 +148,7 @@ func protectionCases() []Case {
 		{"519-two-from-outside", `
 			Inside From is Alice, and outside there are two, Alice's and Mallory's. Mail servers check one of them, and lists show one.
 			The signature is bound to the protected one, which is shown; that it differs is said, with all that stand outside.`,
-			Expectation{Verdict: "passed", From: "alice@example.test", Codes: []string{"from-differs"}, Screen: []string{"mallory@example.test"},
-				Open: "of several From outside only the first is named"},
+			Expectation{Verdict: "passed", From: "alice@example.test", Codes: []string{"from-differs"}, Screen: []string{"mallory@example.test"}},
 			func(l *Lab) string {
 				return l.mail(l.sign(protected("clear", text(offer), l.usualProtected()...), l.Alice), aliceField, malloryFrom)
 			}},
