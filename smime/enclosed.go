@@ -23,11 +23,15 @@ func (op *opener) enclosedSignatures() error {
 			continue
 		}
 		layer.Covers = CoversPart
-		header, attached := op.m.attachedHeader(i)
-		if attached {
-			layer.Covers = CoversEnclosed
+		enclosed := Enclosed{Part: op.m.firstPart(i), Message: -1}
+		if root := op.m.attachedRoot(i); root >= 0 {
+			layer.Covers, enclosed.header = CoversEnclosed, op.m.nodes[root].Header
+			if root == i {
+				enclosed.Message = op.m.firstPart(op.m.nodes[root].Parent)
+			}
 		}
-		op.m.Enclosed = append(op.m.Enclosed, Enclosed{Layer: *layer, Part: op.m.firstPart(i), header: header})
+		enclosed.Layer = *layer
+		op.m.Enclosed = append(op.m.Enclosed, enclosed)
 		if len(layer.Signed.Signatures) > 0 {
 			op.m.markSigned(i)
 		}
@@ -35,14 +39,14 @@ func (op *opener) enclosedSignatures() error {
 	return nil
 }
 
-// attachedHeader returns the header of the attached message that node i is in, if it is in one.
-func (m *Message) attachedHeader(i int) (h entity.Header, attached bool) {
+// attachedRoot returns the node that is the attached message which node i is in, the innermost of several, or -1.
+func (m *Message) attachedRoot(i int) int {
 	for root := i; root >= 0; root = m.nodes[root].Parent {
 		if around := m.nodes[root].Parent; around >= 0 && m.nodes[around].Message() {
-			return m.nodes[root].Header, true
+			return root
 		}
 	}
-	return nil, false
+	return -1
 }
 
 func (op *opener) enclosedSignature(e *entity.Entity) (*Layer, error) {

@@ -182,6 +182,8 @@ type Message struct {
 type Enclosed struct {
 	Layer
 	Part int // index of its first part in Message.Parts
+	// Message is the index in Message.Parts of the attached message that all of it is; -1: it is less, or in none.
+	Message int
 
 	header entity.Header // of the attached message that it is in, the innermost of several
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/sealmail/sealmail/smime/cms"
 	"github.com/sealmail/sealmail/smime/entity"
 )
 
@@ -20,12 +21,30 @@ type Part struct {
 	// Enclosed says that it belongs to an attached message, or to a signed or encrypted part, and not to this message:
 	// it has a line of its own, and its text is not mixed with the message's.
 	Enclosed bool
-	Offset   int64 // of the entity in Message.Content
-	Length   int64 // of the entity, encoded and with its header
+	// Encloses says what the part is where it is no plain file or text; "" elsewhere.
+	Encloses Enclosure
+	// Within is the index in Message.Parts of the attached message that it lies in, the outermost of several; -1: in none.
+	Within int
+	// Attachment says that it is something for its reader to save, and not a text of the message, another form of that, or
+	// a piece of an attached message.
+	Attachment bool
+	Offset     int64 // of the entity in Message.Content
+	Length     int64 // of the entity, encoded and with its header
 
 	entity *entity.Entity
 	node   int
 }
+
+// Enclosure is a kind of part that holds something to be opened by itself.
+type Enclosure string
+
+// The values of Enclosure.
+const (
+	EnclosesMessage    Enclosure = "message"    // an attached message
+	EnclosesSigned     Enclosure = "signed"     // signed CMS
+	EnclosesEncrypted  Enclosure = "encrypted"  // encrypted CMS, which stays shut
+	EnclosesCompressed Enclosure = "compressed" // compressed CMS, which stays shut too
+)
 
 // Open returns a reader over the content of the part without its transfer encoding. Each call starts anew.
 func (p *Part) Open() io.Reader { return p.entity.Decode() }
@@ -58,7 +77,17 @@ func (m *Message) listParts() {
 			inner[n.Parent] = true
 		}
 	}
+	shown := m.displayed()
+	within := make([]int, len(m.nodes)) // as in Part
 	for i, n := range m.nodes {
+		within[i] = -1
+		if n.Parent >= 0 {
+			within[i] = within[n.Parent]
+		}
+		inside := within[i]
+		if n.Message() && inside < 0 {
+			within[i] = len(m.Parts) // for what is in it
+		}
 		if inner[i] && !n.Message() {
 			for _, note := range n.Notes {
 				m.addNote(note)
@@ -66,16 +95,38 @@ func (m *Message) listParts() {
 			continue
 		}
 		raw := n.Filename()
-		enclosed := m.enclosed(i)
-		m.Parts = append(m.Parts, Part{
+		p := Part{
 			Type: n.Type.Type, Disposition: n.Disposition.Type,
 			ContentID: strings.Trim(n.Header.Value("Content-ID"), "<> "),
 			Filename:  baseName(raw), RawFilename: raw,
-			Signed: signed, Encrypted: encrypted, Enclosed: enclosed,
+			Signed: signed, Encrypted: encrypted, Enclosed: m.enclosed(i),
+			Encloses: encloses(n.Entity, i > 0), Within: inside,
 			Offset: n.Start - m.root.Start, Length: n.End - n.Start,
 			entity: n.Entity, node: i,
-		})
+		}
+		ofSignature := n.Parent > 0 && n.Index > 0 && kindOf(m.nodes[n.Parent].Entity) == kindMultipart
+		text := n.Type.Is("text/plain", "text/html") && p.Disposition != "attachment"
+		p.Attachment = p.Within < 0 && !ofSignature && (!shown[i] && !text || p.Filename != "")
+		m.Parts = append(m.Parts, p)
 	}
+}
+
+// encloses tells what an entity is by its type, and of CMS by what its first octets say. Where that is not known it is taken
+// for encrypted, which nobody opens.
+func encloses(e *entity.Entity, inside bool) Enclosure {
+	switch kind := kindOf(e); {
+	case e.Message():
+		return EnclosesMessage
+	case !inside || kind != kindCMS && kind != kindMaybeCMS:
+		return ""
+	}
+	switch meant := meantType(e); {
+	case meant.Equal(cms.OIDSignedData):
+		return EnclosesSigned
+	case meant.Equal(cms.OIDCompressedData):
+		return EnclosesCompressed
+	}
+	return EnclosesEncrypted
 }
 
 // enclosed reports whether a node belongs to something other than the message: see Part.Enclosed.

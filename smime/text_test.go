@@ -191,6 +191,66 @@ func TestParts(t *testing.T) {
 	}
 }
 
+// TestPartKinds tells what is to be saved from what is displayed, and from what lies in something else.
+func TestPartKinds(t *testing.T) {
+	plain, html := part("text/plain", "plain"), part("text/html", "<p>rich</p>")
+	pdf := part("application/pdf; name=a.pdf", "x")
+	signedPart := sign(t, multipart("mixed", "i", plain, pdf), alice(), smime.SignOptions{})
+	signedMessage := "Content-Type: message/rfc822\r\n\r\nFrom: alice@example.org\r\n" + sign(t, plain, alice(), smime.SignOptions{})
+	opaque := sign(t, plain, alice(), smime.SignOptions{Form: smime.Opaque})
+	lying := strings.Replace(encrypt(t, plain, cms.AES256GCM, bob()), "smime-type=authEnveloped-data", "smime-type=signed-data", 1)
+	in := multipart("mixed", "m",
+		multipart("alternative", "a", plain, html, part("text/calendar", "BEGIN:VCALENDAR")),
+		pdf, part("image/png", "x", "Content-ID: <i>"), part("text/plain; name=note.txt", "shown and named"),
+		part("text/plain", "unnamed", "Content-Disposition: attachment"),
+		signedPart, signedMessage, opaque, lying, compress(t, plain), part("application/pkcs7-mime", "damaged"),
+		part("message/rfc822", part("message/rfc822", "Subject: x\r\n\r\ninner")),
+	)
+	type kind struct {
+		Type       string
+		Encloses   smime.Enclosure
+		Within     int
+		Attachment bool
+	}
+	m := open(t, []byte(in), smime.OpenOptions{Decrypters: bob().decrypters()})
+	var got []kind
+	for _, p := range m.Parts {
+		got = append(got, kind{p.Type, p.Encloses, p.Within, p.Attachment})
+	}
+	want := []kind{
+		{"text/plain", "", -1, false},
+		{"text/html", "", -1, false},
+		{"text/calendar", "", -1, true},
+		{"application/pdf", "", -1, true},
+		{"image/png", "", -1, true},
+		{"text/plain", "", -1, true},
+		{"text/plain", "", -1, true},
+		{"text/plain", "", -1, false}, // in a signed part
+		{"application/pdf", "", -1, true},
+		{"application/pkcs7-signature", "", -1, false},
+		{"message/rfc822", smime.EnclosesMessage, -1, true},
+		{"text/plain", "", 10, false},
+		{"application/pkcs7-signature", "", 10, false},
+		{"application/pkcs7-mime", smime.EnclosesSigned, -1, true},
+		{"application/pkcs7-mime", smime.EnclosesEncrypted, -1, true},
+		{"application/pkcs7-mime", smime.EnclosesCompressed, -1, true},
+		{"application/pkcs7-mime", smime.EnclosesEncrypted, -1, true},
+		{"message/rfc822", smime.EnclosesMessage, -1, true},
+		{"message/rfc822", smime.EnclosesMessage, 17, false},
+		{"text/plain", "", 17, false},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	var signed []string
+	for _, e := range m.Enclosed {
+		signed = append(signed, fmt.Sprint(e.Part, " ", e.Message, " ", e.Covers))
+	}
+	if diff := cmp.Diff([]string{"7 -1 part", "11 10 enclosed", "13 -1 part"}, signed); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestParseAddresses(t *testing.T) {
 	tests := []struct {
 		in   string

@@ -11,33 +11,44 @@ import (
 // comes out of a message, so that no message can say such a line.
 const Mark = "▌"
 
+// maxMarks is how many combining marks one character may carry. Hebrew with its accents and Tibetan come close; more of
+// them pile up over the lines around.
+const maxMarks = 6
+
 // Clean makes text from a message safe for a terminal, line by line: controls (C0, C1), escape sequences, bidirectional
 // overrides and isolates, zero-width and other invisible characters, and invalid UTF-8 become visible as <U+XXXX>; line
-// breaks stay, tabs become blanks, and the mark of sealmail's own lines is replaced.
+// breaks stay, tabs become blanks. Of combining marks a character keeps six, and one that has no character to stand on becomes
+// visible. The mark of sealmail's own lines is replaced, and what looks like it where a line begins.
 func Clean(text string) string {
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	var b strings.Builder
-	b.Grow(len(text))
-	for i, r := range text {
-		switch {
-		case r == '\n':
-			b.WriteByte('\n')
-		case r == '\t':
-			b.WriteString("    ")
-		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
-			fmt.Fprintf(&b, "<0x%02X>", text[i])
-		case isHarmless(r):
-			b.WriteRune(r)
-		default:
-			fmt.Fprintf(&b, "<U+%04X>", r)
+	c := cleaner{lineStart: true}
+	c.b.Grow(len(text))
+	for i := 0; i < len(text); {
+		if text[i] > ' ' && text[i] < 0x7f {
+			end := i + 1
+			for end < len(text) && text[end] >= ' ' && text[end] < 0x7f {
+				end++
+			}
+			c.plain(text[i:end])
+			i = end
+			continue
 		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == '\r' && strings.HasPrefix(text[i+1:], "\n"):
+		case r == utf8.RuneError && size <= 1:
+			c.replace(fmt.Sprintf("<0x%02X>", text[i]))
+		default:
+			c.rune(r, text[i+size:])
+		}
+		i += size
 	}
-	return b.String()
+	c.endMarks()
+	return c.b.String()
 }
 
 // Line is Clean for what must stay in one line: a name, an address, a subject, a file name.
 func Line(text string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(Clean(text), "\n", "<U+000A>"), "\u2028", "<U+2028>")
+	return strings.ReplaceAll(Clean(text), "\n", "<U+000A>")
 }
 
 // maxName bounds a name in a line of sealmail's own, in characters, so that it pushes nothing out of sight.
@@ -67,17 +78,122 @@ func shortened(text string) string {
 	return text
 }
 
-// isHarmless reports whether a terminal shows r as a glyph of its own and does nothing else with it.
+// cleaner writes clean text.
+type cleaner struct {
+	b         strings.Builder
+	lineStart bool // nothing but blanks stands on the line yet
+	base      rune // what a combining mark would stand on; 0: nothing
+	marks     int  // how many it has
+	left      int  // how many were left out
+}
+
+// plain writes printable ASCII.
+func (c *cleaner) plain(text string) {
+	c.endMarks()
+	c.b.WriteString(text)
+	c.lineStart, c.base, c.marks = false, rune(text[len(text)-1]), 0
+	if c.base == ' ' {
+		c.base = 0
+	}
+}
+
+// replace writes something in place of what was there.
+func (c *cleaner) replace(text string) {
+	c.endMarks()
+	c.b.WriteString(text)
+	c.lineStart, c.base, c.marks = false, 0, 0
+}
+
+// endMarks says how many combining marks were left out.
+func (c *cleaner) endMarks() {
+	if c.left > 0 {
+		fmt.Fprintf(&c.b, "<+%d marks>", c.left)
+		c.left, c.base = 0, 0
+	}
+}
+
+// rune writes one character; rest is what follows it.
+func (c *cleaner) rune(r rune, rest string) {
+	switch {
+	case r == '\n':
+		c.endMarks()
+		c.b.WriteByte('\n')
+		c.lineStart, c.base = true, 0
+	case r == '\t':
+		c.endMarks()
+		c.b.WriteString("    ")
+		c.base = 0
+	case r == zeroWidthJoiner && c.left == 0 && isPicture(c.base):
+		if next, _ := utf8.DecodeRuneInString(rest); isPicture(next) {
+			return // the pictures stand side by side then
+		}
+		c.replace("<U+200D>")
+	case !isHarmless(r), c.lineStart && likeMark(r):
+		c.replace(fmt.Sprintf("<U+%04X>", r))
+	case unicode.In(r, unicode.Mn, unicode.Me):
+		c.mark(r)
+	default:
+		c.endMarks()
+		c.b.WriteRune(r)
+		c.lineStart = c.lineStart && unicode.Is(unicode.Zs, r)
+		if c.base, c.marks = r, 0; r == ' ' {
+			c.base = 0
+		}
+	}
+}
+
+// mark writes a combining mark, if there is a character for it.
+func (c *cleaner) mark(r rune) {
+	switch {
+	case c.left > 0 || c.base != 0 && c.marks == maxMarks:
+		c.left++
+	case c.base == 0:
+		c.replace(fmt.Sprintf("<U+%04X>", r))
+	default:
+		c.b.WriteRune(r)
+		c.marks++
+	}
+}
+
+const zeroWidthJoiner = 0x200D
+
+// isPicture reports whether r is an emoji, or what may stand between one and a joiner.
+func isPicture(r rune) bool {
+	return r >= 0x2190 && (unicode.Is(unicode.So, r) || r >= 0x1F3FB && r <= 0x1F3FF) // with tones of skin
+}
+
+// likeMark reports whether r could be taken for the mark at the beginning of a line.
+func likeMark(r rune) bool {
+	switch {
+	case r >= 0x2588 && r <= 0x2590, // blocks that fill the left or the right
+		r >= 0x1FB70 && r <= 0x1FB75, r >= 0x1FB87 && r <= 0x1FB8B, // parts of them
+		r == 0x2502, r == 0x2503, r == 0x2551, r == 0x2758, r == 0x2759, r == 0x275A, // bars
+		r == 0x25AE, r == 0x25AF, r == 0x23B8, r == 0x23B9, r == 0x23D0, r == 0x1D108:
+		return true
+	}
+	return false
+}
+
+// isHarmless reports whether a terminal shows r as a glyph of its own, or as a mark on the one before, and does nothing else
+// with it. What Unicode has no meaning for as far as this program knows is not.
 func isHarmless(r rune) bool {
 	switch {
 	case r == '▌', // the mark
-		r >= 0xE0000 && r <= 0xE0FFF,                       // tags and variation selectors
-		r >= 0xFE00 && r <= 0xFE0E,                         // variation selectors; FE0F, after an emoji, is harmless
-		r == 0x115F, r == 0x1160, r == 0x3164, r == 0xFFA0, // fillers that show nothing
-		r == 0x034F, // combining grapheme joiner
-		r == 0x2800: // blank Braille pattern
+		r == 0x034F,              // combining grapheme joiner
+		r == 0x115F, r == 0x1160, // fillers that show nothing
+		r == 0x17B4, r == 0x17B5, // vowels that are not written
+		r >= 0x180B && r <= 0x180F, // variation selectors and the vowel separator of Mongolian
+		r == 0x2800,                // blank Braille pattern
+		r == 0x3164, r == 0xFFA0,
+		r >= 0xFE00 && r <= 0xFE0E, // variation selectors; FE0F, which makes a picture of a sign, is harmless
+		r >= 0xFFF0 && r <= 0xFFF8, // not assigned, and not to be shown
+		r == 0x13441, r == 0x13442, // blank hieroglyphs
+		r == 0x16FE4,                 // filler of Khitan
+		r == 0x1D159,                 // musical symbol null notehead
+		r >= 0x1BC9D && r <= 0x1BCA3, // selector and format controls of shorthand
+		r >= 0xE0000 && r <= 0xE0FFF: // tags and variation selectors
 		return false
 	}
-	// Not Cc (controls), Cf (formats: bidi, zero width, soft hyphen), Co, Cs, Zl, Zp.
-	return unicode.IsGraphic(r) && !unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp)
+	// Not Cc (controls), Cf (formats: bidi, zero width, soft hyphen), Co (private use), Cs, Cn (noncharacters), Zl, Zp.
+	return unicode.IsGraphic(r) && !unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point)
 }

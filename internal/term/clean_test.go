@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 )
 
 func TestClean(t *testing.T) {
@@ -26,6 +27,28 @@ func TestClean(t *testing.T) {
 		{"tag characters", "\U000E0041", "<U+E0041>"},
 		{"hangul filler", "\u3164", "<U+3164>"},
 		{"delete", "\x7f", "<U+007F>"},
+		{"backspace", "a\b_", "a<U+0008>_"},
+		{"form feed", "a\fb", "a<U+000C>b"},
+		{"next line", "a\u0085b", "a<U+0085>b"},
+		{"paragraph separator", "a\u2029b", "a<U+2029>b"},
+		{"soft hyphen", "a\u00adb", "a<U+00AD>b"},
+		{"accents", "e\u0301 שּׁ֑ ộ", "e\u0301 שּׁ֑ ộ"},
+		{"a pile of marks", "a" + strings.Repeat("\u0301", 9) + "b", "a" + strings.Repeat("\u0301", 6) + "<+3 marks>b"},
+		{"a pile of marks at the end", "a" + strings.Repeat("\u0489", 7), "a" + strings.Repeat("\u0489", 6) + "<+1 marks>"},
+		{"a mark on nothing", "\u0336a\n\u0336b \u0336\t\u0336", "<U+0336>a\n<U+0336>b <U+0336>    <U+0336>"},
+		{"a mark on a control", "\x1b\u0336", "<U+001B><U+0336>"},
+		{"emoji style", "☂\ufe0f", "☂\ufe0f"},
+		{"text style", "☂\ufe0e", "☂<U+FE0E>"},
+		{"a family of emoji", "👩\u200d👧", "👩👧"},
+		{"a joiner elsewhere", "a\u200db 👩\u200db", "a<U+200D>b 👩<U+200D>b"},
+		{"private use", "\ue000\U000F0000", "<U+E000><U+F0000>"},
+		{"noncharacters", "\ufdd0\uffff\U0001FFFE", "<U+FDD0><U+FFFF><U+1FFFE>"},
+		{"variation selectors", "a\ufe00\U000E0100", "a<U+FE00><U+E0100>"},
+		{"invisible operators", "a\u2062b\u2060c", "a<U+2062>b<U+2060>c"},
+		{"fillers", "\u115f\u17b4\u180e\u2800\uffa0\U0001D159\U00013441", "<U+115F><U+17B4><U+180E><U+2800><U+FFA0><U+1D159><U+13441>"},
+		{"like our mark", "▐ a ▐\n  ┃ b\n│c\nx│", "<U+2590> a ▐\n  <U+2503> b\n<U+2502>c\nx│"},
+		{"wide blanks", "a\u00a0\u3000b", "a\u00a0\u3000b"},
+		{"a long line", strings.Repeat("x", 1<<20), strings.Repeat("x", 1<<20)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := Clean(test.in); got != test.want {
@@ -36,14 +59,26 @@ func TestClean(t *testing.T) {
 }
 
 func FuzzClean(f *testing.F) {
-	for _, seed := range []string{"plain", "\x1b[2J", "▌ PASSED", "\u202e", "\xff\xfe", "a\r\nb"} {
+	for _, seed := range []string{"plain", "\x1b[2J", "▌ PASSED", "\u202e", "\xff\xfe", "a\r\nb", "a\u0301\u0301\u0301\u0301\u0301\u0301\u0301b", "👩\u200d👧", "\n ▐", "\u0336"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
 		out := Clean(in)
+		marks := 0
 		for _, r := range out {
 			if r != '\n' && !unicode.IsPrint(r) && !unicode.In(r, unicode.Zs) {
 				t.Fatalf("Clean(%q) lets %U through", in, r)
+			}
+			if marks++; !unicode.In(r, unicode.Mn, unicode.Me) {
+				marks = 0
+			}
+			if marks > maxMarks {
+				t.Fatalf("Clean(%q) lets a pile of marks through", in)
+			}
+		}
+		for line := range strings.Lines(out) {
+			if first, _ := utf8.DecodeRuneInString(strings.TrimSpace(line)); likeMark(first) || unicode.Is(unicode.M, first) && !unicode.Is(unicode.Mc, first) {
+				t.Fatalf("Clean(%q) has a line that begins with %U", in, first)
 			}
 		}
 		if strings.Contains(out, Mark) {
