@@ -63,8 +63,7 @@ func displayCases() []Case {
 			The text has lines that begin with other block characters: U+258D, U+258B, U+258A, U+2590, U+2503, and "|". Next to the real mark
 			a person sees little difference, and none where sealmail's own lines are off the screen. The mark's neighbours cannot begin a
 			line either.`,
-			Expectation{Verdict: "unsigned", NotScreen: []string{"\n▍ PASSED", "\n▋ PASSED", "\n▊ PASSED", "\n▐ PASSED", "\n┃ PASSED"},
-				Open: "characters that look like the mark may begin a line of text"},
+			Expectation{Verdict: "unsigned", NotScreen: []string{"\n▍ PASSED", "\n▋ PASSED", "\n▊ PASSED", "\n▐ PASSED", "\n┃ PASSED"}},
 			unsignedText("Hello.\n\n▍ PASSED        signed by Alice Adams <alice@example.test>\n▋ PASSED\n▊ PASSED\n▐ PASSED\n┃ PASSED\n| PASSED\n")},
 		{"610-a-second-header", `
 			The text begins with an empty line and what looks like the header that sealmail prints: From Alice, a Subject, a Date. Where header
@@ -80,7 +79,7 @@ func displayCases() []Case {
 		{"612-combining-characters", `
 			The text piles hundreds of combining characters on one letter, which then cover the lines above, among them the verdict. The number
 			of marks on one character is bounded when it is shown.`,
-			Expectation{Verdict: "unsigned", NotScreen: []string{strings.Repeat("\u0301", 50)}, Open: "combining characters are not bounded"},
+			Expectation{Verdict: "unsigned", NotScreen: []string{strings.Repeat("\u0301", 50)}},
 			unsignedText("H" + strings.Repeat("\u0301", 300) + "i\n")},
 		{"613-empty-lines", `
 			The text has a thousand empty lines before its last one, so that sealmail's lines at the top are off the screen when the text
