@@ -42,7 +42,7 @@ func (op *opener) enclosedSignatures() error {
 // attachedRoot returns the node that is the attached message which node i is in, the innermost of several, or -1.
 func (m *Message) attachedRoot(i int) int {
 	for root := i; root >= 0; root = m.nodes[root].Parent {
-		if around := m.nodes[root].Parent; around >= 0 && m.nodes[around].Message() {
+		if around := m.nodes[root].Parent; around >= 0 && m.attached(around) {
 			return root
 		}
 	}

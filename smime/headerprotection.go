@@ -13,11 +13,17 @@ import (
 // HPScheme is how the header fields of a message are protected.
 type HPScheme string
 
-// The values of the Content-Type parameter hp (RFC 9788 section 2.1.1).
+// The values of the Content-Type parameter hp (RFC 9788 section 2.1.1), and older ways, which are read and not written.
 const (
 	HPNone   HPScheme = ""
 	HPClear  HPScheme = "hp-clear"  // signed only
 	HPCipher HPScheme = "hp-cipher" // encrypted, perhaps signed too
+	// HPProtectedHeaders is protected-headers="v1" (draft-autocrypt-lamps-protected-headers), which Thunderbird, Enigmail and
+	// others send. It protects the fields that are inside, however few, and says nothing of those that are not.
+	HPProtectedHeaders HPScheme = "protected-headers-v1"
+	// HPWrapped is a whole message, in a content of type message/rfc822 (RFC 8551 section 3.1) that says forwarded=no. Without
+	// that word it may be one that somebody has forwarded, and is shown as an attached message.
+	HPWrapped HPScheme = "wrapped"
 )
 
 // parameter returns the value of hp.

@@ -174,6 +174,7 @@ type Message struct {
 	Notes      []entity.Note // liberties that reading the outer structure took
 
 	root   *entity.Entity
+	copied int // the node that repeats header fields for readers that do not know HPProtectedHeaders; 0: none
 	nodes  []entity.Node
 	spools []*spool.Spool
 }
@@ -222,10 +223,11 @@ func (m *Message) Encryption() Status {
 }
 
 // Fields returns the fields of this name as they are to be displayed: the protected ones where the message protects its
-// header, and no others then (RFC 9788 section 4.6). For From see [Message.From].
+// header, and no others then (RFC 9788 section 4.6). Only where it was protected in an older way that leaves fields out
+// (HPProtectedHeaders), those come from outside, and are not protected. For From see [Message.From].
 func (m *Message) Fields(name string) (fields []entity.Field, protected bool) {
-	if m.Protection.Scheme != HPNone {
-		return m.Protection.Fields.All(name), true
+	if inside := m.Protection.Fields.All(name); len(inside) > 0 || !m.Protection.fallsBack(name) {
+		return inside, true
 	}
 	return m.Header.All(name), false
 }

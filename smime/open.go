@@ -229,7 +229,9 @@ func (op *opener) readContent() error {
 		decrypted = decrypted || l.Encrypted != nil
 	}
 	if opened {
-		op.m.Protection = readProtection(op.m.Header, op.m.root, decrypted)
+		if err := op.readProtection(decrypted); err != nil {
+			return err
+		}
 	}
 	nodes, err := entity.Walk(op.m.root, op.o.Limits.Entity)
 	if err != nil {
@@ -239,6 +241,26 @@ func (op *opener) readContent() error {
 	for _, n := range nodes {
 		op.note(n.Entity)
 	}
+	if op.m.copied, err = op.m.headerCopy(decrypted); err != nil {
+		return err
+	}
 	op.m.listParts()
 	return op.enclosedSignatures()
+}
+
+// readProtection reads the protected header fields of a payload, and notes what is odd about them.
+func (op *opener) readProtection(decrypted bool) error {
+	wrapped, err := wrappedMessage(op.m.root, op.o.Limits.Entity)
+	if err != nil {
+		return err
+	}
+	op.m.Protection = readProtection(op.m.Header, op.m.root, wrapped, decrypted)
+	switch {
+	case op.m.Protection.Scheme == HPCipher && !decrypted && ofMessage(op.m.Header):
+		// RFC 9788 section 2.1.1: the sender encrypted it.
+		op.addNote(entity.Note{Code: "encryption-removed", Text: "its sender encrypted this message, and somebody has taken the encryption off: others could read it"})
+	case op.m.Protection.Scheme == HPNone && op.m.root.Message():
+		op.addNote(entity.Note{Code: "message-attached", Text: "all there is to the message is another one, which is not said to be the same: it is shown as attached"})
+	}
+	return nil
 }

@@ -85,10 +85,10 @@ func (m *Message) listParts() {
 			within[i] = within[n.Parent]
 		}
 		inside := within[i]
-		if n.Message() && inside < 0 {
+		if m.attached(i) && inside < 0 {
 			within[i] = len(m.Parts) // for what is in it
 		}
-		if inner[i] && !n.Message() {
+		if inner[i] && !m.attached(i) {
 			for _, note := range n.Notes {
 				m.addNote(note)
 			}
@@ -135,11 +135,16 @@ func (m *Message) enclosed(i int) bool {
 		return true
 	}
 	for at := m.nodes[i].Parent; at >= 0; at = m.nodes[at].Parent {
-		if m.nodes[at].Message() || at > 0 && kindOf(m.nodes[at].Entity) == kindMultipart {
+		if m.attached(at) || at > 0 && kindOf(m.nodes[at].Entity) == kindMultipart {
 			return true
 		}
 	}
 	return false
+}
+
+// attached reports whether a node is an attached message, and not the wrapper around this one.
+func (m *Message) attached(i int) bool {
+	return m.nodes[i].Message() && (i > 0 || m.Protection.Scheme != HPWrapped)
 }
 
 // firstPart returns the index in Parts of the first leaf in node i.

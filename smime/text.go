@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"bufio"
 	"fmt"
 	"slices"
 	"strings"
@@ -157,6 +158,44 @@ func dropLegacyDisplay(text string) string {
 	return text
 }
 
+// Bounds on the text that may repeat header fields.
+const (
+	maxHeaderCopy = 64 << 10 // octets
+	maxCopied     = 32       // fields
+)
+
+// headerCopy finds the part that repeats protected header fields for readers that do not know HPProtectedHeaders (section 4.2
+// of the draft): the first one of multipart/mixed in an encrypted message, marked as the root is. It counts only if it says
+// nothing else than the protected fields do, so that nobody can hide text in this way. 0: there is none.
+func (m *Message) headerCopy(encrypted bool) (int, error) {
+	if !encrypted || m.Protection.Scheme != HPProtectedHeaders || !m.root.Type.Is("multipart/mixed") || len(m.nodes) < 2 {
+		return 0, nil
+	}
+	e := m.nodes[1].Entity
+	if !isProtectedHeaders(e) || !e.Type.Is("text/plain", "text/rfc822-headers") || e.Disposition.Type == "attachment" {
+		return 0, nil
+	}
+	text, truncated, err := e.Text(maxHeaderCopy)
+	if err != nil || truncated {
+		return 0, err
+	}
+	rest := bufio.NewReader(strings.NewReader(strings.TrimSpace(text) + "\n"))
+	fields, _, _, err := entity.ReadHeader(rest, 2*maxHeaderCopy)
+	if _, more := rest.ReadByte(); err != nil || more == nil || len(fields) == 0 || len(fields) > maxCopied {
+		return 0, nil // it is no header
+	}
+	for _, f := range fields {
+		same := func(p entity.Field) bool { return spaced(p.Text()) == spaced(f.Text()) }
+		if f.Name == "" || !slices.ContainsFunc(m.Protection.Fields.All(f.Name), same) {
+			return 0, nil
+		}
+	}
+	return 1, nil
+}
+
+// spaced makes runs of white space one space.
+func spaced(s string) string { return strings.Join(strings.Fields(s), " ") }
+
 // What a leaf offers for display.
 const (
 	offersNothing = iota
@@ -171,7 +210,7 @@ func (m *Message) displayed() []bool {
 	// Parts come after what is around them, so walking backwards meets the inside first.
 	for i := len(m.nodes) - 1; i >= 0; i-- {
 		n := m.nodes[i]
-		if leaf := leafOffers(n.Entity); leaf != offersNothing && !m.enclosed(i) {
+		if leaf := m.leafOffers(i); leaf != offersNothing && !m.enclosed(i) {
 			offers[i] = leaf
 		}
 		if n.Parent < 0 || offers[i] == offersNothing {
@@ -192,13 +231,15 @@ func (m *Message) displayed() []bool {
 	visible := make([]bool, len(m.nodes))
 	for i, n := range m.nodes {
 		visible[i] = n.Parent < 0 || visible[n.Parent] && (chosen[n.Parent] == 0 || chosen[n.Parent] == i)
-		shown[i] = visible[i] && leafOffers(n.Entity) != offersNothing && !m.enclosed(i)
+		shown[i] = visible[i] && m.leafOffers(i) != offersNothing && !m.enclosed(i)
 	}
 	return shown
 }
 
-func leafOffers(e *entity.Entity) int {
-	switch {
+func (m *Message) leafOffers(i int) int {
+	switch e := m.nodes[i].Entity; {
+	case i > 0 && i == m.copied: // what it says is displayed as the header
+		return offersNothing
 	case e.Disposition.Type == "attachment":
 		return offersNothing
 	case e.Type.Is("text/html"):

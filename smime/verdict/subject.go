@@ -15,7 +15,7 @@ type Covers = smime.Covers
 type Subject struct {
 	// Layers are those of the message from the outside in, and behind them those that are enclosed in the content.
 	Layers []Layer
-	// Protected says that the header fields are protected by the layers (RFC 9788).
+	// Protected says that the header fields are protected by the layers (RFC 9788), To and Cc among them.
 	Protected bool
 	From      []string // protected addresses
 	To        []string // protected addresses of To and Cc
@@ -75,7 +75,7 @@ type Signature struct {
 // SubjectOf takes from an opened message what a verdict depends on.
 func SubjectOf(m *smime.Message) Subject {
 	s := Subject{
-		Protected:    m.Protection.Scheme != smime.HPNone,
+		Protected:    protectsRecipients(&m.Protection),
 		FromMismatch: m.Protection.FromMismatch,
 		Repeated:     m.Repeated(),
 	}
@@ -92,7 +92,7 @@ func SubjectOf(m *smime.Message) Subject {
 	for _, e := range m.Enclosed {
 		s.Layers = append(s.Layers, layerOf(e.Layer))
 	}
-	if !s.Protected {
+	if m.Protection.Scheme == smime.HPNone {
 		return s
 	}
 	s.From = addresses(m, "From")
@@ -104,6 +104,11 @@ func SubjectOf(m *smime.Message) Subject {
 		s.Outer = append(s.Outer, OuterField{Name: d.Name, Value: strings.Join(d.Outer, "; "), Alone: len(d.Protected) == 0})
 	}
 	return s
+}
+
+// protectsRecipients reports whether the message says under its protection whom it is for.
+func protectsRecipients(p *smime.HeaderProtection) bool {
+	return p.Complete() || len(p.Fields.All("To"))+len(p.Fields.All("Cc")) > 0
 }
 
 func layerOf(l smime.Layer) Layer {
