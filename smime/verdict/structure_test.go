@@ -127,7 +127,9 @@ func TestHeaders(t *testing.T) {
 		"not protected":     {func(s *verdict.Subject) { s.Protected = false }, false, nil},
 		"From differs":      {func(s *verdict.Subject) { s.To, s.FromMismatch = own, true }, false, []string{"from-differs"}},
 		"From differs, bad": {func(s *verdict.Subject) { s.To, s.FromMismatch = own, true }, true, []string{"from-mismatch"}},
-		"another field":     {func(s *verdict.Subject) { s.To, s.Outer = own, []verdict.OuterField{{"Subject", "x", false}, {"Date", "", false}, {"Cc", "x", true}} }, false, []string{"header-differs", "header-differs", "header-differs"}},
+		"another field": {func(s *verdict.Subject) {
+			s.To, s.Outer = own, []verdict.OuterField{{"Subject", "x", false}, {"Date", "", false}, {"Cc", "x", true}}
+		}, false, []string{"header-differs", "header-differs", "header-differs"}},
 		"From is said once": {func(s *verdict.Subject) {
 			s.To, s.FromMismatch, s.Outer = own, true, []verdict.OuterField{{"from", "x", false}}
 		}, false, []string{"from-differs"}},
