@@ -97,17 +97,23 @@ func (r *hostileReader) run(t testing.TB, args ...string) ran {
 func (r *hostileReader) runWith(t testing.TB, stdin io.Reader, args ...string) ran {
 	t.Helper()
 	var out, errs bytes.Buffer
+	e := r.environment(t, stdin, &out, &errs)
+	code := run(t.Context(), e, append(args, "--home", r.home))
+	return ran{out.String(), errs.String(), code}
+}
+
+// environment is one without variables, terminal and network.
+func (r *hostileReader) environment(t testing.TB, stdin io.Reader, out, errs io.Writer) environment {
 	e := systemEnvironment()
-	e.in, e.out, e.err = stdin, &out, &errs
+	e.in, e.out, e.err = stdin, out, errs
 	e.getenv = func(string) string { return "" }
 	e.now = func() time.Time { return time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC) }
 	e.dial = func(_ context.Context, _, address string) (net.Conn, error) {
-		t.Errorf("%s: %s was dialed", args[0], address)
+		t.Errorf("%s was dialed", address)
 		return nil, errors.New("there is no network")
 	}
 	e.prompt, e.outIsTerminal, e.errIsTerminal = nil, false, false
-	code := run(t.Context(), e, append(args, "--home", r.home))
-	return ran{out.String(), errs.String(), code}
+	return e
 }
 
 func (r *hostileReader) check(t *testing.T, c hostiletest.Case) {
