@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -31,6 +32,15 @@ func TestDemo(t *testing.T) {
 		if !regexp.MustCompile(want).MatchString(verdict[i]) {
 			t.Errorf("the demo ends with %q, want %s", verdict[i], want)
 		}
+	}
+
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, ok := strings.Cut(string(readme), "read last\n")
+	if shown, _, _ = strings.Cut(shown, "```"); !ok || !regexp.MustCompile(`(?m)^`+asPrinted(shown)).Match(out) {
+		t.Errorf("the demo prints\n%s\nand the README says\n%s", out, shown)
 	}
 
 	serve := program(t, nil, "demo", "serve", dir)
@@ -100,4 +110,14 @@ func shellWords(t *testing.T, line string) []string {
 		}
 	}
 	return words
+}
+
+// asPrinted is the pattern of an output: fingerprints, times and the width of columns may be others, and an ellipsis stands
+// for anything in a line.
+func asPrinted(text string) string {
+	pattern := regexp.QuoteMeta(text)
+	for _, each := range [][2]string{{`[0-9a-f]{8,}`, `[0-9a-f]+`}, {`\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\dZ?)?)?`, `\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\dZ?)?)?`}, {` +`, ` +`}, {`…`, `.*`}} {
+		pattern = regexp.MustCompile(each[0]).ReplaceAllLiteralString(pattern, each[1])
+	}
+	return pattern
 }

@@ -116,9 +116,9 @@ The exit code is 0 for passed and for unsigned mail, 1 where a signature is not 
 				case a.flags.json:
 					return a.printJSON(report)
 				case headers:
-					return term.PrintHeaders(a.out, report)
+					return term.PrintHeaders(a.out, report, 0)
 				}
-				return term.PrintMessage(a.out, report)
+				return term.PrintMessage(a.out, report, 0)
 			})
 			if err == nil && !good {
 				return errAnswerIsNo

@@ -91,7 +91,7 @@ func FuzzRead(f *testing.F) {
 		stdin.Reset(message)
 		err := c.Read(t.Context(), client.ReadParams{ID: "-"}, func(report *client.Report) error {
 			var screen strings.Builder
-			if err := term.PrintMessage(&screen, report); err != nil {
+			if err := term.PrintMessage(&screen, report, 0); err != nil {
 				t.Error(err)
 			}
 			checkScreen(t, screen.String())

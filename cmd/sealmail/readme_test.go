@@ -116,20 +116,10 @@ func (r *reader) run(t *testing.T, transcript string) {
 			t.Fatalf("%s: %v\n%s", line, err, out)
 		}
 		want = strings.TrimRight(strings.ReplaceAll(want, "example.org", worldDomain), "\n")
-		if got := strings.TrimRight(string(out), "\n"); !asPrinted(want).MatchString(got) {
+		if got := strings.TrimRight(string(out), "\n"); !regexp.MustCompile("^" + asPrinted(want) + "$").MatchString(got) {
 			t.Errorf("%s prints\n%s\nand the README says\n%s", line, got, want)
 		}
 	}
-}
-
-// asPrinted is the pattern of an output: fingerprints, times and the width of columns may be others, and an ellipsis stands
-// for anything in a line.
-func asPrinted(text string) *regexp.Regexp {
-	pattern := regexp.QuoteMeta(text)
-	for _, each := range [][2]string{{`[0-9a-f]{8,}`, `[0-9a-f]+`}, {`\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\dZ)?)?`, `\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\dZ)?)?`}, {` +`, ` +`}, {`…`, `.*`}} {
-		pattern = regexp.MustCompile(each[0]).ReplaceAllLiteralString(pattern, each[1])
-	}
-	return regexp.MustCompile(`^` + pattern + `$`)
 }
 
 // bobAnswers is what the README says that Bob does.

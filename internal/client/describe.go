@@ -22,6 +22,7 @@ import (
 // report is what there is to say of a judged message, without its text.
 func (r *judged) report() *Report {
 	report := r.brief()
+	verdicts := r.partVerdicts()
 	for i := range r.message.Parts {
 		p := &r.message.Parts[i]
 		size, notes, err := p.Measure()
@@ -33,9 +34,34 @@ func (r *judged) report() *Report {
 				report.Warnings = append(report.Warnings, WarningReport{n.Code, fmt.Sprintf("part %d, %s: %s", i+1, p.Type, n.Text)})
 			}
 		}
-		report.Parts = append(report.Parts, PartReport{Type: p.Type, Filename: orNull(p.Filename), Size: size, Signed: p.Signed, Encrypted: p.Encrypted, Enclosed: p.Enclosed})
+		part := PartReport{Index: i + 1, Type: p.Type, Filename: orNull(p.Filename), Size: size, Signed: p.Signed, Encrypted: p.Encrypted, Enclosed: p.Enclosed,
+			Attachment: p.Attachment, Encloses: orNull(string(p.Encloses)), Verdict: orNull(string(verdicts[i]))}
+		if p.Within >= 0 {
+			part.Within = orNull(p.Within + 1)
+		}
+		report.Parts = append(report.Parts, part)
 	}
 	return report
+}
+
+// partVerdicts are the verdicts on enclosed signatures, by the index of the part that they are about: the first of what they
+// cover, or the attached message that is all of it. Of several the worst counts.
+func (r *judged) partVerdicts() map[int]verdict.Status {
+	verdicts := map[int]verdict.Status{}
+	for _, v := range r.verdict.Signatures {
+		i := v.Layer - len(r.message.Layers)
+		if i < 0 {
+			continue
+		}
+		part := r.message.Enclosed[i].Part
+		if whole := r.message.Enclosed[i].Message; whole >= 0 {
+			part = whole
+		}
+		if verdicts[part] == "" || verdicts[part] == verdict.Passed || v.Status == verdict.Failed {
+			verdicts[part] = v.Status
+		}
+	}
+	return verdicts
 }
 
 // brief is report without the parts, which have to be read to know their sizes.

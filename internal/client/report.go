@@ -129,12 +129,18 @@ type SigningTimeReport struct {
 
 // PartReport is one leaf of the displayed entity.
 type PartReport struct {
+	Index     int     `json:"index"` // from 1: what `save --part` takes
 	Type      string  `json:"type"`
 	Filename  *string `json:"filename"`
 	Size      int64   `json:"size"` // octets, decoded
 	Signed    bool    `json:"signed"`
 	Encrypted bool    `json:"encrypted"`
 	Enclosed  bool    `json:"enclosed"`
+
+	Attachment bool    `json:"attachment"` // what `save` writes
+	Encloses   *string `json:"encloses"`   // message, signed, encrypted, compressed; null: it is a file or a text
+	Within     *int    `json:"within"`     // the index of the attached message that it is in
+	Verdict    *string `json:"verdict"`    // on the signatures of an enclosed part that begins here, or is all of this attached message
 }
 
 // WarningReport is something a reader should know that does not decide the verdict.

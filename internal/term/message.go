@@ -217,13 +217,35 @@ func recipientWords(recipients []client.RecipientReport) string {
 	return fmt.Sprintf("%d recipient%s", others, plural)
 }
 
-// PrintMessage writes the verdict, the header as it is protected, the text, and the list of attachments.
-func PrintMessage(w io.Writer, r *client.Report) error {
-	if err := PrintVerdict(w, r); err != nil {
+// PrintMessage writes the verdict, the header as it is protected, the text, and the list of attachments. Each line but those of
+// the text begins with [Mark]. width is that of the terminal in columns; 0 is DefaultWidth.
+func PrintMessage(w io.Writer, r *client.Report, width int) error {
+	if err := PrintHeaders(w, r, width); err != nil {
 		return err
 	}
 	p := &linePrinter{w: w}
 	p.line("")
+	if r.Text != nil {
+		p.line(strings.TrimRight(Clean(*r.Text), "\n"))
+	}
+	for _, part := range r.Parts {
+		if words := partWords(r, part); words != "" {
+			p.line(Mark + " " + words)
+		}
+	}
+	return p.err
+}
+
+// PrintHeaders writes the verdict and the header of a message, each line with [Mark]. width is as in [PrintMessage].
+func PrintHeaders(w io.Writer, r *client.Report, width int) error {
+	if err := PrintVerdict(w, r); err != nil {
+		return err
+	}
+	if width <= 0 {
+		width = DefaultWidth
+	}
+	p := &linePrinter{w: w}
+	p.line(Mark)
 	m := r.Message
 	for _, field := range []struct {
 		name   string
@@ -234,27 +256,66 @@ func PrintMessage(w io.Writer, r *client.Report) error {
 		if len(field.values) == 0 {
 			continue
 		}
-		line := fmt.Sprintf("%-9s%s", field.name+":", Line(strings.Join(field.values, ", ")))
+		value := strings.Join(field.values, ", ")
 		if len(r.Layers) > 0 && !slices.Contains(m.ProtectedHeaders, strings.ToLower(field.name)) {
-			line += "   (not protected)"
+			value += "   (not protected)"
 		}
-		p.line(line)
-	}
-	p.line("")
-	if r.Text != nil {
-		p.line(strings.TrimRight(Clean(*r.Text), "\n"))
-	}
-	for _, part := range r.Parts {
-		if part.Filename == nil && !part.Enclosed {
-			continue
-		}
-		name := "enclosed"
-		if part.Filename != nil {
-			name = Line(*part.Filename)
-		}
-		p.line(fmt.Sprintf("%s attachment: %s (%s, %s)", Mark, name, Line(part.Type), Size(part.Size)))
+		p.field(field.name+":", value, width)
 	}
 	return p.err
+}
+
+// partWords says what a part is that is not shown; of what is shown, and of pieces of an attached message, it says nothing.
+func partWords(r *client.Report, part client.PartReport) string {
+	kind, name := "attachment", "without a name"
+	if part.Filename != nil {
+		name = Line(*part.Filename)
+	}
+	facts := []string{Line(part.Type), Size(part.Size)}
+	switch encloses := optional(part.Encloses); {
+	case part.Within != nil || strings.HasSuffix(part.Type, "pkcs7-signature") && part.Enclosed:
+		return ""
+	case encloses == "message":
+		kind, name = "enclosed", "a message, "+name
+	case encloses == "encrypted", encloses == "compressed":
+		kind, name = "enclosed", article(encloses)+" part, not opened, "+name
+	case encloses == "signed":
+		kind, name = "enclosed", "a signed part, "+name
+	case part.Enclosed && !part.Attachment:
+		kind, name = "enclosed", "a text of a signed part, "+name
+	case !part.Attachment:
+		return ""
+	}
+	if part.Verdict != nil {
+		facts = append(facts, "its signature: "+*part.Verdict)
+	}
+	if words := protectionWords(r, part); words != "" {
+		facts = append(facts, words)
+	}
+	return fmt.Sprintf("%s %d: %s (%s)", kind, part.Index, name, strings.Join(facts, ", "))
+}
+
+func article(word string) string {
+	if strings.HasPrefix(word, "e") {
+		return "an " + word
+	}
+	return "a " + word
+}
+
+// protectionWords says how a part is protected together with the message. A signature that is not good protects nothing.
+func protectionWords(r *client.Report, part client.PartReport) string {
+	signed := r.Verdict == "passed" && part.Signed
+	switch {
+	case signed && part.Encrypted:
+		return "signed and encrypted"
+	case signed:
+		return "signed"
+	case part.Encrypted:
+		return "encrypted"
+	case part.Verdict != nil || part.Enclosed && part.Signed: // protected, if at all, by itself
+		return ""
+	}
+	return "not protected"
 }
 
 func pointed(s *string) []string {

@@ -108,13 +108,6 @@ func optional(s *string) string {
 	return *s
 }
 
-// PrintHeaders writes the verdict and the header of a message.
-func PrintHeaders(w io.Writer, r *client.Report) error {
-	short := *r
-	short.Text, short.Parts = nil, nil
-	return PrintMessage(w, &short)
-}
-
 // PrintVerified writes the verdict on a file; with several, its name before it, and an empty line between. A message in an
 // mbox file has its number behind the name.
 func PrintVerified(w io.Writer, r *client.Report, named, separate bool) error {
