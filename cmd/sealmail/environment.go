@@ -26,6 +26,8 @@ type environment struct {
 	prompt func(question string, interrupted <-chan struct{}) ([]byte, error)
 	// outIsTerminal tells whether colour and progress make sense.
 	outIsTerminal, errIsTerminal bool
+	// screen tells the size of the terminal that stdout is; nil where it is none.
+	screen func() (columns, rows int)
 }
 
 func systemEnvironment() environment {
@@ -37,6 +39,15 @@ func systemEnvironment() environment {
 
 		outIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+	}
+	if e.outIsTerminal {
+		e.screen = func() (columns, rows int) {
+			columns, rows, err := term.GetSize(int(os.Stdout.Fd()))
+			if err != nil {
+				return 0, 0
+			}
+			return columns, rows
+		}
 	}
 	if term.IsTerminal(int(os.Stdin.Fd())) && e.errIsTerminal {
 		e.prompt = promptSecret

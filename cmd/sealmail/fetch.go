@@ -88,6 +88,7 @@ func newReadCommand(a *app) *cobra.Command {
 		p            client.ReadParams
 		keys         keyFlags
 		raw, headers bool
+		noPager      bool
 	)
 	cmd := &cobra.Command{
 		Use:   "read ID",
@@ -95,6 +96,10 @@ func newReadCommand(a *app) *cobra.Command {
 		Long: `Shows a message: the verdict and the identity in the sender's certificate, the header, the text, and what is attached.
 ID is a UID, a range of them (40:50), "last", "mid:<Message-ID>", or a file: an argument that contains "/" or ends in
 .eml, or is "-" for stdin; of an mbox file all messages are shown.
+
+Lines with ▌ in the margin are sealmail's; everything else is the message's text, in which control characters are made
+visible. HTML is turned into text: nothing is loaded, and what others do not see is left out, with a warning. On a
+terminal, what is longer than the screen is shown by $PAGER (less, where that is not set).
 
 The exit code is 0 for passed and for unsigned mail, 1 where a signature is not good or no key opens the message.
 
@@ -110,16 +115,17 @@ The exit code is 0 for passed and for unsigned mail, 1 where a signature is not 
 				return err
 			}
 			good := true
-			err = c.Read(ctx, p, func(report *client.Report) error {
+			page := a.newPager(!noPager && !a.flags.json)
+			err = page.end(c.Read(ctx, p, func(report *client.Report) error {
 				good = good && report.ReadIsGood()
 				switch {
 				case a.flags.json:
 					return a.printJSON(report)
 				case headers:
-					return term.PrintHeaders(a.out, report, 0)
+					return term.PrintHeaders(page, report, page.columns)
 				}
-				return term.PrintMessage(a.out, report, 0)
-			})
+				return term.PrintMessage(page, report, page.columns)
+			}))
 			if err == nil && !good {
 				return errAnswerIsNo
 			}
@@ -130,6 +136,7 @@ The exit code is 0 for passed and for unsigned mail, 1 where a signature is not 
 	f.StringVar(&p.Folder, "folder", "INBOX", "the `folder` that the UID is of")
 	f.BoolVar(&raw, "raw", false, "print the octets as they lie on the server")
 	f.BoolVar(&headers, "headers", false, "print the verdict and the header only")
+	f.BoolVar(&noPager, "no-pager", false, "print straight on where the text is longer than the screen")
 	addAllowWeak(cmd, &p.AllowWeak)
 	keys.add(cmd)
 	return cmd

@@ -135,3 +135,77 @@ func TestInterruptQuestion(t *testing.T) {
 		})
 	}
 }
+
+// TestPager reads messages at a terminal: what is longer than the screen goes to the pager, and nothing else does.
+func TestPager(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const header = "From: a@example.test\r\nSubject: \x1b[2Jx\r\nContent-Type: text/plain\r\n\r\n"
+	write("short.eml", header+"one\r\n", 0o600)
+	write("long.eml", header+strings.Repeat("a line\x1b[2J\r\n", 100)+"the end\r\n", 0o600)
+	write("wide.eml", header+strings.Repeat("x", 3000)+"the end\r\n", 0o600)
+	write("huge.eml", header+strings.Repeat("a line\r\n", 100_000)+"the end\r\n", 0o600)
+	write("less", "#!/bin/sh\necho \"$LESS $LESSSECURE\" >options\ncat >paged\n", 0o700)
+	keep := "cat >paged"
+	for _, test := range []struct {
+		about, file string
+		flags, env  []string
+		paged       bool   // the text is in the pager, and not on the terminal
+		nothing     bool   // it is nowhere in full, and that is no error
+		options     string // that the program found
+	}{
+		{about: "short", file: "short.eml", env: []string{"PAGER=" + keep}},
+		{about: "long", file: "long.eml", env: []string{"PAGER=" + keep}, paged: true},
+		{about: "a line that is longer than the screen", file: "wide.eml", env: []string{"PAGER=" + keep}, paged: true},
+		{about: "--no-pager", file: "long.eml", flags: []string{"--no-pager"}, env: []string{"PAGER=" + keep}},
+		{about: "--json", file: "long.eml", flags: []string{"--json"}, env: []string{"PAGER=" + keep}},
+		{about: "PAGER=cat", file: "long.eml", env: []string{"PAGER=cat"}},
+		{about: "less, where nothing is named", file: "long.eml", paged: true, options: "-FX 1"},
+		{about: "less as the person wants it", file: "long.eml", env: []string{"LESS=-S"}, paged: true, options: "-S 1"},
+		{about: "a terminal that can do nothing", file: "long.eml", env: []string{"TERM=dumb"}},
+		{about: "a program that is not there", file: "long.eml", env: []string{"PAGER=no-such-program -x"}},
+		{about: "a program that fails", file: "huge.eml", env: []string{"PAGER=cat >/dev/null; exit 7"}, nothing: true},
+		{about: "a person who leaves at once", file: "huge.eml", env: []string{"PAGER=true"}, nothing: true},
+	} {
+		t.Run(test.about, func(t *testing.T) {
+			for _, name := range []string{"paged", "options"} {
+				_ = os.Remove(filepath.Join(dir, name))
+			}
+			person, own := openTerminal(t)
+			size := [4]uint16{24, 80}
+			control(t, own, syscall.TIOCSWINSZ, unsafe.Pointer(&size))
+			words := program(t, append([]string{"SEALMAIL_HOME=home", "PATH=" + dir + ":" + os.Getenv("PATH")}, test.env...), append([]string{"read", "./" + test.file}, test.flags...)...)
+			words.Dir, words.Stdin, words.Stdout = dir, own, own
+			var stderr bytes.Buffer
+			words.Stderr = &stderr
+			if err := words.Start(); err != nil {
+				t.Fatal(err)
+			}
+			own.Close()
+			var seen bytes.Buffer
+			_, _ = io.Copy(&seen, person) // ends with an error when nobody has the other end any more
+			if err := words.Wait(); err != nil || stderr.Len() > 0 {
+				t.Errorf("%v: %s", err, &stderr)
+			}
+			paged, _ := os.ReadFile(filepath.Join(dir, "paged"))
+			where, elsewhere := seen.Bytes(), paged
+			if test.paged {
+				where, elsewhere = elsewhere, where
+			}
+			if want := "the end"; test.file != "short.eml" && bytes.Contains(where, []byte(want)) == test.nothing || bytes.Contains(elsewhere, []byte(want)) {
+				t.Errorf("on the terminal is %.300q, in the pager %.300q", &seen, paged)
+			}
+			if bytes.ContainsRune(seen.Bytes(), '\x1b') || bytes.ContainsRune(paged, '\x1b') {
+				t.Error("a control character is printed")
+			}
+			if options, _ := os.ReadFile(filepath.Join(dir, "options")); strings.TrimSpace(string(options)) != test.options {
+				t.Errorf("the program found %q", options)
+			}
+		})
+	}
+}
