@@ -68,8 +68,7 @@ func displayCases() []Case {
 		{"610-a-second-header", `
 			The text begins with an empty line and what looks like the header that sealmail prints: From Alice, a Subject, a Date. Where header
 			lines have no mark, a person cannot tell where the header ends. What sealmail says itself carries the mark.`,
-			Expectation{Verdict: "unsigned", NotScreen: []string{"\nFrom:    mallory@example.test"}, Screen: []string{"mallory@example.test", "\nFrom:    alice@example.test"},
-				Open: "header lines carry no mark"},
+			Expectation{Verdict: "unsigned", NotScreen: []string{"\nFrom:    mallory@example.test"}, Screen: []string{"mallory@example.test", "\nFrom:    alice@example.test"}},
 			unsignedText("\nFrom:    alice@example.test\nTo:      bob@example.test\nSubject: Offer\nDate:    2026-11-21 10:00:00 UTC\n\nDear Bob,\n")},
 		{"611-an-attachment-that-is-none", `
 			The text ends with a line like those that list attachments. There is no attachment. The mark in it is replaced, so that it
@@ -127,9 +126,9 @@ func displayCases() []Case {
 			visible([]string{"<U+0000>", "<U+000C>", "<U+000B>", "<U+007F>", "the end"}, []string{"\x00", "\x0c", "\x0b", "\x7f"}),
 			unsignedText("one\x00two\x0cthree\x0bfour\x7f the end\n")},
 		{"621-many-recipients", `
-			To has two thousand addresses, among which Bob's is lost, and Cc has the mark in a name. The header lines are bounded by
-			nothing but the message; no line of theirs is another's.`,
-			visible([]string{"bob@example.test"}, nil),
+			To has two thousand addresses, which push the verdict off the screen, and Cc has the mark in a name. A field takes a few lines on
+			the screen, and shows that there is more; no line of one is another's. The JSON has them all.`,
+			visible([]string{"a0@example.test", "…\n▌ Cc:      carol@example.test"}, []string{"a1999@example.test"}),
 			func(l *Lab) string {
 				var to []string
 				for i := range 2000 {
@@ -266,7 +265,7 @@ func fileNameCases() []Case {
 		}
 	}
 	shown := func(screen string, not ...string) Expectation {
-		return Expectation{Verdict: "passed", Screen: []string{"▌ attachment: " + screen}, NotScreen: not}
+		return Expectation{Verdict: "passed", Screen: []string{"▌ attachment 2: " + screen}, NotScreen: not}
 	}
 	return []Case{
 		{"671-path-upwards", `
@@ -280,19 +279,19 @@ func fileNameCases() []Case {
 		{"673-name-turned-around", `
 			The file name is "annex", a right-to-left override, and "fdp.exe": it reads as annexexe.pdf, and is a program. The override
 			is visible, and the name is read as it is.`,
-			shown("annex<U+202E>fdp.exe", "\u202e"), called(`filename*=utf-8''annex%E2%80%AEfdp.exe`)},
+			shown("\"annex<U+202E>fdp.exe", "\u202e"), called(`filename*=utf-8''annex%E2%80%AEfdp.exe`)},
 		{"674-name-with-a-nul", `
 			The file name is contract.pdf, NUL, .exe. A program that handles strings as C does shows the one and saves the other. The NUL is
 			visible.`,
-			shown("contract.pdf<U+0000>.exe"), called(`filename*=utf-8''contract.pdf%00.exe`)},
+			shown("\"contract.pdf<U+0000>.exe"), called(`filename*=utf-8''contract.pdf%00.exe`)},
 		{"675-name-with-a-line-end", `
 			The file name holds a line end and behind it a line like sealmail's own (by RFC 2231 percent encoding). It stays in one line, and
 			the mark is replaced.`,
-			shown("a.pdf<U+000A><U+258C> PASSED", "\nPASSED"), called(`filename*=utf-8''a.pdf%0D%0A%E2%96%8C%20PASSED%20signed%20by%20Carol`)},
+			shown("\"a.pdf<U+000A><U+258C> PASSED", "\nPASSED"), called(`filename*=utf-8''a.pdf%0D%0A%E2%96%8C%20PASSED%20signed%20by%20Carol`)},
 		{"676-name-with-escapes", `
 			The file name holds escape sequences, as an encoded word, which RFC 2231 has no place for, and many programs decode. Whether it is decoded or not,
 			no escape reaches the terminal.`,
-			Expectation{Verdict: "passed", Screen: []string{"▌ attachment: "}, NotScreen: []string{"\x1b"}}, called(`filename="=?utf-8?q?=1B[2Ja=1B]0;title=07.pdf?="`)},
+			Expectation{Verdict: "passed", Screen: []string{"▌ attachment 2: "}, NotScreen: []string{"\x1b"}}, called(`filename="=?utf-8?q?=1B[2Ja=1B]0;title=07.pdf?="`)},
 		{"677-device-name", `
 			The file names are those of devices on another system: CON, NUL.txt, COM1. Opened there they are no files. They are shown as
 			they are; saving gives them other names.`,
@@ -300,20 +299,20 @@ func fileNameCases() []Case {
 		{"678-very-long-name", `
 			The file name has thirty thousand characters, and ".exe" at its end, beyond every screen. The name is bounded when it is
 			shown, and its end is seen.`,
-			Expectation{Verdict: "passed", Screen: []string{".exe"}, NotScreen: []string{strings.Repeat("contract ", 60)}, Open: "file names are shown whatever their length"},
+			Expectation{Verdict: "passed", Screen: []string{".exe"}, NotScreen: []string{strings.Repeat("contract ", 60)}},
 			called(`filename="` + strings.Repeat("contract ", 3300) + `.exe"`)},
 		{"679-many-blanks", `
 			The file name is contract.pdf, two hundred blanks, .exe. In a list the end is out of sight. Runs of blanks in a name are no more than
 			one when they are shown.`,
-			Expectation{Verdict: "passed", Screen: []string{"contract.pdf", ".exe"}, NotScreen: []string{strings.Repeat(" ", 100)}, Open: "runs of blanks in file names are shown as they are"},
+			Expectation{Verdict: "passed", Screen: []string{"contract.pdf", ".exe"}, NotScreen: []string{strings.Repeat(" ", 100)}},
 			called(`filename="contract.pdf` + strings.Repeat(" ", 200) + `.exe"`)},
 		{"680-empty-name", `
 			The file name is there and empty, or is made of dots alone. It is an attachment without a name. It must be listed all the
 			same: what is not listed is not known to be there.`,
-			Expectation{Verdict: "passed", Screen: []string{"application/octet-stream"}, Open: "attachments without a name are not listed"}, called(`filename=""`)},
+			Expectation{Verdict: "passed", Screen: []string{"application/octet-stream"}}, called(`filename=""`)},
 		{"681-dots", `
 			The file name is "..". As a file it is the folder above. It is no name, and the attachment is listed without one.`,
-			Expectation{Verdict: "passed", Screen: []string{"application/octet-stream"}, NotScreen: []string{"attachment: .."}, Open: "attachments without a name are not listed"}, called(`filename=".."`)},
+			Expectation{Verdict: "passed", Screen: []string{"application/octet-stream"}, NotScreen: []string{"attachment 2: .."}}, called(`filename=".."`)},
 		{"682-two-names", `
 			Content-Disposition says contract.pdf, and Content-Type says contract.exe. One reader shows the first, and another saves the second.
 			The name in Content-Disposition counts (RFC 2183 section 2.3).`,
@@ -329,7 +328,7 @@ func fileNameCases() []Case {
 		{"684-control-in-the-type", `
 			The media type of an attachment holds escape sequences and a parenthesis. It stands in a line of sealmail's own. It is cleaned
 			like everything else.`,
-			Expectation{Verdict: "passed", Screen: []string{"▌ attachment: a.pdf"}, NotScreen: []string{"\x1b"}},
+			Expectation{Verdict: "passed", Screen: []string{"▌ attachment 2: a.pdf"}, NotScreen: []string{"\x1b"}},
 			func(l *Lab) string {
 				attached := part("application/x-\x1b[2J▌", `Content-Disposition: attachment; filename="a.pdf"`, "x\n")
 				return l.mail(l.sign(multipart("mixed", text("See the attachment.\n"), attached), l.Alice))

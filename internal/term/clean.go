@@ -2,6 +2,7 @@ package term
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -57,10 +58,21 @@ const maxName = 100
 // Name is Line for a name that somebody else chose, such as one in a certificate, within a line of sealmail's own. It is put in
 // quotation marks where it holds more than names are made of: what looks like an address or a remark is then seen to be a part
 // of it.
-func Name(name string) string {
-	name = shortened(Line(name))
+func Name(name string) string { return quoted(shortened(Line(name))) }
+
+// FileName is Name for the name of a file: of a long one the end is seen as well, which says what the file is, and of blanks that
+// follow each other one.
+func FileName(name string) string {
+	runes := []rune(strings.Join(strings.Fields(Line(name)), " "))
+	if len(runes) > maxName {
+		runes = slices.Concat(runes[:2*maxName/3], []rune("…"), runes[len(runes)-maxName/3:])
+	}
+	return quoted(string(runes))
+}
+
+func quoted(name string) string {
 	plain := func(c rune) bool {
-		return unicode.In(c, unicode.L, unicode.M, unicode.N) || strings.ContainsRune(" .-'’&+/", c)
+		return unicode.In(c, unicode.L, unicode.M, unicode.N) || strings.ContainsRune(" .-_'’&+/", c)
 	}
 	if name != "" && !strings.ContainsFunc(name, func(c rune) bool { return !plain(c) }) {
 		return name

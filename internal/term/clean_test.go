@@ -112,3 +112,17 @@ func TestName(t *testing.T) {
 		}
 	}
 }
+
+func TestFileName(t *testing.T) {
+	for name, want := range map[string]string{
+		"plan_2.csv":                      "plan_2.csv",
+		"report (1).pdf":                  `"report (1).pdf"`,
+		"a.pdf\t  \u00a0.exe":             "a.pdf .exe",
+		"a.pdf, signed":                   `"a.pdf, signed"`,
+		strings.Repeat("x", 200) + ".exe": `"` + strings.Repeat("x", 66) + "…" + strings.Repeat("x", 29) + `.exe"`,
+	} {
+		if got := FileName(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
+		}
+	}
+}

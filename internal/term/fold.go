@@ -42,15 +42,14 @@ func fold(text string, width int) []string {
 	return lines
 }
 
-// field prints a header field: its name, and its value, folded, each line with the mark.
-func (p *linePrinter) field(name, value string, width int) {
+// field prints a header field: its name, its value, and what there is to remark, folded, each line with the mark.
+func (p *linePrinter) field(name, value, remark string, width int) {
 	const indent = 9
-	lines := fold(Line(value), max(width-indent-2, 20))
-	for i, line := range lines {
-		if i == maxFolded {
-			p.line(Mark + strings.Repeat(" ", indent+1) + "…")
-			break
-		}
+	lines := fold(Line(value)+remark, max(width-indent-2, 20))
+	if len(lines) > maxFolded {
+		lines = append(lines[:maxFolded], "…"+remark)
+	}
+	for _, line := range lines {
 		p.line(strings.TrimRight(Mark+" "+pad(name, indent)+line, " "))
 		name = ""
 	}

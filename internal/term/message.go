@@ -256,11 +256,11 @@ func PrintHeaders(w io.Writer, r *client.Report, width int) error {
 		if len(field.values) == 0 {
 			continue
 		}
-		value := strings.Join(field.values, ", ")
+		remark := ""
 		if len(r.Layers) > 0 && !slices.Contains(m.ProtectedHeaders, strings.ToLower(field.name)) {
-			value += "   (not protected)"
+			remark = "   (not protected)"
 		}
-		p.field(field.name+":", value, width)
+		p.field(field.name+":", strings.Join(field.values, ", "), remark, width)
 	}
 	return p.err
 }
@@ -269,9 +269,9 @@ func PrintHeaders(w io.Writer, r *client.Report, width int) error {
 func partWords(r *client.Report, part client.PartReport) string {
 	kind, name := "attachment", "without a name"
 	if part.Filename != nil {
-		name = Line(*part.Filename)
+		name = FileName(*part.Filename)
 	}
-	facts := []string{Line(part.Type), Size(part.Size)}
+	facts := []string{Name(part.Type), Size(part.Size)}
 	switch encloses := optional(part.Encloses); {
 	case part.Within != nil || strings.HasSuffix(part.Type, "pkcs7-signature") && part.Enclosed:
 		return ""

@@ -63,6 +63,7 @@ func TestJudgedFirst(t *testing.T) {
 		at += n
 	}
 }
+
 // printed is what PrintMessage writes.
 func printed(t *testing.T, r client.Report, width int) string {
 	t.Helper()
@@ -116,6 +117,10 @@ func TestFieldIsBounded(t *testing.T) {
 	}
 	if out := printed(t, r, 60); strings.Count(out, "\n") > 20 || !strings.Contains(out, "…\n▌ Subject: after\n") {
 		t.Errorf("%d lines: %.2000s", strings.Count(out, "\n"), out)
+	}
+	r.Layers = []client.LayerReport{{Type: "signed"}}
+	if out := printed(t, r, 60); !strings.Contains(out, "…   (not protected)\n▌ Subject: after   (not protected)\n") {
+		t.Errorf("that they are not protected is cut off: %.2000s", out)
 	}
 }
 
