@@ -92,7 +92,15 @@ func cutAddress(a string) (local, domain string, ok bool) {
 	return a[:at], a[at+1:], true
 }
 
+// maxDomain bounds a domain that is brought into another form, in octets. The longest host name has 253 (RFC 1034 section
+// 3.1), and four times as many where it is written out in UTF-8. What is longer is none, and to find A-labels of it (RFC
+// 3492) takes time that grows as the square.
+const maxDomain = 4 * 253
+
 func asciiDomain(domain string) string {
+	if len(domain) > maxDomain {
+		return lowerASCII(domain)
+	}
 	if ascii, err := idna.Lookup.ToASCII(domain); err == nil {
 		domain = ascii
 	}

@@ -12,7 +12,7 @@ import (
 
 // DisplayAddress returns an addr-spec as it is to be shown: a domain that could be taken for another one, because it mixes
 // scripts or is written in one whose letters look like Latin ones, is shown as it is in the DNS ("xn--…", RFC 5890). So is
-// a domain that no name in the DNS can be.
+// a domain that no name in the DNS can be, unless that is for its length.
 func DisplayAddress(address string) string {
 	local, domain, ok := cutAddress(address)
 	if !ok || !misleadingDomain(domain) {
@@ -34,7 +34,7 @@ func MixesScripts(address string) bool {
 
 // misleadingDomain looks at each label of a domain.
 func misleadingDomain(domain string) bool {
-	if isASCII(domain) {
+	if isASCII(domain) || len(domain) > maxDomain {
 		return false
 	}
 	labels := strings.FieldsFunc(domain, func(c rune) bool { return strings.ContainsRune(".。．｡", c) })

@@ -178,6 +178,8 @@ func (r *senderReader) addrSpec(start int) (string, error) {
 	}
 	address := r.in[start:r.at]
 	switch {
+	case len(address)-strings.LastIndexByte(address, '@') > maxDomain:
+		return "", errors.New("has an address whose domain is longer than any can be")
 	case strings.Contains(address, "=?") && strings.Contains(address, "?="):
 		return "", errors.New("has an encoded word in an address")
 	case strings.ContainsFunc(address, func(c rune) bool { return c >= utf8.RuneSelf && !isAddressRune(c) }):

@@ -4,6 +4,7 @@ import (
 	"net/mail"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/sealmail/sealmail/smime"
@@ -109,6 +110,7 @@ func TestReadSendersRefuses(t *testing.T) {
 		" alice@example.org\u202e":                       "cannot be seen",
 		" alice@evil。org.example.org":                    "cannot be seen",
 		" " + strings.Repeat("a", 65<<10) + "@b.org":     "longer than",
+		" a@" + strings.Repeat("ä", 600) + ".org":        "longer than any can be",
 		" " + strings.Repeat("a@b.org,", 70) + "a@b.org": "more than",
 	} {
 		addresses, _, err := sendersOf(t, "From:"+value+"\r\n")
@@ -189,5 +191,21 @@ func TestDisplayAddress(t *testing.T) {
 		if got := smime.MixesScripts(address); got != want {
 			t.Errorf("%s: %v", address, got)
 		}
+	}
+}
+
+// TestLongDomains: what no domain can be is not brought into another form, which would take minutes.
+func TestLongDomains(t *testing.T) {
+	var b strings.Builder
+	for c := rune(0x4e00); c < 0x9fff; c++ {
+		b.WriteRune(c)
+	}
+	long := "a@" + b.String() + ".example"
+	start := time.Now()
+	if !smime.SameAddress(long, "A"+long[1:]) || smime.SameAddress(long, long+"x") || smime.DisplayAddress(long) != long {
+		t.Error("it is not taken as it is")
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("took %s", took)
 	}
 }

@@ -3,6 +3,7 @@ package htmltext_test
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -357,6 +358,19 @@ func TestHostile(t *testing.T) {
 				t.Errorf("%.20s… %s…: %d octets of text", before, r, len(got.Text))
 			}
 		}
+	}
+}
+
+// TestLongHost: a host that is longer than any can be is not brought into A-labels, which would take minutes.
+func TestLongHost(t *testing.T) {
+	var host strings.Builder
+	for c := rune(0x4e00); c < 0x9fff; c++ {
+		host.WriteRune(c)
+	}
+	start := time.Now()
+	got := htmltext.Convert("<a href='https://"+host.String()+".test/'>example.test</a>", htmltext.Options{})
+	if took := time.Since(start); took > time.Second || len(got.Links) != 1 {
+		t.Errorf("took %s, and %d links differ", took, len(got.Links))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 const (
 	maxTarget   = 2000 // octets of a target that are said
 	maxLinkText = 1000 // octets of a text that is compared with the target
+	maxHost     = 1012 // octets of a host that is brought into A-labels, which takes time that grows as the square: 4*253 (RFC 1034 section 3.1)
 )
 
 // closeLink says where a link leads, unless its text says just that.
@@ -118,7 +119,7 @@ func parseTarget(href string) (t target, ok bool) {
 // asciiHost is the form in which hosts are compared. One that is no host stays as it is.
 func asciiHost(host string) string {
 	host = strings.TrimSuffix(host, ".")
-	if isASCII(host) {
+	if isASCII(host) || len(host) > maxHost {
 		return strings.ToLower(host)
 	}
 	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
