@@ -257,8 +257,8 @@ func (op *opener) readProtection(decrypted bool) error {
 	op.m.Protection = readProtection(op.m.Header, op.m.root, wrapped, decrypted)
 	switch {
 	case op.m.Protection.Scheme == HPCipher && !decrypted && ofMessage(op.m.Header):
-		// RFC 9788 section 2.1.1: the sender encrypted it.
-		op.addNote(entity.Note{Code: "encryption-removed", Text: "its sender encrypted this message, and somebody has taken the encryption off: others could read it"})
+		// RFC 9788 section 2.1.1: so only a message that is encrypted is marked.
+		op.addNote(entity.Note{Code: "encryption-missing", Text: "its sender says that this message is encrypted, and it is not, or not any more: others could read it"})
 	case op.m.Protection.Scheme == HPNone && op.m.root.Message():
 		op.addNote(entity.Note{Code: "message-attached", Text: "all there is to the message is another one, which is not said to be the same: it is shown as attached"})
 	}

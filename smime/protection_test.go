@@ -92,7 +92,7 @@ func TestReadProtection(t *testing.T) {
 		signedOnly, sealed want
 	}{
 		"cipher": {
-			inside + hpOuter + "Content-Type: text/plain; hp=cipher\r\n\r\nx", want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-removed"},
+			inside + hpOuter + "Content-Type: text/plain; hp=cipher\r\n\r\nx", want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-missing"},
 			want{scheme: smime.HPCipher, shown: shown, explained: hidden, confidential: true, outer: 3},
 		},
 		"clear": {
@@ -114,22 +114,22 @@ func TestReadProtection(t *testing.T) {
 		"in a comment":  {inside + "Content-Type: text/plain (; hp=clear)\r\n\r\nx", want{shown: open}, want{shown: open}},
 		"HP-Outer that lies": {
 			inside + "HP-Outer: Subject: other\r\nHP-Outer: From: alice@example.org\r\nHP-Outer: To: bob@example.org\r\nContent-Type: text/plain; hp=cipher\r\n\r\nx",
-			want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-removed"},
+			want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-missing"},
 			want{scheme: smime.HPCipher, shown: shown, explained: hidden, confidential: true, outer: 3}, // the placeholder explains itself
 		},
 		"HP-Outer that is malformed, folded or of the structure": {
 			inside + "HP-Outer: Subject\r\nHP-Outer:\r\nHP-Outer: : x\r\nHP-Outer: a b: x\r\nHP-Outer: Content-Type: x\r\nHP-Outer: mime-version: 1.0\r\nHP-Outer: HP-Outer: x: y\r\n" +
 				"hp-outer:\r\n Subject:\r\n\t[...]\r\nHP-Outer: To:bob@example.org\r\nHP-Outer: From: alice@example.org\r\nHP-Outer: X: a:b\r\nContent-Type: text/plain; hp=cipher\r\n\r\nx",
-			want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-removed"},
+			want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-missing"},
 			want{scheme: smime.HPCipher, shown: shown, explained: hidden, confidential: true, outer: 4},
 		},
 		"HP-Outer twice": {
 			inside + hpOuter + "HP-Outer: Subject: [...]\r\nContent-Type: text/plain; hp=cipher\r\n\r\nx",
-			want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-removed"},
+			want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-missing"},
 			want{scheme: smime.HPCipher, shown: shown, explained: hidden, confidential: true, outer: 4},
 		},
 		"no HP-Outer": {
-			inside + "Content-Type: text/plain; hp=cipher\r\n\r\nx", want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-removed"},
+			inside + "Content-Type: text/plain; hp=cipher\r\n\r\nx", want{scheme: smime.HPCipher, shown: shown, unexplained: hidden, notes: "encryption-missing"},
 			want{scheme: smime.HPCipher, shown: shown, explained: hidden, confidential: true},
 		},
 		"protected-headers": {
