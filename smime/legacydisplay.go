@@ -44,15 +44,19 @@ func newDisplayElement(inside entity.Header, p HCP) displayElement {
 			continue
 		}
 		// An empty line would end the element, and what follows it would be taken for text.
-		text := strings.Map(func(r rune) rune {
-			if r < ' ' || r == 0x7f {
-				return ' '
-			}
-			return r
-		}, f.Text())
-		d = append(d, f.Name+": "+strings.Join(strings.Fields(text), " "))
+		d = append(d, f.Name+": "+oneLine(f.Text()))
 	}
 	return d
+}
+
+// oneLine makes control characters and runs of white space one space.
+func oneLine(text string) string {
+	return spaced(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text))
 }
 
 // plain is the element for text/plain (section 5.2.2).
