@@ -63,6 +63,22 @@ func (s *Store) AcquaintanceOfRecipient(address string, c *x509.Certificate) (Ac
 	return compare(c, used, func(k Correspondent) time.Time { return k.UsedAt }), nil
 }
 
+// KnowsHeaderProtection reports whether the newest mail that somebody with a certificate for this address signed protects its
+// header as RFC 9788 says, so that their program reads that too.
+func (s *Store) KnowsHeaderProtection(address string) (bool, error) {
+	known, _, err := s.CorrespondentsFor(address)
+	if err != nil {
+		return false, err
+	}
+	known = slices.DeleteFunc(known, func(k Correspondent) bool {
+		return k.HeaderProtectionAt.IsZero() || !MatchAddress(k.Certificate(), address)
+	})
+	if len(known) == 0 {
+		return false, nil
+	}
+	return slices.MaxFunc(known, func(a, b Correspondent) int { return a.HeaderProtectionAt.Compare(b.HeaderProtectionAt) }).HeaderProtection, nil
+}
+
 // compare says what is new in a certificate that is not among those known.
 func compare(c *x509.Certificate, known []Correspondent, at func(Correspondent) time.Time) Acquaintance {
 	if len(known) == 0 {

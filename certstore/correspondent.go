@@ -30,6 +30,9 @@ type Correspondent struct {
 	CapabilitiesAt time.Time        // when that was
 	PreferredAt    time.Time        // when its owner last named it as the one to encrypt to (RFC 8551 section 2.5.3); zero: never
 	UsedAt         time.Time        // when mail was first encrypted to it; zero: never
+
+	HeaderProtection   bool      // its owner's newest mail protects its header as RFC 9788 says
+	HeaderProtectionAt time.Time // when that was
 }
 
 // Certificate returns the leaf.
@@ -58,6 +61,9 @@ type correspondentMeta struct {
 	CapabilitiesAt time.Time `json:"capabilities_at,omitzero"`
 	PreferredAt    time.Time `json:"preferred_at,omitzero"`
 	UsedAt         time.Time `json:"used_at,omitzero"`
+
+	HeaderProtection   bool      `json:"header_protection,omitempty"`
+	HeaderProtectionAt time.Time `json:"header_protection_at,omitzero"`
 }
 
 // AddCorrespondent is AddCorrespondents for one, and reports whether it was new.
@@ -124,6 +130,9 @@ func (c *Correspondent) learn(seen Correspondent) (changed bool) {
 	if c.UsedAt.IsZero() && !seen.UsedAt.IsZero() {
 		c.UsedAt, changed = seen.UsedAt, true
 	}
+	if seen.HeaderProtectionAt.After(c.HeaderProtectionAt) {
+		c.HeaderProtection, c.HeaderProtectionAt, changed = seen.HeaderProtection, seen.HeaderProtectionAt, true
+	}
 	if c.Untold && !seen.Untold {
 		c.Untold, c.ToldAt, c.Message, changed = false, seen.FirstSeen, seen.Message, true
 	}
@@ -133,7 +142,8 @@ func (c *Correspondent) learn(seen Correspondent) (changed bool) {
 // correspondentFiles are the certificate, and the marks by which it is found.
 func (s *Store) correspondentFiles(c Correspondent) ([]safeio.NewFile, error) {
 	meta := correspondentMeta{Version: metaVersion, Source: c.Source, Message: c.Message, FirstSeen: c.FirstSeen.UTC(),
-		Untold: c.Untold, ToldAt: c.ToldAt.UTC(), PreferredAt: c.PreferredAt.UTC(), UsedAt: c.UsedAt.UTC()}
+		Untold: c.Untold, ToldAt: c.ToldAt.UTC(), PreferredAt: c.PreferredAt.UTC(), UsedAt: c.UsedAt.UTC(),
+		HeaderProtection: c.HeaderProtection, HeaderProtectionAt: c.HeaderProtectionAt.UTC()}
 	if c.Capabilities != nil {
 		var err error
 		meta.CapabilitiesAt = c.CapabilitiesAt.UTC()
@@ -293,7 +303,8 @@ func (s *Store) readCorrespondent(fingerprint string) (Correspondent, error) {
 		return Correspondent{}, err
 	}
 	c := Correspondent{Chain: append(chain[:1:1], s.IssuersOf(chain[0])...), Source: meta.Source, Message: meta.Message,
-		FirstSeen: meta.FirstSeen, Untold: meta.Untold, ToldAt: meta.ToldAt, PreferredAt: meta.PreferredAt, UsedAt: meta.UsedAt}
+		FirstSeen: meta.FirstSeen, Untold: meta.Untold, ToldAt: meta.ToldAt, PreferredAt: meta.PreferredAt, UsedAt: meta.UsedAt,
+		HeaderProtection: meta.HeaderProtection, HeaderProtectionAt: meta.HeaderProtectionAt}
 	if len(meta.Capabilities) > 0 {
 		c.CapabilitiesAt = meta.CapabilitiesAt
 		if c.Capabilities, err = cms.ParseCapabilities(meta.Capabilities); err != nil {

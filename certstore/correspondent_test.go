@@ -328,3 +328,44 @@ func BenchmarkAddCorrespondents(b *testing.B) {
 		})
 	}
 }
+
+// TestKnowsHeaderProtection: the newest mail from an address decides, whichever certificate signed it.
+func TestKnowsHeaderProtection(t *testing.T) {
+	h := newHome(t, safeio.Disk{})
+	root := issue(t, nil, "root", newKey(t), asCA(nil))
+	old, newer := issue(t, root, "bob", newKey(t), forMail("bob@example.org", nil)), issue(t, root, "bob", newKey(t), forMail("bob@example.org", nil))
+	other := issue(t, root, "bob@example.org", newKey(t), forMail("carol@example.org", nil))
+	knows := func() bool {
+		t.Helper()
+		known, err := h.store.KnowsHeaderProtection("BOB@example.org")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return known
+	}
+	at := func(hours int) time.Time { return now().Add(time.Duration(hours) * time.Hour) }
+	if knows() {
+		t.Error("known of a stranger")
+	}
+	for i, step := range []struct {
+		by   *node
+		hp   bool
+		at   time.Time
+		want bool
+	}{
+		{old, false, time.Time{}, false}, // imported
+		{old, true, at(1), true},
+		{newer, true, at(2), true},
+		{old, false, at(1), true}, // an older mail, read later
+		{old, false, at(3), false},
+		{newer, false, at(4), false},
+		{newer, true, at(5), true},
+		{other, false, at(6), true}, // which only mentions the address
+		{old, false, time.Time{}, true},
+	} {
+		add(t, h, certstore.Correspondent{Chain: certs(step.by, root), HeaderProtection: step.hp, HeaderProtectionAt: step.at})
+		if got := knows(); got != step.want {
+			t.Errorf("step %d: %v", i, got)
+		}
+	}
+}

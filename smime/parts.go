@@ -106,7 +106,8 @@ func (m *Message) listParts() {
 		}
 		ofSignature := n.Parent > 0 && n.Index > 0 && kindOf(m.nodes[n.Parent].Entity) == kindMultipart
 		text := n.Type.Is("text/plain", "text/html") && p.Disposition != "attachment"
-		p.Attachment = p.Within < 0 && !ofSignature && (!shown[i] && !text || p.Filename != "")
+		copied := i > 0 && i == m.copied // of the header
+		p.Attachment = p.Within < 0 && !ofSignature && !copied && (!shown[i] && !text || p.Filename != "")
 		m.Parts = append(m.Parts, p)
 	}
 }

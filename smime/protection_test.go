@@ -299,6 +299,9 @@ func TestHeaderCopyOfProtectedHeaders(t *testing.T) {
 		if text, err := m.Text(0); err != nil || strings.TrimSpace(text.Body) != test.shown {
 			t.Errorf("%s: %q, %v", name, text.Body, err)
 		}
+		if test.shown == "hello" && m.Parts[0].Attachment != strings.Contains(test.first, "message/rfc822") {
+			t.Errorf("%s: attachment: %v", name, m.Parts[0].Attachment)
+		}
 		// What was signed only has its subject outside.
 		want := test.shown
 		if fields, ok := strings.CutPrefix(test.first, "Content-Type: text/plain"); ok && !strings.Contains(fields, "attachment") {

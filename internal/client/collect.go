@@ -37,6 +37,10 @@ func (j *judge) collect(ctx context.Context, r *judged, source string, told bool
 		preferred, named := s.SignerInfo.EncryptionKeyPreference()
 		add := func(cert *x509.Certificate, path []*x509.Certificate) {
 			c := certstore.Correspondent{Chain: path, Source: source, Message: r.messageID(), FirstSeen: now, Untold: !told}
+			if v.Address.Status == verdict.Passed {
+				scheme := r.message.Protection.Scheme
+				c.HeaderProtection, c.HeaderProtectionAt = scheme == smime.HPClear || scheme == smime.HPCipher, at
+			}
 			if capabilities := s.SignerInfo.SMIMECapabilities(); len(capabilities) > 0 {
 				c.Capabilities, c.CapabilitiesAt = capabilities, at
 			}
