@@ -201,6 +201,18 @@ func protected(scheme, entity string, fields ...string) string {
 	return strings.Join(append(fields, head+`; hp="`+scheme+`"`), "\r\n") + "\r\n" + rest
 }
 
+// protectedV1 is an entity with fields of a message in its header, and the parameter protected-headers of programs older
+// than RFC 9788.
+func protectedV1(entity string, fields ...string) string {
+	head, rest, _ := strings.Cut(entity, "\r\n")
+	return strings.Join(append(fields, head+`; protected-headers="v1"`), "\r\n") + "\r\n" + rest
+}
+
+// wrapper is a message within an entity, with parameters of its type (RFC 8551 section 3.1).
+func wrapper(parameters, entity string, fields ...string) string {
+	return "Content-Type: message/rfc822" + parameters + "\r\n\r\n" + strings.Join(fields, "\r\n") + "\r\n" + entity
+}
+
 // usualProtected are the fields of an honest message from Alice to Bob.
 func (l *Lab) usualProtected() []string {
 	return []string{"From: Alice Adams <alice@example.test>", "To: bob@example.test", "Subject: " + l.messageID,

@@ -221,5 +221,80 @@ func protectionCases() []Case {
 				}
 				return l.mail(l.sign(protected("clear", text(offer), inside...), l.Alice), malloryFrom)
 			}},
+		{"530-control-wrapped", `
+			Nothing is wrong with this one: Alice signs a whole message, as RFC 8551 section 3.1 has it, with the word that it is not a
+			forwarded one. Its header is the message's, and is protected; outside, the subject is a placeholder of older programs.`,
+			Expectation{Verdict: "passed", Encryption: "decrypted", From: "alice@example.test", Screen: []string{"Subject: The price"}, NotCodes: []string{"header-differs"}, NotScreen: []string{"(not protected)"}},
+			func(l *Lab) string {
+				inner := wrapper("; forwarded=no", text(offer), aliceField, bobField, dateField, l.idField(), "Subject: The price")
+				return l.mail(l.sealed(l.sign(inner, l.Alice)), "Subject: ...")
+			}},
+		{"531-forward-taken-for-a-wrapper", `
+			Mallory signs a message that holds nothing but an attached one, in which Alice asks for money. A reader that takes every
+			message/rfc822 for a wrapper shows Alice's header and text under a good signature. Without the word that it is not
+			forwarded it is an attachment, and Mallory's.`,
+			Expectation{Verdict: "passed", From: "mallory@example.test", NotText: []string{"9000"}, Screen: []string{"enclosed 1: a message", "signed by Mallory Moor"}, NotScreen: []string{"From:    alice"}},
+			func(l *Lab) string {
+				return l.mail(l.sign(wrapper("", text(lie), l.usualProtected()...), l.Mallory), malloryFrom)
+			}},
+		{"532-wrapped-from-is-somebody-else", `
+			Mallory signs a wrapped message whose From is Alice. Outside From is Mallory, whom the certificate speaks for. Who checks the
+			outer field and shows the inner one says that Alice signed. The inner one is what the signature must speak for.`,
+			Expectation{Verdict: "failed", Codes: []string{"address-mismatch", "from-mismatch"}, From: "mallory@example.test", NotScreen: []string{"PASSED"}},
+			func(l *Lab) string {
+				return l.mail(l.sign(wrapper("; forwarded=no", text(lie), l.usualProtected()...), l.Mallory), malloryFrom)
+			}},
+		{"533-wrapper-beside-text", `
+			The wrapper is not the whole of what was signed: it stands in a multipart, behind a text. It is an attached message then,
+			whatever its parameters say, and its header protects nothing.`,
+			Expectation{Verdict: "passed", From: "mallory@example.test", Text: []string{"as you asked"}, NotText: []string{"9000"}, NotScreen: []string{"From:    alice"}},
+			func(l *Lab) string {
+				return l.mail(l.sign(multipart("mixed", text("as you asked\n"), wrapper("; forwarded=no", text(lie), l.usualProtected()...)), l.Mallory), malloryFrom)
+			}},
+		{"534-wrapper-in-a-wrapper", `
+			A wrapped message whose body is a wrapper again, with another header. One header protects: the outer one. What is inside it
+			is an attached message.`,
+			Expectation{Verdict: "passed", From: "alice@example.test", Screen: []string{"Subject: Outer"}, NotScreen: []string{"Subject: Inner"}, NotText: []string{"9000"}},
+			func(l *Lab) string {
+				inner := wrapper("; forwarded=no", text(lie), aliceField, bobField, dateField, l.idField(), "Subject: Inner")
+				return l.mail(l.sign(wrapper("; forwarded=no", inner, aliceField, bobField, dateField, l.idField(), "Subject: Outer"), l.Alice), "Subject: Outer")
+			}},
+		{"535-wrapped-and-not-protected", `
+			A wrapper in a message that nobody signed or encrypted. There is nothing that could protect a header: what is in it is an
+			attached message.`,
+			Expectation{Verdict: "unsigned", From: "mallory@example.test", NotText: []string{"9000"}, NotScreen: []string{"From:    alice"}},
+			func(l *Lab) string {
+				return l.mail(wrapper("; forwarded=no", text(lie), l.usualProtected()...), malloryFrom)
+			}},
+		{"536-control-older-scheme", `
+			Nothing is wrong with this one: the header is protected as programs did before RFC 9788 (protected-headers="v1"). What is
+			not inside, such as Cc, stands outside, and is marked as not protected.`,
+			Expectation{Verdict: "passed", Encryption: "decrypted", From: "alice@example.test", Screen: []string{"Subject: The price\n", "Cc:      carol@example.test   (not protected)"}},
+			func(l *Lab) string {
+				inner := protectedV1(text(offer), aliceField, bobField, dateField, l.idField(), "Subject: The price")
+				return l.mail(l.sealed(l.sign(inner, l.Alice)), "Subject: ...", "Cc: carol@example.test")
+			}},
+		{"537-older-scheme-from-differs", `
+			The older scheme protects a From that is Alice's, and Mallory signed and stands outside. As with RFC 9788, the signature must
+			speak for the protected one.`,
+			Expectation{Verdict: "failed", Codes: []string{"address-mismatch", "from-mismatch"}, From: "mallory@example.test", NotScreen: []string{"PASSED"}},
+			func(l *Lab) string {
+				return l.mail(l.sign(protectedV1(text(lie), l.usualProtected()...), l.Mallory), malloryFrom)
+			}},
+		{"538-older-scheme-answers-elsewhere", `
+			The older scheme protects From and Subject, and somebody on the way has put a Sender and a Reply-To outside. Fields that are not
+			inside may count outside in this scheme; those that would change what the protected From means never do.`,
+			Expectation{Verdict: "passed", From: "alice@example.test", NotScreen: []string{"Sender:  mallory@example.test", "Reply-To: mallory@example.test"}},
+			func(l *Lab) string {
+				return l.mail(l.sign(protectedV1(text(offer), l.usualProtected()...), l.Alice), "Sender: mallory@example.test", "Reply-To: mallory@example.test")
+			}},
+		{"539-older-scheme-hides-text", `
+			A first part that repeats header fields for old readers belongs to the older scheme, and is left out. Here it says in
+			addition what the text turns around. Text that other readers show must not vanish: what is more than a header is shown.`,
+			Expectation{Verdict: "passed", Text: []string{"I do NOT agree", "to the offer"}},
+			func(l *Lab) string {
+				first := part(`text/plain; charset=utf-8; protected-headers="v1"`, "Content-Disposition: inline", "I do NOT agree\n")
+				return l.mail(l.sign(protectedV1(multipart("mixed", first, text("to the offer.\n")), l.usualProtected()...), l.Alice))
+			}},
 	}
 }
