@@ -225,8 +225,8 @@ func PrintMessage(w io.Writer, r *client.Report, width int) error {
 	}
 	p := &linePrinter{w: w}
 	p.line("")
-	if r.Text != nil {
-		p.line(strings.TrimRight(Clean(*r.Text), "\n"))
+	if text := strings.TrimRight(Clean(optional(r.Text)), "\n"); text != "" {
+		p.line(text)
 	}
 	for _, part := range r.Parts {
 		if words := partWords(r, part); words != "" {
