@@ -113,17 +113,24 @@ func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located
 			}
 			return use(located{source: &source{s, s.Close, nil}, account: a.Name, folder: p.Folder, uid: uid})
 		}()
-		switch {
-		case isMessageFault(err), errors.Is(err, mailbox.ErrNotFound): // which does not stop the others
-			if broken != nil {
-				c.o.Say("warning: " + broken.Error())
-			}
-			broken = err
-		case err != nil:
+		if err := c.passOver(&broken, err); err != nil {
 			return err
 		}
 	}
 	return broken
+}
+
+// passOver keeps the error of a message that does not stop the others, and says the one that was kept before. Any other it
+// returns.
+func (c *Client) passOver(broken *error, err error) error {
+	if !isMessageFault(err) && !errors.Is(err, mailbox.ErrNotFound) {
+		return err
+	}
+	if *broken != nil {
+		c.o.Say("warning: " + (*broken).Error())
+	}
+	*broken = err
+	return nil
 }
 
 // eachInFile goes through the messages of a file, as eachMessage does: one for most files, any number for an mbox file.
@@ -134,13 +141,7 @@ func (c *Client) eachInFile(ctx context.Context, name string, use func(located) 
 		if err == nil {
 			err = errors.Join(use(located{source: m.source, file: m.name, index: m.index}), m.Close())
 		}
-		switch {
-		case m.index > 0 && isMessageFault(err):
-			if broken != nil {
-				c.o.Say("warning: " + broken.Error())
-			}
-			broken = err
-		case err != nil:
+		if err := c.passOver(&broken, err); err != nil {
 			return err
 		}
 	}
