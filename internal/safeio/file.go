@@ -24,6 +24,9 @@ type File struct {
 	temp *os.File // nil once committed or aborted
 	err  error    // the first failed write; it bars the commit
 
+	folder    *Folder // where the file is made; nil: path is any of the system's
+	exclusive bool    // in a folder: what has the name by then stays, and the commit fails
+
 	unsynced int        // octets written since a sync began
 	syncing  chan error // of the one that goes on beside the writing; nil: none does
 }
@@ -154,7 +157,7 @@ func (f *File) replace() error {
 	if err := f.disk.before(OpRename, f.path); err != nil {
 		return err
 	}
-	if err := os.Rename(f.temp.Name(), f.path); err != nil {
+	if err := f.place(); err != nil {
 		return err
 	}
 	// Closing gives up the lock, so it waits for the rename where it can. Its error says nothing about a file
@@ -162,6 +165,14 @@ func (f *File) replace() error {
 	_ = f.temp.Close()
 	f.temp = nil
 	return nil
+}
+
+// place gives the temporary file its name.
+func (f *File) place() error {
+	if f.folder != nil {
+		return f.folder.place(filepath.Base(f.temp.Name()), filepath.Base(f.path), f.exclusive)
+	}
+	return os.Rename(f.temp.Name(), f.path)
 }
 
 // Abort gives up what was written and leaves the target as it is. It does nothing after Commit or Abort.
@@ -172,10 +183,14 @@ func (f *File) Abort() error {
 	f.endSync()
 	temp := f.temp
 	f.temp = nil
-	if err := temp.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
-		return errors.Join(err, os.Remove(temp.Name()))
+	remove := func() error { return os.Remove(temp.Name()) }
+	if f.folder != nil {
+		remove = func() error { return f.folder.root.Remove(filepath.Base(temp.Name())) }
 	}
-	return os.Remove(temp.Name())
+	if err := temp.Close(); err != nil && !errors.Is(err, fs.ErrClosed) {
+		return errors.Join(err, remove())
+	}
+	return remove()
 }
 
 // Close aborts a file that was not committed, so that it can be deferred; after Commit it does nothing.
@@ -216,20 +231,26 @@ var (
 // createTemp makes a temporary file in dir that is locked as long as it is open, so that RemoveStale can tell it from
 // what a kill left behind.
 func createTemp(dir string) (*os.File, error) {
+	return lockedTemp(dir, func() (*os.File, error) { return os.CreateTemp(dir, tempPrefix+"*"+tempSuffix) }, os.Lstat, os.Remove)
+}
+
+// lockedTemp is createTemp by means of these functions. Those that take a name get that of the file that create made, which
+// is of mode 0600.
+func lockedTemp(dir string, create func() (*os.File, error), lstat func(string) (fs.FileInfo, error), remove func(string) error) (*os.File, error) {
 	const attempts = 16
 	for range attempts {
-		f, err := os.CreateTemp(dir, tempPrefix+"*"+tempSuffix) // mode 0600
+		f, err := create()
 		if err != nil {
 			return nil, err
 		}
 		if err = lock(f); err == nil || errors.Is(err, errNoLocks) {
 			// Between its making and its locking RemoveStale may have taken it for a stale one.
-			if _, err = os.Lstat(f.Name()); err == nil {
+			if _, err = lstat(f.Name()); err == nil {
 				return f, nil
 			}
 		}
 		_ = f.Close()
-		_ = os.Remove(f.Name())
+		_ = remove(f.Name())
 		if !errors.Is(err, errLocked) && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
