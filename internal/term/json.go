@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/sealmail/sealmail/internal/glyph"
 )
 
 // JSON returns v as one line of JSON that is safe for a terminal as well: whatever Clean would make visible is written
@@ -17,9 +19,13 @@ func JSON(v any) ([]byte, error) {
 	}
 	var b strings.Builder
 	b.Grow(len(data))
+	marks := 0
 	for _, r := range string(data) { // valid UTF-8: Marshal sees to that
+		if marks++; !isMark(r) {
+			marks = 0
+		}
 		switch {
-		case r == utf8.RuneError || isHarmless(r):
+		case r == utf8.RuneError || r != markRune && marks <= maxMarks && glyph.IsHarmless(r):
 			b.WriteRune(r)
 		case r > 0xFFFF:
 			high, low := utf16.EncodeRune(r)

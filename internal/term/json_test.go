@@ -10,7 +10,7 @@ import (
 // TestJSON writes what a terminal would act upon, and reads back the same.
 func TestJSON(t *testing.T) {
 	for _, text := range []string{
-		"plain, Grüße, 日本, 🙂", "a\x1b[2J\x07", "\u009b31m", "\x7f", "\u202eevil\u2069", "zero\u200bwidth", "\U000e0041tag", term.Mark, "a\nb\tc", "bad\xff",
+		"plain, Grüße, 日本, 🙂", "a\x1b[2J\x07", "\u009b31m", "\x7f", "\u202eevil\u2069", "zero\u200bwidth", "\U000e0041tag", term.Mark, "a\nb\tc", "bad\xff", "pile\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301", "👩\u200d👧",
 	} {
 		data, err := term.JSON(map[string]string{"text": text})
 		if err != nil {
