@@ -93,6 +93,7 @@ func TestFlags(t *testing.T) {
 		"fetch":        "strict",
 		"list":         "refresh since limit strict",
 		"read":         "folder raw headers no-pager allow-weak p12 p12-password-file key cert",
+		"save":         "attachments part overwrite folder allow-weak p12 p12-password-file key cert",
 		"verify":       "trust cert tsa-trust content at revocation allow-weak p12 p12-password-file key output",
 		"decrypt":      "output allow-weak p12 p12-password-file key cert",
 		"sign":         "output p12 p12-password-file key cert tsa tsa-user tsa-password-file tsa-p12 tsa-p12-password-file",

@@ -86,7 +86,7 @@ shows the identity in the sender's certificate.
 	root.AddCommand(
 		newInitCommand(a), newDoctorCommand(a),
 		newSendCommand(a), newOutboxCommand(a),
-		newFetchCommand(a), newListCommand(a), newReadCommand(a),
+		newFetchCommand(a), newListCommand(a), newReadCommand(a), newSaveCommand(a),
 		newVerifyCommand(a), newDecryptCommand(a), newSignCommand(a), newEncryptCommand(a),
 		newCertCommand(a), newCACommand(a), newTSACommand(a),
 		newVaultCommand(a), newUnlockCommand(a), newLockCommand(a), newAgentCommand(a),

@@ -26,24 +26,13 @@ func (p ReadParams) isFile() bool { return p.ID == "-" || namesFile(p.ID, ".eml"
 
 // Read opens messages and judges them, with their text; each is told one report.
 func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) error) error {
-	j, err := c.newJudge(VerifyParams{Keys: p.Keys, Revocation: string(c.revocationMode()), Online: !p.isFile(), AllowWeak: p.AllowWeak})
-	if err != nil {
-		return err
-	}
-	return c.eachMessage(ctx, p, func(m located) error {
-		judged, err := j.judgeFile(ctx, fileMessage{source: m.source, name: m.name(), index: m.index})
-		if err != nil {
-			return cmp.Or(m.source.unchanged(), err)
-		}
-		defer judged.Close()
+	return c.eachJudged(ctx, p, func(j *judge, m located, judged *judged) error {
 		if m.account != "" { // a file may be anybody's
 			if err := j.collect(ctx, judged, "came with signed mail to "+m.account, true); err != nil {
 				return err
 			}
 		}
-		report := judged.report()
-		report.File, report.Index = orNull(m.file), orNull(m.index)
-		report.Account, report.Folder, report.UID = orNull(m.account), orNull(m.folder), orNull(uint32(m.uid))
+		report := m.report(judged)
 		text, err := judged.message.Text(0)
 		if changed := m.source.unchanged(); changed != nil {
 			return changed
@@ -54,9 +43,24 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 		if judged.message.Content != nil {
 			report.Text = &text.Body
 		}
-		report.Warnings = append(report.Warnings, judged.textWarnings(text)...)
-		report.Warnings = boundWarnings(report.Warnings)
+		report.Warnings = boundWarnings(append(report.Warnings, judged.textWarnings(text)...))
 		return each(report)
+	})
+}
+
+// eachJudged finds the messages that an ID means, opens and judges them one after the other, and closes them again.
+func (c *Client) eachJudged(ctx context.Context, p ReadParams, use func(*judge, located, *judged) error) error {
+	j, err := c.newJudge(VerifyParams{Keys: p.Keys, Revocation: string(c.revocationMode()), Online: !p.isFile(), AllowWeak: p.AllowWeak})
+	if err != nil {
+		return err
+	}
+	return c.eachMessage(ctx, p, func(m located) error {
+		judged, err := j.judgeFile(ctx, fileMessage{source: m.source, name: m.name(), index: m.index})
+		if err != nil {
+			return cmp.Or(m.source.unchanged(), err)
+		}
+		defer judged.Close()
+		return use(j, m, judged)
 	})
 }
 
@@ -83,6 +87,14 @@ func (m located) name() string {
 		return m.file
 	}
 	return fmt.Sprintf("message %d in %s", m.uid, m.folder)
+}
+
+// report is what there is to say of the message, and where it was found.
+func (m located) report(r *judged) *Report {
+	report := r.report()
+	report.File, report.Index = orNull(m.file), orNull(m.index)
+	report.Account, report.Folder, report.UID = orNull(m.account), orNull(m.folder), orNull(uint32(m.uid))
+	return report
 }
 
 // eachMessage finds the messages that an ID means, and gets them one after the other.

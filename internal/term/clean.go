@@ -172,7 +172,7 @@ func (c *cleaner) mark(r rune) {
 }
 
 // isMark reports whether r stands on the character before it.
-func isMark(r rune) bool { return unicode.In(r, unicode.Mn, unicode.Me) }
+func isMark(r rune) bool { return r >= 0x300 && unicode.In(r, unicode.Mn, unicode.Me) }
 
 const zeroWidthJoiner = 0x200D
 

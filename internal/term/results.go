@@ -108,6 +108,16 @@ func optional(s *string) string {
 	return *s
 }
 
+// PrintSaved writes which file was saved, and what there is to know about it.
+func PrintSaved(w io.Writer, f client.SavedFile) error {
+	p := &linePrinter{w: w}
+	p.line(fmt.Sprintf("%s (%s, %s)", Line(f.File), Line(f.Type), Size(f.Size)))
+	if f.Note != nil {
+		p.line("  note: " + Line(*f.Note))
+	}
+	return p.err
+}
+
 // PrintVerified writes the verdict on a file; with several, its name before it, and an empty line between. A message in an
 // mbox file has its number behind the name.
 func PrintVerified(w io.Writer, r *client.Report, named, separate bool) error {
