@@ -274,7 +274,7 @@ func TestWrappedMessage(t *testing.T) {
 
 func TestHeaderCopyOfProtectedHeaders(t *testing.T) {
 	message := func(first string) string {
-		return "From: alice@example.org\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n" + multipart("mixed; protected-headers=v1", "m", first, part("text/plain", "hello"))
+		return "From: alice@example.org\r\nX-Note: I do not agree\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n" + multipart("mixed; protected-headers=v1", "m", first, part("text/plain", "hello"))
 	}
 	copied := "Content-Disposition: inline"
 	for name, test := range map[string]struct {
@@ -288,6 +288,7 @@ func TestHeaderCopyOfProtectedHeaders(t *testing.T) {
 		"other subject":    {part("text/plain; protected-headers=v1", "Subject: pay now"), "Subject: pay now\n\nhello"},
 		"text behind":      {part("text/plain; protected-headers=v1", "From: alice@example.org\r\n\r\npay now"), "From: alice@example.org\n\npay now\n\nhello"},
 		"no field":         {part("text/plain; protected-headers=v1", "From: alice@example.org\r\npay now"), "From: alice@example.org\npay now\n\nhello"},
+		"field not shown":  {part("text/plain; protected-headers=v1", "X-Note: I do not agree"), "X-Note: I do not agree\n\nhello"},
 		"a field outside":  {part("text/plain; protected-headers=v1", "To: bob@example.org"), "To: bob@example.org\n\nhello"},
 		"nothing":          {part("text/plain; protected-headers=v1", ""), "hello"},
 		"an attachment":    {part("text/plain; protected-headers=v1", "From: alice@example.org", "Content-Disposition: attachment"), "hello"},

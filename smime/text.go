@@ -130,6 +130,9 @@ func (m *Message) partText(i int, limit int64, met *htmltext.Result) (string, bo
 			o.DropClass = legacyClass
 		}
 		r := htmltext.Convert(text, o)
+		if strings.TrimSpace(r.Dropped) != "" && !m.repeatsHeader(r.Dropped) {
+			r = htmltext.Convert(text, htmltext.Options{Limit: o.Limit})
+		}
 		met.Hidden, met.Remote = met.Hidden+r.Hidden, met.Remote+r.Remote
 		for _, link := range r.Links {
 			if !slices.Contains(met.Links, link) && len(met.Links) < maxLinks {
@@ -141,21 +144,41 @@ func (m *Message) partText(i int, limit int64, met *htmltext.Result) (string, bo
 	}
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	if legacy {
-		text = dropLegacyDisplay(text)
+		text = m.dropLegacyDisplay(text)
 	}
 	return text, truncated, nil
 }
 
-// dropLegacyDisplay drops the lines up to the first empty one (RFC 9788 section 4.5.3.2).
-func dropLegacyDisplay(text string) string {
+// dropLegacyDisplay drops the lines up to the first empty one (RFC 9788 section 4.5.3.2), if they are what they should be: the
+// section has no such condition, and anything else would be text that other readers show.
+func (m *Message) dropLegacyDisplay(text string) string {
 	for rest := text; rest != ""; {
 		line, after, _ := strings.Cut(rest, "\n")
 		if strings.TrimRight(line, "\r") == "" {
-			return after
+			if m.repeatsHeader(text[:len(text)-len(after)]) {
+				return after
+			}
+			break
 		}
 		rest = after
 	}
 	return text
+}
+
+// repeatsHeader reports whether a text says nothing else than protected header fields do that readers are shown.
+func (m *Message) repeatsHeader(text string) bool {
+	if len(text) > maxHeaderCopy {
+		return false
+	}
+	rest := bufio.NewReader(strings.NewReader(strings.TrimSpace(text) + "\n"))
+	fields, _, _, err := entity.ReadHeader(rest, 2*maxHeaderCopy)
+	if _, more := rest.ReadByte(); err != nil || more == nil || len(fields) == 0 || len(fields) > maxCopied {
+		return false // it is no header
+	}
+	return !slices.ContainsFunc(fields, func(f entity.Field) bool {
+		same := func(p entity.Field) bool { return spaced(p.Text()) == spaced(f.Text()) }
+		return !slices.ContainsFunc(shownFields, f.Is) || !slices.ContainsFunc(m.Protection.Fields.All(f.Name), same)
+	})
 }
 
 // Bounds on the text that may repeat header fields.
@@ -176,19 +199,8 @@ func (m *Message) headerCopy(encrypted bool) (int, error) {
 		return 0, nil
 	}
 	text, truncated, err := e.Text(maxHeaderCopy)
-	if err != nil || truncated {
+	if err != nil || truncated || !m.repeatsHeader(text) {
 		return 0, err
-	}
-	rest := bufio.NewReader(strings.NewReader(strings.TrimSpace(text) + "\n"))
-	fields, _, _, err := entity.ReadHeader(rest, 2*maxHeaderCopy)
-	if _, more := rest.ReadByte(); err != nil || more == nil || len(fields) == 0 || len(fields) > maxCopied {
-		return 0, nil // it is no header
-	}
-	for _, f := range fields {
-		same := func(p entity.Field) bool { return spaced(p.Text()) == spaced(f.Text()) }
-		if f.Name == "" || !slices.ContainsFunc(m.Protection.Fields.All(f.Name), same) {
-			return 0, nil
-		}
 	}
 	return 1, nil
 }

@@ -119,7 +119,7 @@ func TestLegacyDisplay(t *testing.T) {
 	hp := "Content-Type: multipart/alternative; boundary=b; hp=\"cipher\"\r\nSubject: inner\r\n\r\n"
 	plain := "--b\r\nContent-Type: text/plain; hp-legacy-display=1\r\n\r\nSubject: inner\r\n\r\nthe text\r\n"
 	html := "--b\r\nContent-Type: text/html; hp-legacy-display=1\r\n\r\n" +
-		"<body><div class='x header-protection-legacy-display'><pre>Subject: inner</pre><div>y</div></div><p>the text</p></body>\r\n--b--\r\n"
+		"<body><div class='x header-protection-legacy-display'><pre>Subject: inner</pre></div><p>the text</p></body>\r\n--b--\r\n"
 	for name, in := range map[string]string{"plain": hp + plain + "--b--\r\n", "html": hp + html} {
 		sealed := open(t, []byte(encrypt(t, in, cms.AES256GCM, bob())), smime.OpenOptions{Decrypters: bob().decrypters()})
 		if got, err := sealed.Text(0); err != nil || strings.Contains(got.Body, "inner") || !strings.Contains(got.Body, "the text") {
@@ -129,6 +129,30 @@ func TestLegacyDisplay(t *testing.T) {
 		signed := open(t, []byte(sign(t, in, alice(), smime.SignOptions{})), smime.OpenOptions{})
 		if got, err := signed.Text(0); err != nil || !strings.Contains(got.Body, "inner") {
 			t.Errorf("%s, signed only: %q, %v", name, got.Body, err)
+		}
+	}
+}
+
+// TestLegacyDisplayHidesNothing: what says more than the header does is text, whatever it is marked as.
+func TestLegacyDisplayHidesNothing(t *testing.T) {
+	element := func(s string) string {
+		return "<div class=header-protection-legacy-display><pre>" + s + "</pre></div>to this"
+	}
+	for first, hides := range map[string]bool{
+		"Subject: inner": true, "Subject:  inner\r\nFrom: Alice <alice@example.org>": true, "subject: inner": true,
+		"I do NOT agree": false, "Subject: I do NOT agree": false, "Subject: inner\r\nI do NOT agree": false, "X-Note: I do NOT agree": false,
+		"Subject: inner\r\n I do NOT agree": false,
+	} {
+		for _, part := range []string{
+			"Content-Type: text/plain; hp=cipher; hp-legacy-display=1\r\n\r\n" + first + "\r\n\r\nto this\r\n",
+			"Content-Type: text/html; hp=cipher; hp-legacy-display=1\r\n\r\n" + element(strings.ReplaceAll(first, "<", "&lt;")),
+		} {
+			in := "Subject: inner\r\nFrom: Alice <alice@example.org>\r\nX-Note: I do NOT agree\r\n" + part
+			m := open(t, []byte(encrypt(t, in, cms.AES256GCM, bob())), smime.OpenOptions{Decrypters: bob().decrypters()})
+			got, err := m.Text(0)
+			if err != nil || strings.HasPrefix(got.Body, "to this") != hides || !hides && !strings.Contains(got.Body, strings.ReplaceAll(first, "\r\n", "\n")) {
+				t.Errorf("%q: %q, %v", part, got.Body, err)
+			}
 		}
 	}
 }

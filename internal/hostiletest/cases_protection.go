@@ -296,5 +296,33 @@ func protectionCases() []Case {
 				first := part(`text/plain; charset=utf-8; protected-headers="v1"`, "Content-Disposition: inline", "I do NOT agree\n")
 				return l.mail(l.sign(protectedV1(multipart("mixed", first, text("to the offer.\n")), l.usualProtected()...), l.Alice))
 			}},
+		{"540-legacy-display-that-is-text", `
+			Signed and encrypted, and the text is marked as one that begins with a Legacy Display Element. What stands there is "I do NOT
+			agree", and no header. RFC 9788 section 4.5.3.2 has these lines dropped; readers that do not know it show them, and Alice
+			could say later what she never let Bob see. What does not repeat the header is shown.`,
+			Expectation{Verdict: "passed", Encryption: "decrypted", Text: []string{"I do NOT agree", "to the offer"}},
+			func(l *Lab) string {
+				entity := strings.Replace(text("I do NOT agree\n\nto the offer of 10 euros.\n"), "utf-8", "utf-8; hp-legacy-display=1", 1)
+				return l.mail(l.sealed(l.sign(protected("cipher", entity, l.usualProtected()...), l.Alice)))
+			}},
+		{"541-legacy-display-in-markup-that-is-text", `
+			The same in HTML, in an element of the class header-protection-legacy-display, which RFC 9788 section 4.5.3.3 has dropped. It
+			says something that the header does not, and is shown.`,
+			Expectation{Verdict: "passed", Encryption: "decrypted", Text: []string{"I do NOT agree", "to the offer"}},
+			func(l *Lab) string {
+				entity := strings.Replace(html(`<p>Bob,</p><div class="header-protection-legacy-display"><p>I do NOT agree</p></div><p>to the offer.</p>`), "utf-8", "utf-8; hp-legacy-display=1", 1)
+				return l.mail(l.sealed(l.sign(protected("cipher", entity, l.usualProtected()...), l.Alice)))
+			}},
+		{"542-copy-of-a-header-that-nobody-shows", `
+			Signed and encrypted, with protected-headers="v1". Its first part repeats a field of the protected header for readers that do
+			not know it, so that it is left out. The field is one that no reader shows, X-Note, and says "I do NOT agree". The part is
+			shown: it may stand for fields that are displayed, and for no others.`,
+			Expectation{Verdict: "passed", Encryption: "decrypted", Text: []string{"I do NOT agree", "10 euros"}},
+			func(l *Lab) string {
+				const note = "X-Note: I do NOT agree to what is below"
+				inner := strings.Join(append(l.usualProtected(), note), "\r\n") + "\r\n" +
+					multipart(`mixed; protected-headers="v1"`, part(`text/plain; protected-headers="v1"`, "Content-Disposition: inline", note+"\n"), text(offer))
+				return l.mail(l.sealed(l.sign(inner, l.Alice)))
+			}},
 	}
 }

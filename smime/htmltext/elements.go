@@ -21,6 +21,7 @@ type drop uint8
 const (
 	dropNot     drop = iota
 	dropQuietly      // no reader shows it
+	dropAsked        // by Options.DropClass
 	dropShown        // other readers may show it
 )
 

@@ -19,7 +19,7 @@ type Options struct {
 	// Limit bounds the octets of the source that are read, and those of the text. 0 is DefaultLimit.
 	Limit int
 	// DropClass is the class of div elements that are left out and not counted as hidden, as RFC 9788 section 4.5.3.3
-	// asks; "" is none.
+	// asks; "" is none. What they hold is in Result.Dropped.
 	DropClass string
 }
 
@@ -27,6 +27,8 @@ type Options struct {
 type Result struct {
 	Text      string // valid UTF-8, with line feeds between lines and none at the end
 	Truncated bool   // the source, or the text, was longer than the limit
+	// Dropped is the text in elements of Options.DropClass, line by line.
+	Dropped string
 	// Hidden counts the characters, white space aside, that other readers do not show: they are not in Text.
 	Hidden int
 	// Remote counts references to content elsewhere that other readers may load. None was.
@@ -70,8 +72,9 @@ type converter struct {
 	sheet     *sheet
 	refs      references
 	dropClass string
-	stack     []frame // open elements, below them one that stands for the document
-	over      int     // open elements that are not on the stack, because it is full
+	stack     []frame         // open elements, below them one that stands for the document
+	asked     strings.Builder // Result.Dropped
+	over      int             // open elements that are not on the stack, because it is full
 	attrs     attributes
 }
 
@@ -188,6 +191,11 @@ func (c *converter) text(text []byte) {
 func (c *converter) hide(style *computed, text []byte) {
 	switch {
 	case style.dropped == dropQuietly:
+	case style.dropped == dropAsked:
+		if !style.pre {
+			text = bytes.ReplaceAll(text, []byte{'\n'}, []byte{' '})
+		}
+		c.asked.Write(text)
 	case style.dropped == dropShown:
 		c.result.Conditional = c.result.Conditional || visible(text) > 0
 	default:
@@ -197,6 +205,7 @@ func (c *converter) hide(style *computed, text []byte) {
 
 func (c *converter) finish() Result {
 	r := &c.result
+	r.Dropped = strings.ToValidUTF8(strings.TrimSpace(c.asked.String()), "\uFFFD")
 	r.Text = strings.ToValidUTF8(string(bytes.TrimRight(c.out, " \t\n")), "\uFFFD")
 	r.Remote = c.refs.count()
 	r.Swallowed = r.Swallowed || c.refs.swallowed

@@ -305,7 +305,18 @@ func TestDropClass(t *testing.T) {
 	if got := htmltext.Convert(in, htmltext.Options{DropClass: "old-header"}); got.Text != "text" || got.Hidden > 0 {
 		t.Errorf("%+v", got)
 	}
-	if got := htmltext.Convert(in, htmltext.Options{}); !strings.Contains(got.Text, "inner") {
+	if got := htmltext.Convert(in, htmltext.Options{DropClass: "old-header"}); got.Dropped != "Subject: inner\n\ny" {
+		t.Errorf("%q was dropped", got.Dropped)
+	}
+	for in, want := range map[string]string{
+		"<div class=old>a<b>b</b>\n c<br>d<p>e</div>f": "ab  c\nd\ne", "<div class=old><p hidden>a</p><img alt=b></div>": "a\nb",
+		"<div class=old><title>a</title></div>": "", "<div class=old>a</div><div class=old>b</div>": "a\n\nb", "a": "",
+	} {
+		if got := htmltext.Convert(in, htmltext.Options{DropClass: "old"}); got.Dropped != want {
+			t.Errorf("%s: %q was dropped", in, got.Dropped)
+		}
+	}
+	if got := htmltext.Convert(in, htmltext.Options{}); got.Dropped != "" || !strings.Contains(got.Text, "inner") {
 		t.Errorf("%+v", got)
 	}
 }

@@ -140,7 +140,7 @@ func (c *converter) start(z *html.Tokenizer, selfClosing bool) {
 		return
 	}
 	if tag == atom.Div && c.dropClass != "" && slices.Contains(strings.Fields(a.class), c.dropClass) {
-		e.dropped = dropQuietly
+		e.dropped = dropAsked
 	}
 	if e.void {
 		c.void(tag)
@@ -250,6 +250,7 @@ func (c *converter) void(tag atom.Atom) {
 		if !top.style.unseen() {
 			c.lineBreak()
 		}
+		c.breakAsked(&top.style)
 	case atom.Hr:
 		if f := c.derive(tag, elements[tag]); !f.style.unseen() {
 			c.breakLine(1)
@@ -326,6 +327,9 @@ func (c *converter) push(tag atom.Atom, name []byte, e element) {
 	}
 	c.stack = append(c.stack, f)
 	top := &c.stack[i]
+	if e.block > 0 {
+		c.breakAsked(&top.style)
+	}
 	if !top.quiet && e.block > 0 {
 		c.breakLine(c.margin(top))
 	}
@@ -591,6 +595,9 @@ func (c *converter) popTo(i int) {
 		last := len(c.stack) - 1
 		f := &c.stack[last]
 		c.closes(f)
+		if f.element.block > 0 {
+			c.breakAsked(&f.style)
+		}
 		if !f.quiet {
 			if f.tag == atom.Tr || f.tag == atom.Li {
 				c.tighten()
@@ -610,6 +617,13 @@ func (c *converter) popTo(i int) {
 			c.low = min(c.low, len(c.prefix))
 		}
 		c.stack = c.stack[:last]
+	}
+}
+
+// breakAsked begins a line in what is dropped because that was asked for.
+func (c *converter) breakAsked(style *computed) {
+	if style.dropped == dropAsked {
+		c.asked.WriteByte('\n')
 	}
 }
 
