@@ -102,6 +102,7 @@ func (r *judged) header() MessageReport {
 	report.From = displaySenders(m.From(bound))
 	sender, _ := m.Fields("Sender")
 	report.Sender = displaySenders(sender)
+	report.ReplyTo = displayAddresses(m, "Reply-To")
 	report.Subject = orNull(m.Field("Subject"))
 	report.MessageID = orNull(strings.Trim(m.Field("Message-ID"), "<> "))
 	if date, err := mail.ParseDate(m.Field("Date")); err == nil {

@@ -27,6 +27,7 @@ type Report struct {
 type MessageReport struct {
 	From             *string           `json:"from"`
 	Sender           *string           `json:"sender"`
+	ReplyTo          []string          `json:"reply_to,omitempty"` // where answers go, if the message says so
 	To               []string          `json:"to"`
 	Cc               []string          `json:"cc"`
 	Subject          *string           `json:"subject"`

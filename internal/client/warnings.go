@@ -45,7 +45,7 @@ func boundWarnings(all []WarningReport) []WarningReport {
 
 // displayed are the fields of a header that are shown, in lower case.
 func displayed() []string {
-	return []string{"from", "sender", "to", "cc", "subject", "date", "message-id"}
+	return []string{"from", "sender", "reply-to", "to", "cc", "subject", "date", "message-id"}
 }
 
 // outerFields are the fields that read otherwise outside, by their names in lower case.

@@ -50,7 +50,7 @@ func (p *linePrinter) field(name, value, remark string, width int) {
 		lines = append(lines[:maxFolded], "…"+remark)
 	}
 	for _, line := range lines {
-		p.line(strings.TrimRight(Mark+" "+pad(name, indent)+line, " "))
+		p.line(strings.TrimRight(Mark+" "+pad(name, indent-1)+" "+line, " "))
 		name = ""
 	}
 }

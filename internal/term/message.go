@@ -251,7 +251,7 @@ func PrintHeaders(w io.Writer, r *client.Report, width int) error {
 		name   string
 		values []string
 	}{
-		{"From", pointed(m.From)}, {"Sender", pointed(m.Sender)}, {"To", m.To}, {"Cc", m.Cc}, {"Subject", pointed(m.Subject)}, {"Date", dated(m.Date)},
+		{"From", pointed(m.From)}, {"Sender", pointed(m.Sender)}, {"Reply-To", elsewhere(m)}, {"To", m.To}, {"Cc", m.Cc}, {"Subject", pointed(m.Subject)}, {"Date", dated(m.Date)},
 	} {
 		if len(field.values) == 0 {
 			continue
