@@ -206,7 +206,10 @@ func newEncryptCommand(a *app) *cobra.Command {
 		Use:   "encrypt [FILE] --to ADDRESS|CERTIFICATE… -o FILE",
 		Short: "Encrypt a MIME entity or a message in a file",
 		Long: `Encrypts a MIME entity to each recipient, named by address (their certificate is looked up in the store) or by a
-certificate file. A whole message keeps its header outside, less what confidentiality asks to hide (RFC 9788).
+certificate file. A whole message keeps its header outside, less what --header-confidentiality hides (RFC 9788): by
+default subject, comments and keywords, with shy the names of people and the time zone as well, with none nothing.
+Unless all recipients are known to have programs that read protected headers, what is hidden also stands at the
+start of the text. A message that is signed already is left as it is.
 
 With --sign the entity is signed first, as sign does it, and the signed one is encrypted: at once, and without a file in
 between. The header is protected once, inside the signature.
@@ -214,11 +217,13 @@ between. The header is protected once, inside the signature.
 ` + exitCodesHelp,
 		Example: `  sealmail encrypt signed.eml --to bob@example.org -o sealed.eml
   sealmail encrypt --sign mail.eml --to bob@example.org -o sealed.eml
+  sealmail encrypt mail.eml --to bob@example.org --header-confidentiality shy -o sealed.eml
   sealmail encrypt --to ./bob.pem --cipher aes-256-gcm < part > sealed`,
 	}, func(cmd *cobra.Command) {
 		cmd.Flags().BoolVar(&sign, "sign", false, "sign it before it is encrypted; the flags for keys and timestamps are those of sign")
 		s.add(cmd)
 		cmd.Flags().StringArrayVar(&p.To, "to", nil, "encrypt to this `address`, or to the certificate in this file; repeat for more")
+		addHeaderConfidentiality(cmd, &p.HeaderConfidentiality)
 		cmd.Flags().StringVar(&p.Cipher, "cipher", "", "`cipher`: aes-256-gcm or aes-256-cbc, or 128 in place of 256 (default: what all recipients are known to take)")
 	}, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
 		if len(p.To) == 0 {

@@ -24,10 +24,16 @@ recipient and to you, and submits it over TLS. A copy goes to the Sent folder.
 If one recipient has no usable certificate, nothing is sent, and each certificate that was considered is named with
 the reason. A message that was accepted but could not be handed over waits in the outbox.
 
+The subject of an encrypted message is hidden from everybody on the way (RFC 9788). --header-confidentiality hides
+more or less: baseline, which is the default, hides subject, comments and keywords; shy also the names of people and
+your time zone; none hides nothing. The account says with header_confidentiality what is usual. --dry-run shows what
+stays readable.
+
 ` + exitCodesHelp,
 		Example: `  echo "See you at ten." | sealmail send --to bob@example.org --subject Tomorrow --body -
   sealmail send --to bob@example.org --cc carol@example.org --subject Report --body note.txt --attach q3.pdf
-  sealmail send --to bob@example.org --subject Test --body - --dry-run --json < note.txt`,
+  sealmail send --to bob@example.org --subject Test --body - --dry-run --json < note.txt
+  sealmail send --to bob@example.org --subject Offer --body offer.txt --header-confidentiality shy --dry-run`,
 		Args: argCount(0, 0, "no arguments; recipients are given with --to, --cc and --bcc"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, _ []string) (err error) {
 			if p.Body, err = a.inputText(body); err != nil {
@@ -53,8 +59,14 @@ the reason. A message that was accepted but could not be handed over waits in th
 	f.BoolVar(&p.NoEncrypt, "no-encrypt", false, "sign only: every server on the way can read it")
 	f.BoolVar(&p.NoSign, "no-sign", false, "encrypt only: nobody can tell who sent it")
 	f.BoolVar(&p.NoTimestamp, "no-timestamp", false, "send without a trusted timestamp")
-	f.BoolVar(&p.DryRun, "dry-run", false, "print recipients, certificates, algorithms and why, and send nothing")
+	addHeaderConfidentiality(cmd, &p.HeaderConfidentiality)
+	f.BoolVar(&p.DryRun, "dry-run", false, "print recipients, certificates, algorithms and why, and what stays readable, and send nothing")
 	return cmd
+}
+
+// addHeaderConfidentiality adds the flag of what encrypts messages.
+func addHeaderConfidentiality(cmd *cobra.Command, word *string) {
+	cmd.Flags().StringVar(word, "header-confidentiality", "", "which header fields to hide on the way, as a `word`: baseline, shy or none (default: the account's, or baseline)")
 }
 
 func (a *app) printSend(r *client.SendResult) error {

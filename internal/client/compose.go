@@ -12,6 +12,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -30,6 +31,15 @@ type draft struct {
 	MessageID   string // without angle brackets
 	Text        []byte // UTF-8
 	Attachments []attachment
+}
+
+// addresses are those of all who get the message.
+func (d *draft) addresses() []string {
+	var list []string
+	for _, to := range slices.Concat(d.To, d.Cc, d.Bcc) {
+		list = append(list, to.Address)
+	}
+	return list
 }
 
 // attachment is a file to go with a message. Its size is known before, and held to while it is read.

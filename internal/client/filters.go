@@ -96,7 +96,7 @@ func (c *Client) Sign(ctx context.Context, p SignParams, in string, out Output) 
 	if err != nil {
 		return err
 	}
-	return c.protect(ctx, in, out, smime.HPClear, layer)
+	return c.protect(ctx, in, out, smime.HeaderProtector{Scheme: smime.HPClear}, layer)
 }
 
 // signature is the layer that signing adds.
@@ -171,10 +171,16 @@ type EncryptParams struct {
 	To     []string    // addresses, or files of certificates
 	Cipher string      // empty: what all recipients are known to take
 	Sign   *SignParams // nil: what is encrypted is not signed before
+
+	HeaderConfidentiality string // baseline, shy or none; empty: the account's, or baseline
 }
 
 // Encrypt encrypts a MIME entity or a message, and signs it before where that is asked for.
 func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Output) error {
+	header, err := c.protectFiltered(p)
+	if err != nil {
+		return err
+	}
 	var candidates []certstore.Candidate
 	by, err := c.selector(c.o.Now(), false)
 	if err != nil {
@@ -224,7 +230,23 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Ou
 		}
 		protection = around(signed, protection)
 	}
-	return c.protect(ctx, in, out, smime.HPCipher, protection)
+	return c.protect(ctx, in, out, header, protection)
+}
+
+// protectFiltered is how Encrypt protects the header of a message. Who is named by a certificate may have any program.
+func (c *Client) protectFiltered(p EncryptParams) (smime.HeaderProtector, error) {
+	a, err := c.account()
+	if err != nil && c.o.Account == "" { // none is set up, or none is the one
+		a, err = config.Account{HeaderConfidentiality: config.HeaderConfidentialityBaseline}, nil
+	}
+	if err != nil {
+		return smime.HeaderProtector{}, err
+	}
+	word, err := headerConfidentiality(p.HeaderConfidentiality, a)
+	if err != nil {
+		return smime.HeaderProtector{}, err
+	}
+	return c.protectSealed(word, a.Address, p.To)
 }
 
 func parseCipher(name string) (cms.Cipher, error) {

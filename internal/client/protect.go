@@ -40,7 +40,7 @@ var messageFields = []string{"From", "To", "Cc", "Subject", "Date", "Message-ID"
 
 // protect reads a MIME entity or a whole message and writes it under one more layer. The header of a message is
 // protected inside, and stays outside as far as the scheme lets it.
-func (c *Client) protect(ctx context.Context, name string, out Output, scheme smime.HPScheme, protection layer) error {
+func (c *Client) protect(ctx context.Context, name string, out Output, header smime.HeaderProtector, protection layer) error {
 	in, err := c.openInput(name)
 	if err != nil {
 		return err
@@ -48,13 +48,13 @@ func (c *Client) protect(ctx context.Context, name string, out Output, scheme sm
 	defer in.Close()
 	e := in.head
 	whole := slices.ContainsFunc(messageFields, func(name string) bool { return len(e.Header.All(name)) > 0 })
-	if whole && isLayer(e) && scheme == smime.HPCipher {
+	if whole && isLayer(e) && header.Scheme == smime.HPCipher {
 		inside, err := c.headerInside(ctx, in)
 		if err != nil {
 			return cmp.Or(in.unchanged(), explainOpen(name, err))
 		}
 		if !inside { // what is hidden outside would be nowhere
-			scheme = smime.HPClear
+			header.Scheme = smime.HPClear
 			c.o.Say("warning: the message does not protect its header inside: all of it, Subject too, stays readable outside")
 		}
 	}
@@ -63,7 +63,7 @@ func (c *Client) protect(ctx context.Context, name string, out Output, scheme sm
 		if whole {
 			var outer entity.Header
 			var err error
-			if payload, outer, err = in.protectHeader(scheme); err != nil {
+			if payload, outer, err = in.protectHeader(header); err != nil {
 				return failed(name, err, "take the message's header fields off the entity first")
 			}
 			if err := smime.WriteOuterHeader(w, outer); err != nil {
@@ -159,12 +159,13 @@ func (in *input) again(o spool.Options) (smime.Source, error) {
 func (in *input) all() io.Reader { return io.MultiReader(bytes.NewReader(in.raw), in.body) }
 
 // protectHeader returns the payload of a whole message, and the fields that stay outside.
-func (in *input) protectHeader(scheme smime.HPScheme) (payload io.Reader, outer entity.Header, err error) {
+func (in *input) protectHeader(header smime.HeaderProtector) (payload io.Reader, outer entity.Header, err error) {
 	if !isLayer(in.head) {
-		return smime.ProtectHeaders(in.all(), in.head.Header, scheme)
+		return header.Protect(in.all(), in.head.Header)
 	}
 	// The header is protected at the root of the payload (RFC 9788 section 2.1), which is further inside.
-	_, outer, err = smime.ProtectHeaders(bytes.NewReader(in.raw), in.head.Header, scheme)
+	header.LegacyDisplay = false
+	_, outer, err = header.Protect(bytes.NewReader(in.raw), in.head.Header)
 	return in.withoutMessageFields(), outer, err
 }
 

@@ -180,6 +180,16 @@ type SendResult struct {
 	Timestamp  *time.Time            `json:"timestamp"`
 	Revocation *RevocationReport     `json:"revocation"` // what goes along about the signer's own certificate; null: nothing does
 	Recipients []SendRecipientResult `json:"recipients"`
+	// HeaderConfidentiality is the policy by which header fields are hidden: baseline, shy, none; null where nothing is encrypted.
+	HeaderConfidentiality *string `json:"header_confidentiality"`
+	// Readable are the header fields that everybody on the way can read, in a dry run.
+	Readable []FieldReport `json:"readable,omitempty"`
+}
+
+// FieldReport is a header field, decoded.
+type FieldReport struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // SendRecipientResult says how the message was sealed for one recipient, or why it could not be.

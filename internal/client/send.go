@@ -29,6 +29,7 @@ type SendParams struct {
 	Attach                         []string // files
 	NoEncrypt, NoSign, NoTimestamp bool
 	DryRun                         bool
+	HeaderConfidentiality          string // baseline, shy or none; empty: the account's
 }
 
 // Send signs, timestamps, encrypts and sends a message. What was accepted is in the outbox before anything goes out, so
@@ -45,11 +46,18 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 	if p.NoEncrypt && p.NoSign {
 		return nil, usage("send", errors.New("--no-encrypt and --no-sign together leave nothing that protects the message"), "leave out one of them")
 	}
+	if p.NoEncrypt && p.HeaderConfidentiality != "" {
+		return nil, usage("send", errors.New("--header-confidentiality is for what is encrypted, and --no-encrypt leaves nothing hidden"), "leave out one of them")
+	}
+	confidentiality, err := headerConfidentiality(p.HeaderConfidentiality, a)
+	if err != nil {
+		return nil, err
+	}
 	by, err := c.selector(d.Date, true)
 	if err != nil {
 		return nil, err
 	}
-	seal := sealing{client: c, account: a, draft: d}
+	seal := sealing{client: c, account: a, draft: d, protector: smime.HeaderProtector{Scheme: smime.HPClear}}
 	if !p.NoSign {
 		chosen, known, err := c.signingIdentity(ctx, d.From.Address, by)
 		if err != nil {
@@ -71,12 +79,22 @@ func (c *Client) Send(ctx context.Context, p SendParams) (*SendResult, error) {
 		seal.encryptTo = self.Chosen.Identity.Chain
 	}
 	result := &SendResult{MessageID: d.MessageID, Recipients: seal.plan.results}
+	if !p.NoEncrypt {
+		result.HeaderConfidentiality = orNull(string(confidentiality))
+		if seal.protector, err = c.protectSealed(confidentiality, d.From.Address, d.addresses()); err != nil {
+			return nil, err
+		}
+	}
 	if err := c.refused("send", seal.plan.refusals, "nothing was sent"); err != nil {
 		return result, err
 	}
 	if p.DryRun {
 		result.State = orNull("dry-run")
-		return result, nil
+		fields, err := d.header()
+		if err == nil {
+			result.Readable, err = readableFields(seal.protector, fields)
+		}
+		return result, err
 	}
 	if err := c.warnOfExpiry(a); err != nil {
 		return result, err
@@ -156,9 +174,9 @@ func (c *Client) newDraft(a config.Account, p SendParams) (*draft, error) {
 func planClear(d *draft) *plan {
 	a := audience{}
 	p := &plan{}
-	for _, to := range slices.Concat(d.To, d.Cc, d.Bcc) {
-		a.addresses = append(a.addresses, to.Address)
-		p.results = append(p.results, SendRecipientResult{Address: to.Address})
+	for _, to := range d.addresses() {
+		a.addresses = append(a.addresses, to)
+		p.results = append(p.results, SendRecipientResult{Address: to})
 	}
 	p.audiences = []audience{a}
 	return p
@@ -202,6 +220,7 @@ type sealing struct {
 	known     revocationValues    // for the identity
 	encryptTo []*x509.Certificate // the sender's certificate to be encrypted to, and its issuers; nil: there is none
 	plan      *plan
+	protector smime.HeaderProtector
 	stamp     stampFunc  // nil: no timestamp
 	timestamp *time.Time // of the token, once there is one
 }
@@ -214,11 +233,7 @@ type outboxNote struct {
 
 // accept seals the message for each audience and puts all into the outbox, as one.
 func (s *sealing) accept(ctx context.Context) (entry outbox.Entry, box *outbox.Outbox, err error) {
-	scheme := smime.HPCipher
-	if !s.encrypted() {
-		scheme = smime.HPClear
-	}
-	outer, payload, err := s.payload(ctx, scheme)
+	outer, payload, err := s.payload(ctx)
 	if err != nil {
 		return entry, nil, err
 	}
@@ -265,10 +280,10 @@ func clocksDiffer(err error) error {
 
 // payload is what is common to all audiences, in a spool. Where a timestamp shows that the clock is ahead, the message is
 // dated by the timestamp, and signed and stamped again: mail is never older than it says.
-func (s *sealing) payload(ctx context.Context, scheme smime.HPScheme) (entity.Header, *spool.Spool, error) {
+func (s *sealing) payload(ctx context.Context) (entity.Header, *spool.Spool, error) {
 	for again := false; ; again = true {
 		payload := spool.New(s.client.spoolOptions())
-		outer, err := s.writePayload(ctx, payload, scheme)
+		outer, err := s.writePayload(ctx, payload)
 		if err == nil {
 			return outer, payload, nil
 		}
@@ -289,7 +304,7 @@ func (s *sealing) payload(ctx context.Context, scheme smime.HPScheme) (entity.He
 }
 
 // writePayload writes what is common to all audiences: the entity with its protected header fields, signed.
-func (s *sealing) writePayload(ctx context.Context, dst io.Writer, scheme smime.HPScheme) (outer entity.Header, err error) {
+func (s *sealing) writePayload(ctx context.Context, dst io.Writer) (outer entity.Header, err error) {
 	fields, err := s.draft.header()
 	if err != nil {
 		return nil, err
@@ -304,7 +319,7 @@ func (s *sealing) writePayload(ctx context.Context, dst io.Writer, scheme smime.
 		body.Close()
 		<-composed
 	}()
-	payload, outer, err := smime.ProtectHeaders(body, fields, scheme)
+	payload, outer, err := s.protector.Protect(body, fields)
 	if err != nil {
 		return nil, failed("send", err, "")
 	}

@@ -36,6 +36,17 @@ const (
 	RevocationOff  RevocationPolicy = "off"
 )
 
+// HeaderConfidentiality says which header fields of encrypted mail are hidden from everybody on the way.
+type HeaderConfidentiality string
+
+// The policies are those of RFC 9788 section 3.2: baseline hides what a person has written, shy the names of people and the
+// time zone as well, none hides nothing.
+const (
+	HeaderConfidentialityBaseline HeaderConfidentiality = "baseline"
+	HeaderConfidentialityShy      HeaderConfidentiality = "shy"
+	HeaderConfidentialityNone     HeaderConfidentiality = "none"
+)
+
 // Account is one validated account. It is never changed after loading.
 type Account struct {
 	Name             string
@@ -51,6 +62,8 @@ type Account struct {
 	Timestamp        TimestampPolicy
 	Revocation       RevocationPolicy
 	InsecureLoopback bool
+
+	HeaderConfidentiality HeaderConfidentiality
 }
 
 // Config is the validated configuration.
@@ -93,9 +106,11 @@ type fileAccount struct {
 	Timestamp        string   `toml:"timestamp"`
 	Revocation       string   `toml:"revocation,omitempty"`
 	InsecureLoopback bool     `toml:"insecure_loopback,omitempty"`
+
+	HeaderConfidentiality string `toml:"header_confidentiality,omitempty"`
 }
 
-var knownKeys = []string{"address", "display_name", "default", "imap", "smtp", "user", "password_command", "password_file", "tsa", "timestamp", "revocation", "insecure_loopback"}
+var knownKeys = []string{"address", "display_name", "default", "imap", "smtp", "user", "password_command", "password_file", "tsa", "timestamp", "revocation", "header_confidentiality", "insecure_loopback"}
 
 var knownVaultKeys = []string{"device", "keyring"}
 
@@ -241,6 +256,7 @@ func (fa fileAccount) validate(name string) (Account, error) {
 		Name: name, DisplayName: fa.DisplayName, Default: fa.Default, User: fa.User,
 		PasswordCommand: fa.PasswordCommand, PasswordFile: fa.PasswordFile,
 		Timestamp: TimestampPolicy(fa.Timestamp), Revocation: RevocationPolicy(fa.Revocation), InsecureLoopback: fa.InsecureLoopback,
+		HeaderConfidentiality: HeaderConfidentiality(fa.HeaderConfidentiality),
 	}
 	// The name becomes a folder of the cache.
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\x00") {
@@ -288,6 +304,13 @@ func (fa fileAccount) validate(name string) (Account, error) {
 	default:
 		return Account{}, fmt.Errorf("revocation is %q, not soft, hard or off", fa.Revocation)
 	}
+	switch a.HeaderConfidentiality {
+	case "":
+		a.HeaderConfidentiality = HeaderConfidentialityBaseline
+	case HeaderConfidentialityBaseline, HeaderConfidentialityShy, HeaderConfidentialityNone:
+	default:
+		return Account{}, fmt.Errorf("header_confidentiality is %q, not baseline, shy or none", fa.HeaderConfidentiality)
+	}
 	switch a.Timestamp {
 	case TimestampRequired, TimestampPreferred:
 		if len(a.TSA) == 0 {
@@ -332,6 +355,9 @@ func WithAccount(path string, data []byte, a Account) ([]byte, error) {
 		Address: a.Address, DisplayName: a.DisplayName, Default: a.Default, IMAP: a.IMAP.String(), SMTP: a.SMTP.String(),
 		User: a.User, PasswordCommand: a.PasswordCommand, PasswordFile: a.PasswordFile, TSA: a.TSA,
 		Timestamp: string(a.Timestamp), Revocation: string(a.Revocation), InsecureLoopback: a.InsecureLoopback,
+	}
+	if a.HeaderConfidentiality != HeaderConfidentialityBaseline { // which is what it is where nothing is said
+		fa.HeaderConfidentiality = string(a.HeaderConfidentiality)
 	}
 	block, err := toml.Marshal(file{Account: map[string]fileAccount{a.Name: fa}})
 	if err != nil {

@@ -26,6 +26,7 @@ func work(t *testing.T) Account {
 		Name: "work", Address: "alice@example.org", DisplayName: "Alice \"A.\" Adams", Default: true,
 		IMAP: parseURL(t, "imaps://imap.example.org"), SMTP: parseURL(t, "submission://smtp.example.org"),
 		User: "alice", TSA: []string{"https://tsa.example.org/ts"}, Timestamp: TimestampRequired, Revocation: RevocationHard,
+		HeaderConfidentiality: HeaderConfidentialityShy,
 	}
 }
 
@@ -37,6 +38,7 @@ func TestAccountsAreAddedAndKeepWhatStandsThere(t *testing.T) {
 	}
 	home := work(t)
 	home.Name, home.Default, home.Timestamp, home.TSA, home.User = "a@b.example", false, TimestampOff, nil, "a"
+	home.HeaderConfidentiality = HeaderConfidentialityBaseline
 	second, err := WithAccount(path, first, home)
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +88,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"clear text scheme", strings.Replace(good, "submissions:", "smtp:", 1), "submissions://", "", 1},
 		{"schemes exchanged", strings.Replace(good, "imaps:", "submissions:", 1), "not an imaps://", "", 1},
 		{"timestamp without authority", strings.Replace(good, "'off'", "'required'", 1), "no tsa is named", "", 1},
+		{"unknown policy", good + "header_confidentiality = 'no'\n", `header_confidentiality is "no", not baseline, shy or none`, "", 1},
 		{"authority with password", good + "tsa = ['https://u:secret@h/']\n", "not an http(s) address", "", 1},
 		{"two passwords", good + "password_file = 'x'\npassword_command = 'y'\n", "exclude", "", 1},
 		{"name with slash", strings.Replace(good, "account.a", "account.'../a'", 1), "cannot be a folder's", "", 1},

@@ -43,6 +43,16 @@ func PrintSend(w io.Writer, r *client.SendResult) error {
 			p.line("    " + candidateWords(c))
 		}
 	}
+	if state == "dry-run" {
+		what := "nothing is encrypted: everybody on the way can read the text, and the header"
+		if r.HeaderConfidentiality != nil {
+			what = "everybody on the way can read of the header (header confidentiality: " + *r.HeaderConfidentiality + ")"
+		}
+		p.line("  " + what)
+		for _, f := range r.Readable {
+			p.line("    " + Line(f.Name+": "+f.Value))
+		}
+	}
 	return p.err
 }
 
