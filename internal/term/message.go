@@ -265,6 +265,14 @@ func PrintHeaders(w io.Writer, r *client.Report, width int) error {
 	return p.err
 }
 
+// elsewhere is where answers go, if that is not From.
+func elsewhere(m client.MessageReport) []string {
+	if len(m.ReplyTo) == 1 && m.From != nil && strings.EqualFold(m.ReplyTo[0], *m.From) {
+		return nil
+	}
+	return m.ReplyTo
+}
+
 // partWords says what a part is that is not shown; of what is shown, and of pieces of an attached message, it says nothing.
 func partWords(r *client.Report, part client.PartReport) string {
 	kind, name := "attachment", "without a name"
