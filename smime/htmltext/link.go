@@ -370,14 +370,13 @@ func (r *references) css(text string) {
 			return
 		}
 		before, after := rest[:i], rest[i+1:]
-		value, quoted := "", false
+		value := ""
 		switch {
 		case rest[i] == '(' && endsFold(before, "url"), rest[i] == '(' && endsFold(before, "image-set"), rest[i] == '(' && endsFold(before, "src"):
-			value, quoted = cssArgument(after)
+			value, _ = cssArgument(after)
 		case rest[i] == '@' && len(after) > 6 && strings.EqualFold(after[:6], "import"):
-			value, quoted = cssArgument(after[6:])
-			quoted = quoted && value != ""
-			if !quoted { // url( follows, and is found next
+			var quoted bool
+			if value, quoted = cssArgument(after[6:]); !quoted { // url( follows, and is found next
 				value = ""
 			}
 		}

@@ -44,10 +44,10 @@ func (f *frame) structure() bool { return f.element.structure && f.table > 0 }
 
 // attributes are those that count, each the first of its name.
 type attributes struct {
-	style, class, id                                       string
-	href, alt, start, value, kind, role, border, dir       string
-	color, background                                      string
-	hidden, open, reversed, hasHref, hasColor, hasFontLook bool
+	style, class, id                                 string
+	href, alt, start, value, kind, role, border, dir string
+	color, background                                string
+	hidden, open, reversed, hasHref, hasFontLook     bool
 }
 
 // read takes the attributes of the current tag.
