@@ -358,7 +358,7 @@ func TestHostile(t *testing.T) {
 		"<p ":                                        {"a=b ", "a ", "src=x ", "style=a:b "},
 		"<p style='":                                 {"a:url(", "url(x", `url("`, "/*", ";", "a:b;", "\\0 "},
 		"<img srcset='":                              {"a,", "//x,"},
-		"<a href='https://":                          {"a.", "\u00e9.", "@", ":"},
+		"<a href='https://":                          {"a.", "\u00e9.", "\u10d0", "@", ":"},
 		"<a href=https://x.example>":                 {"y.example ", "> "},
 		"<table border=1><tr>":                       {"<td>", "<td>x"},
 	} {

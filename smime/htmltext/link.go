@@ -131,7 +131,7 @@ func asciiHost(host string) string {
 // displayHost is the form in which a host is shown: as A-labels where letters of several scripts, or letters that do not
 // fit its last label, could make it look like another one.
 func displayHost(host, ascii string) string {
-	if isASCII(host) {
+	if isASCII(host) || len(host) > maxHost {
 		return host
 	}
 	labels := strings.FieldsFunc(host, func(r rune) bool { return r == '.' || r == '。' || r == '．' || r == '｡' })
