@@ -157,8 +157,8 @@ func htmlCases() []Case {
 	unsigned := func(text, not []string) Expectation {
 		return Expectation{Verdict: "unsigned", Text: text, NotText: not, NotScreen: append([]string{"▌ PASSED", "\x1b"}, not...)}
 	}
-	coded := func(e Expectation, code string) Expectation {
-		e.Codes = append(e.Codes, code)
+	coded := func(e Expectation, codes ...string) Expectation {
+		e.Codes = append(e.Codes, codes...)
 		return e
 	}
 	return []Case{
@@ -253,6 +253,23 @@ func htmlCases() []Case {
 			effect; relative targets are no addresses that anybody could follow.`,
 			unsigned([]string{"Dear Bob"}, nil),
 			page(`<base href="http://mallory.test/"><meta http-equiv="refresh" content="0;url=http://mallory.test/r"><p>Dear Bob, <a href="/login">log in</a></p>`)},
+		{"657-text-where-columns-stand", `
+			Text stands in a <colgroup>, where nothing but columns can be, and behind a <frameset> that comes after text. A browser ends
+			the one before the text and passes over the other, and shows both (HTML section 13.2.6.4). Whoever leaves them out hides
+			"NOT" from Bob. The first is shown; of the second it is said that others may show more.`,
+			coded(Expectation{Verdict: "passed", Text: []string{"I do", "NOT", "agree"}}, "conditional-style"),
+			func(l *Lab) string {
+				return l.mail(l.sign(html(`<p>I do</p><table><colgroup>NOT<tr><td>agree</td></tr></table><frameset>to this</frameset>`), l.Alice))
+			}},
+		{"658-shown-to-some-alone", `
+			"I do NOT" stands where browsers do not show it, and a reader that is not careful does: behind display:none with a value
+			that is none after it, which browsers pass over; in a body that has no tag and that a rule takes away; beside the margin. It is left out as
+			hidden, and a field with a value and a document in an attribute, which others do show, are told of.`,
+			coded(Expectation{Verdict: "passed", Text: []string{"Dear Bob, agreed."}, NotText: []string{"NOT"}}, "hidden-text", "conditional-style"),
+			func(l *Lab) string {
+				return l.mail(l.sign(html(`<style>tbody{display:none}</style><p>Dear Bob, <b style="display:none;display:anything">NOT</b>agreed.</p>`+
+					`<p style="margin:-9999px 0">NOT</p><table><tr><td>NOT</table><input value="NOT"><iframe srcdoc="&lt;p&gt;NOT"></iframe>`), l.Alice))
+			}},
 	}
 }
 

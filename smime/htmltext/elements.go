@@ -61,8 +61,9 @@ var elements = map[atom.Atom]element{
 	atom.Hr: void, atom.Img: void, atom.Image: void, atom.Input: void, atom.Keygen: void, atom.Link: void, atom.Meta: void,
 	atom.Param: void, atom.Source: void, atom.Track: void, atom.Wbr: void, atom.Frame: void,
 
-	atom.Script: raw, atom.Style: raw, atom.Title: raw, atom.Template: {dropped: dropQuietly, special: true, scope: true},
-	atom.Iframe: raw, atom.Noembed: raw, atom.Noframes: raw, atom.Frameset: raw, atom.Datalist: raw, atom.Rp: raw,
+	atom.Script: raw, atom.Style: raw, atom.Title: raw, atom.Iframe: raw, atom.Noembed: raw, atom.Noframes: raw,
+	// Browsers show nothing of these, but of a <frameset> behind text; others have never heard of them.
+	atom.Template: {dropped: dropShown, special: true, scope: true}, atom.Frameset: replaced, atom.Datalist: replaced, atom.Rp: replaced,
 	atom.Textarea: replaced, atom.Select: replaced, atom.Button: replaced, atom.Noscript: replaced, atom.Svg: replaced, atom.Math: replaced,
 	atom.Canvas: replaced, atom.Video: replaced, atom.Audio: replaced, atom.Progress: replaced, atom.Meter: replaced,
 	atom.Object:  {dropped: dropShown, special: true, scope: true},

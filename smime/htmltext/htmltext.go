@@ -60,6 +60,9 @@ func Convert(source string, o Options) Result {
 	}
 	c.sheet = readSheets(source, &c.refs)
 	c.stack = append(make([]frame, 0, 16), frame{p: -1, li: -1, dd: -1, list: -1, table: -1, section: -1, row: -1, cell: -1, link: -1, style: initialStyle})
+	for _, tag := range [...]atom.Atom{atom.Html, atom.Body} { // which are there whether they are opened or not
+		c.stack[0].style.apply(c.sheet.declared(tag, &attributes{}))
+	}
 	c.convert(source)
 	c.popTo(0)
 	return c.finish()
@@ -168,6 +171,9 @@ func hasText(source string) bool {
 
 // text takes text in.
 func (c *converter) text(text []byte) {
+	if len(bytes.TrimLeft(text, whiteSpace)) > 0 {
+		c.endColumns()
+	}
 	top := &c.stack[len(c.stack)-1]
 	style := &top.style
 	if top.structure() && len(bytes.TrimLeft(text, whiteSpace)) > 0 {
@@ -209,6 +215,6 @@ func (c *converter) finish() Result {
 	r.Text = strings.ToValidUTF8(string(bytes.TrimRight(c.out, " \t\n")), "\uFFFD")
 	r.Remote = c.refs.count()
 	r.Swallowed = r.Swallowed || c.refs.swallowed
-	r.Conditional = r.Conditional || c.sheet.conceals || c.sheet.reveals && r.Hidden > 0
+	r.Conditional = r.Conditional || c.refs.embedded || c.sheet.conceals || c.sheet.reveals && r.Hidden > 0
 	return *r
 }

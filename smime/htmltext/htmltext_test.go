@@ -50,6 +50,7 @@ func TestText(t *testing.T) {
 		{"cells without a row", "<table><td>a<td>b<tr><td>c</table>", "a | b\nc"},
 		{"a picture", "<img src=cid:x alt=' a\nlogo '> <img src=cid:y>", "[a logo]"},
 		{"signs that change the sense", "10<sup>6</sup> <s>old</s> <del><b>gone</b></del> <q>said</q> <s></s>.", "10^6 ~~old~~ ~~gone~~ “said” ."},
+		{"struck out by a style", "pay <span style='text-decoration:line-through'>9000</span> <b style='text-decoration-line:underline'>10</b>", "pay ~~9000~~ 10"},
 		{"where words may be divided", "con\u00adtract&ZeroWidthSpace;ed", "contracted"},
 		{"unclosed", "<b>unclosed <i>tags", "unclosed tags"},
 		{"blocks in what formats", "<b>a<div>b</b>c</div>d", "a\nbc\nd"},
@@ -74,9 +75,9 @@ func TestDropped(t *testing.T) {
 	for _, in := range []string{
 		"<script>alert(1)</script>", "<SCRIPT SRC=cid:x></SCRIPT>", "<script><!-- <script>x</script> --></script>",
 		"<style>p{color:red}</style>", "<title>x</title>", "<head><base href='/'><meta http-equiv=refresh content='5'><link rel=x></head>",
-		"<template><p>x</p></template>", "<iframe>x</iframe>", "<iframe srcdoc='<p>x'></iframe>", "<noembed>x</noembed>", "<datalist><option>x</datalist>",
-		"<input value=x><input type=submit value=y>", "<!-- x -->", "<!-- > --><!-->", "<![CDATA[]]>", "<!--[if mso]><xml><o:x>96</o:x></xml><style>p{}</style><![endif]-->",
-		"<p onclick='x()' onmouseover=y></p>", "<embed type=x>", "<frameset>x</frameset>",
+		"<template></template>", "<iframe>x</iframe>", "<iframe srcdoc='<p> '></iframe>", "<noembed>x</noembed>", "<input type=hidden value=x><input><input type=checkbox value=x>",
+		"<input style='display:none' value=x>", "<link rel=icon href=x>", "<style>@import 'x'</style>", "<!-- x -->", "<!-- > --><!-->", "<![CDATA[]]>", "<!--[if mso]><xml><o:x>96</o:x></xml><style>p{}</style><![endif]-->",
+		"<p onclick='x()' onmouseover=y></p>", "<embed type=x>", "<table><colgroup> <col></colgroup></table>",
 	} {
 		got := htmltext.Convert("a"+in+"b", htmltext.Options{})
 		if text := strings.Join(strings.Fields(got.Text), ""); text != "ab" || got.Hidden+got.Remote > 0 || got.Conditional || got.Swallowed {
@@ -87,7 +88,9 @@ func TestDropped(t *testing.T) {
 	for _, in := range []string{
 		"<button>x</button>", "<select><option>x</select>", "<textarea>x</textarea>", "<noscript>x</noscript>", "<object>x</object>", "<svg><text>x</text></svg>",
 		"<math><mi>x</mi></math>", "<video>x</video>", "<canvas>x</canvas>", "<svg><style></svg>", "<!--[if mso]><p>x</p><![endif]-->", "<bdo dir=rtl></bdo>",
-		"<span style='unicode-bidi:bidi-override'></span>",
+		"<span style='unicode-bidi:bidi-override'></span>", "<template><p>x</p></template>", "<datalist><option>x</datalist>", "<ruby><rp>x</rp></ruby>", "<frameset>x</frameset>",
+		"<input value=x>", "<input type=submit value=x>", "<input placeholder=x>", "<iframe srcdoc='<p>x'></iframe>", "<iframe src='data:text/html,x'></iframe>",
+		"<object data='cid:x'></object>", "<embed src=data:x>", "<link rel=stylesheet href='data:text/css,x'>", "<style>@import 'cid:x'</style>", "<style>@import url( data:x)</style>",
 	} {
 		got := htmltext.Convert("a"+in+"b", htmltext.Options{})
 		if text := strings.Join(strings.Fields(got.Text), ""); text != "ab" || !got.Conditional && !strings.Contains(in, "<svg><style>") {
@@ -126,6 +129,16 @@ func TestHidden(t *testing.T) {
 		"<style>p{display:block} .x{display:none}</style><p class=x>ghost</p>",
 		"<p style='display:none'>gh<b>os</b>t</p>", "<p style='display:none'><img src=cid:x alt=ghost></p>", "<ul style='display:none'><li>ghost</ul>",
 		"<table><tr style='display:none'><td>ghost</table>",
+		// A browser passes over what it does not understand.
+		"<p style='display:none;display:any'>ghost</p>", "<p style='visibility:hidden;visibility:no'>ghost</p>", "<p style='opacity:0;opacity:x'>ghost</p>",
+		"<p style='font-size:0;font-size:9foo'>ghost</p>", "<p style='color:white;color:whitish'>ghost</p>",
+		"<p style='position:absolute;left:-9999px;left:x'>ghost</p>", "<p style='position:absolute;left:-9999px;position:x'>ghost</p>", "<p style='text-indent:-999px;text-indent:y'>ghost</p>",
+		"<p style='max-height:0;overflow:hidden;overflow:1'>ghost</p>", "<p style='content-visibility:hidden;content-visibility:x'>ghost</p>",
+		"<style>.x{display:none}</style><style>.x{display:any}</style><p class=x>ghost</p>",
+		"<p style='margin:-9999px'>ghost</p>", "<p style='margin:0 0 0 -9999px'>ghost</p>", "<p style='margin:0 -9999px 3px'>ghost</p>", "<p style='position:absolute;inset:-9999px auto auto 0'>ghost</p>",
+		"<p style='position:absolute;inset:0 -9999px 0 0'>ghost</p>", "<p style='position:absolute;inset:0 0 -9999px'>ghost</p>", "<p style='zoom:0'>ghost</p>", "<p style='scale:0 1'>ghost</p>",
+		"<p style='translate:-9999px'>ghost</p>", "<p style='transform:matrix(0,0,0,0,9,9)'>ghost</p>", "<p style='color:canvas'>ghost</p>",
+		"<table><tr><td><style>tbody{display:none}</style>ghost</table>",
 	} {
 		got := htmltext.Convert("seen"+in+"seen", htmltext.Options{})
 		if text := strings.Join(strings.Fields(got.Text), ""); text != "seenseen" || got.Hidden != len("ghost") {
@@ -151,6 +164,9 @@ func TestSeen(t *testing.T) {
 		"<h1 style='display:none'></h1>text", "<b style='display:none'><div></b>text</div>", "<table style='display:none'>text</table>", "<table style='display:none'><div>text</div></table>",
 		"<tr style='display:none'>text</tr>", "<svg><p>text", "<div><video></div>text", "<a hidden><a>text", "<span style='display:none'></span>text", "<o:p style='display:none'></o:p>text",
 		"<div style='display:none'/></div>text", "<br style='display:none'>text", "<p style='display:none'></p>text", "<select></select>text", "<style></style>text", "<b><div style='display:none'></div></b>text",
+		"<table><colgroup>text<tr><td></table>", "<table><colgroup><col><b>text</b></table>", "<table><colgroup style='display:none'>text</table>",
+		"<p style='display:none;display:table-cell'>text</p>", "<p style='color:white;color:red'>text</p>", "<p style='margin:-9999px;margin:0 auto'>text</p>", "<p style='margin:1px 2px 3px 4px 5px'>text</p>",
+		"<p style='position:static;inset:-9999px'>text</p>", "<p style='zoom:1;scale:1;translate:0 3px;transform:matrix(1,0,0,1,0,0)'>text</p>", "<body bgcolor=black text=white>text",
 		"<td style='display:none'>text</td>", "<p style=\"display:'none'\">text</p>", "<p style='display:none" + "x'>text</p>", "<p style='display:;none'>text</p>",
 	} {
 		if got := htmltext.Convert(in, htmltext.Options{}); got.Text != "text" || got.Hidden > 0 {
@@ -186,9 +202,32 @@ func TestConditional(t *testing.T) {
 		{"<!--[if mso]>text<![endif]-->" + p, true},
 		{"<![if !mso]>" + p + "<![endif]>", false},
 		{strings.Repeat("<div>", 300) + "<p style='display:none'>text</p>", true},
+		{"<style>.x{display:none}</style>" + strings.Repeat("<div>", 300) + p, true},
+		{strings.Repeat("<div>", 300) + p, false},
+		{"<p style='color:var(--c)'>text</p>", true},
+		{"<style>.x{opacity:calc(0 * 1)}</style>" + p, true},
+		{"<style>.y{opacity:calc(0 * 1)}</style>" + p, false},
+		{"<style>p > i{font-size:calc(0px)}</style>" + p, true},
+		{"<p style='margin:0 calc(-1px * 9999)'>text</p>", true},
+		{"<p style='position:absolute;left:calc(0px - 9999px)'>text</p>", true},
+		{"<p style='margin:0 calc(50% - 20px);width:calc(100% - 300px)'>text</p>", false},
+		{"<p><body style='display:none'>text", true},
+		{"<p><body>text", false},
 	} {
 		if got := htmltext.Convert(test.in, htmltext.Options{}); got.Conditional != test.want || got.Text != "text" {
 			t.Errorf("%s: %+v", test.in, got)
+		}
+	}
+}
+
+// TestWholeDocument: what is declared for elements that no document can be without counts, whether they are opened or not.
+func TestWholeDocument(t *testing.T) {
+	for _, in := range []string{
+		"<style>html{display:none}</style><p>ghost", "<style>body{opacity:0}</style>ghost", "<style>body{color:#fff}</style><body>ghost", "<body text=white>ghost",
+		"<style>tbody{display:none}</style><table><tr><td>ghost</table>", "<style>tbody{display:none}</style><table><td>ghost</table>",
+	} {
+		if got := htmltext.Convert(in, htmltext.Options{}); got.Text != "" || got.Hidden != len("ghost") {
+			t.Errorf("%s: %+v", in, got)
 		}
 	}
 }

@@ -270,6 +270,7 @@ type references struct {
 	remote    int
 	relative  int  // to be counted where the document says that it lies elsewhere
 	base      bool // it does
+	embedded  bool // a document or style sheet is brought along, which other readers may show or use
 	swallowed bool
 }
 
@@ -285,12 +286,21 @@ func (r *references) attribute(tag atom.Atom, key string, value []byte) {
 	switch key {
 	case "src", "background", "poster", "data", "srcset", "imagesrcset", "lowsrc", "dynsrc", "manifest", "classid", "codebase", "archive", "code":
 		r.reference(string(value), key == "srcset" || key == "imagesrcset")
+		switch tag {
+		case atom.Iframe, atom.Frame, atom.Embed, atom.Object:
+			r.embed(string(value))
+		}
+	case "srcdoc":
+		r.embedded = r.embedded || hasText(string(value))
 	case "href", "xlink:href":
 		switch tag {
 		case atom.A, atom.Area:
 			r.swallow(value)
 		case atom.Base: // counts for others
-		default: // link, and what draws
+		case atom.Link:
+			r.embed(string(value))
+			fallthrough
+		default: // and what draws
 			r.reference(string(value), false)
 		}
 	case "action", "formaction", "ping", "cite", "longdesc":
@@ -302,6 +312,12 @@ func (r *references) attribute(tag atom.Atom, key string, value []byte) {
 			r.reference(strings.Trim(address, `"' `), false)
 		}
 	}
+}
+
+// embed looks at a reference to a document or style sheet.
+func (r *references) embed(value string) {
+	value = strings.TrimLeft(value, whiteSpace)
+	r.embedded = r.embedded || !isRemote(value) && hasScheme(value)
 }
 
 // reference counts a reference, or the several ones of a srcset.
@@ -371,6 +387,14 @@ func (r *references) css(text string) {
 		}
 		before, after := rest[:i], rest[i+1:]
 		value := ""
+		if rest[i] == '@' && len(after) > 6 && strings.EqualFold(after[:6], "import") {
+			from := strings.TrimLeft(after[6:min(len(after), maxLinkText)], whiteSpace)
+			if len(from) > 4 && strings.EqualFold(from[:4], "url(") {
+				from = from[4:]
+			}
+			imported, _ := cssArgument(from)
+			r.embed(imported)
+		}
 		switch {
 		case rest[i] == '(' && endsFold(before, "url"), rest[i] == '(' && endsFold(before, "image-set"), rest[i] == '(' && endsFold(before, "src"):
 			value, _ = cssArgument(after)

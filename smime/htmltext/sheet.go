@@ -272,7 +272,7 @@ func (s *sheet) unevaluated(d *declarations) {
 	alone := initialStyle
 	alone.background.known = false // white letters are read on what is dark
 	alone.apply(d)
-	s.conceals = s.conceals || alone.unseen() || alone.reorders
+	s.conceals = s.conceals || alone.unseen() || alone.reorders || d.unclear
 	s.reveals = s.reveals || d.reveals()
 	s.colors = s.colors || d.has(propBackground) || d.has(propBackgroundColor)
 }
@@ -335,7 +335,7 @@ func (s *sheet) declared(tag atom.Atom, a *attributes) *declarations {
 	if a.hidden || tag == atom.Dialog && !a.open {
 		all().set("display", "none", -1, 0)
 	}
-	if a.color != "" && tag == atom.Font {
+	if a.color != "" && (tag == atom.Font || tag == atom.Body) {
 		all().set("color", legacyColor(a.color), -1, 0)
 	}
 	if a.background != "" {

@@ -39,6 +39,12 @@ const (
 	propClipPath
 	propTransform
 	propMsoHide
+	propMargin
+	propInset
+	propZoom
+	propScale
+	propTranslate
+	propLineThrough
 	propWhiteSpace
 	propUnicodeBidi
 	properties
@@ -105,6 +111,18 @@ func propertyOf(name string) property {
 		return propTransform
 	case "mso-hide":
 		return propMsoHide
+	case "margin":
+		return propMargin
+	case "inset":
+		return propInset
+	case "zoom":
+		return propZoom
+	case "scale":
+		return propScale
+	case "translate":
+		return propTranslate
+	case "text-decoration", "text-decoration-line":
+		return propLineThrough
 	case "white-space":
 		return propWhiteSpace
 	case "unicode-bidi":
@@ -139,6 +157,8 @@ type declarations struct {
 	values [properties]value
 	any    bool
 	unsure bool // backgrounds may be others than are declared
+	// unclear says that there are values which are not evaluated, and on which it depends what is seen.
+	unclear bool
 }
 
 func (d *declarations) has(p property) bool { return d.values[p].text != "" }
@@ -166,16 +186,127 @@ func (d *declarations) set(name, text string, specificity, order int) {
 		return
 	}
 	v.text = text
+	if p == propMargin || p == propInset {
+		d.setSides(p, v)
+		return
+	}
+	if !understood(p, text) {
+		// A browser passes over what it does not understand either (CSS Syntax Level 3 section 9).
+		d.unclear = d.unclear || unevaluated(p, text)
+		d.any = d.any || d.unclear
+		return
+	}
+	d.put(p, v)
+}
+
+// put takes a value in, if it stands against what is there.
+func (d *declarations) put(p property, v value) {
 	if v.beats(d.values[p]) {
 		d.values[p], d.any = v, true
 	}
 }
 
+// setSides declares a property of four sides in one (CSS Box Model Level 3 section 3.2): "margin" or "inset".
+func (d *declarations) setSides(p property, v value) {
+	list := words(v.text)
+	if len(list) == 0 || len(list) > 4 {
+		return
+	}
+	top, right, bottom, left := list[0], list[min(1, len(list)-1)], list[0], list[min(1, len(list)-1)]
+	if len(list) > 2 {
+		bottom = list[2]
+	}
+	if len(list) > 3 {
+		left = list[3]
+	}
+	for _, side := range [...]struct {
+		margin, inset property
+		text          string
+	}{{propMarginTop, propTop, top}, {propNone, propRight, right}, {propNone, propBottom, bottom}, {propMarginLeft, propLeft, left}} {
+		at := side.inset
+		if p == propMargin {
+			at = side.margin
+		}
+		v.text = side.text
+		switch {
+		case at == propNone:
+		case understood(at, v.text):
+			d.put(at, v)
+		default:
+			d.unclear = d.unclear || unevaluated(at, v.text)
+			d.any = d.any || d.unclear
+		}
+	}
+}
+
+// understood reports whether a value is one of those that the property has, as far as they are known here.
+func understood(p property, text string) bool {
+	switch text {
+	case "inherit", "initial", "unset", "revert", "revert-layer":
+		return true
+	}
+	isLength := func() bool {
+		if number, ok := strings.CutSuffix(text, "%"); ok {
+			_, err := strconv.ParseFloat(number, 64)
+			return err == nil
+		}
+		_, ok := length(text, 16)
+		return ok
+	}
+	switch p {
+	case propDisplay:
+		return oneOf(text, "none block inline inline-block contents flow flow-root list-item run-in flex inline-flex grid inline-grid ruby math") ||
+			strings.HasPrefix(text, "table") || strings.HasPrefix(text, "inline-table") || strings.HasPrefix(text, "ruby-") || strings.ContainsAny(text, " -")
+	case propVisibility:
+		return oneOf(text, "visible hidden collapse")
+	case propContentVisibility:
+		return oneOf(text, "visible hidden auto")
+	case propOpacity:
+		_, ok := number01(text)
+		return ok
+	case propFontSize:
+		return isLength() || oneOf(text, "larger smaller xx-small x-small small medium large x-large xx-large xxx-large")
+	case propColor, propTextFill:
+		return text == "currentcolor" || parseColor(text).known
+	case propTextIndent, propLeft, propTop, propRight, propBottom, propMarginLeft, propMarginTop:
+		return text == "auto" || isLength() || strings.Contains(text, " ") && p == propTextIndent
+	case propPosition:
+		return oneOf(text, "static relative absolute fixed sticky -webkit-sticky")
+	case propOverflow:
+		return !strings.ContainsFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && r != ' ' && r != '-' })
+	}
+	return true
+}
+
+// unevaluated reports whether what a function such as var() or calc() makes of a property decides on what is seen. Functions are
+// common where lengths are concerned; what puts something out of sight has a large number in it.
+func unevaluated(p property, text string) bool {
+	if !strings.Contains(text, "(") {
+		return false
+	}
+	switch p {
+	case propLeft, propTop, propRight, propBottom, propMarginLeft, propMarginTop, propTextIndent:
+		digits := 0
+		for _, r := range text {
+			if r < '0' || r > '9' {
+				digits = 0
+			} else if digits++; digits > 2 {
+				return true
+			}
+		}
+		return strings.Contains(text, "var(")
+	}
+	return true
+}
+
+// oneOf reports whether a word is in a list with blanks between.
+func oneOf(word, list string) bool {
+	return !strings.Contains(word, " ") && strings.Contains(" "+list+" ", " "+word+" ")
+}
+
 // merge takes those of a rule in.
 func (d *declarations) merge(rule *declarations, specificity int) {
-	if rule.any {
-		d.any = true
-	}
+	d.any, d.unclear = d.any || rule.any, d.unclear || rule.unclear
 	for p, v := range rule.values {
 		if v.text == "" {
 			continue
@@ -341,7 +472,11 @@ func (s *computed) conceals(d *declarations) bool {
 			}
 		}
 	}
-	return clipped(get(propClipPath)) || moved(get(propTransform), s.size)
+	if n, ok := number01(get(propZoom)); ok && n <= 0.05 && n >= 0 {
+		return true
+	}
+	return clipped(get(propClipPath)) || moved(get(propTransform), s.size) ||
+		moved("scale("+get(propScale)+")", s.size) || moved("translate("+get(propTranslate)+")", s.size)
 }
 
 // clipped reports whether a clip-path leaves nothing to see.
@@ -375,7 +510,11 @@ func moved(transform string, size float64) bool {
 		}
 		arguments, rest, _ = strings.Cut(arguments, ")")
 		name = strings.TrimSpace(name)
-		for _, n := range numbers(arguments, size) {
+		list := numbers(arguments, size)
+		if name == "matrix" && len(list) == 6 && list[0] == 0 && list[1] == 0 && list[2] == 0 && list[3] == 0 {
+			return true
+		}
+		for _, n := range list {
 			if strings.HasPrefix(name, "scale") && n > -0.05 && n < 0.05 || strings.HasPrefix(name, "translate") && (n <= -far || n >= 10*far) {
 				return true
 			}

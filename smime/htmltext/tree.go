@@ -44,7 +44,7 @@ func (f *frame) structure() bool { return f.element.structure && f.table > 0 }
 
 // attributes are those that count, each the first of its name.
 type attributes struct {
-	style, class, id                                 string
+	style, class, id, placeholder                    string
 	href, alt, start, value, kind, role, border, dir string
 	color, background                                string
 	hidden, open, reversed, hasHref, hasFontLook     bool
@@ -77,6 +77,12 @@ func (a *attributes) read(z *html.Tokenizer, more bool, tag atom.Atom, refs *ref
 			first(&a.start)
 		case "value":
 			first(&a.value)
+		case "placeholder":
+			first(&a.placeholder)
+		case "text":
+			if tag == atom.Body {
+				first(&a.color)
+			}
 		case "type":
 			first(&a.kind)
 		case "role":
@@ -121,12 +127,17 @@ func (c *converter) start(z *html.Tokenizer, selfClosing bool) {
 		c.popTo(top.foreign)
 	}
 	e := elements[tag]
+	if tag != atom.Col && tag != atom.Template {
+		c.endColumns()
+	}
 	switch tag {
 	case atom.Head:
 		return
 	case atom.Html, atom.Body:
 		if c.bottom(tag) {
 			c.push(tag, name, element{special: true, scope: true})
+		} else if c.sheet.declared(tag, a) != nil { // a browser adds them to those of the first one
+			c.result.Conditional = true
 		}
 		return
 	case atom.Noscript: // its content is text only to readers that run scripts
@@ -147,6 +158,13 @@ func (c *converter) start(z *html.Tokenizer, selfClosing bool) {
 		return
 	}
 	c.push(tag, name, e)
+}
+
+// endColumns ends a group of columns, which nothing but columns can be in.
+func (c *converter) endColumns() {
+	if last := len(c.stack) - 1; c.stack[last].tag == atom.Colgroup {
+		c.popTo(last)
+	}
 }
 
 // bottom reports whether <html> or <body> may open here: each once, before all others.
@@ -233,11 +251,18 @@ func (c *converter) placeInTable(tag atom.Atom) bool {
 		}
 	}
 	c.popTo(base + 1)
-	if (tag == atom.Td || tag == atom.Th) && c.stack[base].tag != atom.Tr {
+	implied := func(tag atom.Atom) { // an element that was not opened
 		saved := c.attrs
 		c.attrs = attributes{}
-		c.push(atom.Tr, nil, elements[atom.Tr]) // a row that was not opened
+		c.push(tag, nil, elements[tag])
 		c.attrs = saved
+	}
+	cell := tag == atom.Td || tag == atom.Th
+	if (cell || tag == atom.Tr) && base == f.table && c.sheet.rules[selector{tag: "tbody"}] != nil {
+		implied(atom.Tbody)
+	}
+	if cell && c.stack[base].tag != atom.Tr {
+		implied(atom.Tr)
 	}
 	return true
 }
@@ -256,6 +281,13 @@ func (c *converter) void(tag atom.Atom) {
 			c.breakLine(1)
 			c.literal("----------", top.row, c.stack)
 			c.breakLine(1)
+		}
+	case atom.Input: // a button, or a field with something in it
+		f := c.derive(tag, elements[tag])
+		switch strings.ToLower(c.attrs.kind) {
+		case "hidden", "checkbox", "radio", "file", "range", "color":
+		default:
+			c.result.Conditional = c.result.Conditional || !f.style.unseen() && visible([]byte(c.attrs.value+c.attrs.placeholder)) > 0
 		}
 	case atom.Img, atom.Image:
 		f := c.derive(tag, elements[tag])
@@ -304,7 +336,7 @@ func (c *converter) restyle(f *frame, i int) {
 func (c *converter) push(tag atom.Atom, name []byte, e element) {
 	if len(c.stack) == maxDepth {
 		c.over++
-		c.result.Conditional = c.result.Conditional || c.attrs.style != "" || c.attrs.hidden
+		c.result.Conditional = c.result.Conditional || e.dropped != dropNot || c.sheet.declared(tag, &c.attrs) != nil
 		return
 	}
 	i, a := len(c.stack), &c.attrs
@@ -322,7 +354,7 @@ func (c *converter) push(tag atom.Atom, name []byte, e element) {
 	if e.special && tag != atom.Address && tag != atom.Div && tag != atom.P {
 		f.li, f.dd = -1, -1
 	}
-	if f.style.reorders {
+	if f.style.reorders || f.own != nil && f.own.unclear {
 		c.result.Conditional = true
 	}
 	c.stack = append(c.stack, f)
@@ -409,6 +441,9 @@ func (c *converter) opens(f *frame, i int, a *attributes) {
 			}
 			c.inCell = true
 		}
+	}
+	if f.own != nil && strings.Contains(f.own.values[propLineThrough].text, "line-through") {
+		f.open, f.close = "~~", "~~"
 	}
 	if f.quiet {
 		f.open, f.close = "", ""
