@@ -23,7 +23,8 @@ const maxMarks = 6
 // Clean makes text from a message safe for a terminal, line by line: controls (C0, C1), escape sequences, bidirectional
 // overrides and isolates, zero-width and other invisible characters, and invalid UTF-8 become visible as <U+XXXX>; line
 // breaks stay, tabs become blanks. Of combining marks a character keeps six, and one that has no character to stand on becomes
-// visible. The mark of sealmail's own lines is replaced, and what looks like it where a line begins.
+// visible. The mark of sealmail's own lines is replaced, and what looks like it where a line begins, or nearly is it and stands
+// before a blank, as the mark does: a terminal may begin a line anywhere.
 func Clean(text string) string {
 	c := cleaner{lineStart: true}
 	c.b.Grow(len(text))
@@ -144,7 +145,7 @@ func (c *cleaner) rune(r rune, rest string) {
 			return // the pictures stand side by side then
 		}
 		c.replace("<U+200D>")
-	case r == markRune, !glyph.IsHarmless(r), c.lineStart && likeMark(r):
+	case r == markRune, !glyph.IsHarmless(r), c.lineStart && likeMark(r), isBlock(r) && beforeBlank(rest):
 		c.replace(fmt.Sprintf("<U+%04X>", r))
 	case isMark(r):
 		c.mark(r)
@@ -152,7 +153,7 @@ func (c *cleaner) rune(r rune, rest string) {
 		c.endMarks()
 		c.b.WriteRune(r)
 		c.lineStart = c.lineStart && unicode.Is(unicode.Zs, r)
-		if c.base, c.marks = r, 0; r == ' ' {
+		if c.base, c.marks = r, 0; unicode.Is(unicode.Zs, r) { // on a blank, a mark would be a character of its own
 			c.base = 0
 		}
 	}
@@ -181,14 +182,29 @@ func isPicture(r rune) bool {
 	return r >= 0x2190 && (unicode.Is(unicode.So, r) || r >= 0x1F3FB && r <= 0x1F3FF) // with tones of skin
 }
 
+// beforeBlank reports whether a text begins with a blank, as what stands behind the mark does.
+func beforeBlank(text string) bool {
+	next, _ := utf8.DecodeRuneInString(text)
+	return unicode.Is(unicode.Zs, next) || next == '\t'
+}
+
 // likeMark reports whether r could be taken for the mark at the beginning of a line.
 func likeMark(r rune) bool {
 	switch {
-	case r >= 0x2588 && r <= 0x2590, // blocks that fill the left or the right
-		r >= 0x1FB70 && r <= 0x1FB75, r >= 0x1FB87 && r <= 0x1FB8B, // parts of them
+	case isBlock(r),
 		r == 0x2502, r == 0x2503, r == 0x2551, r == 0x2758, r == 0x2759, r == 0x275A, // bars
+		r == 0x2579, r == 0x257B, r == 0x257D, r == 0x257F, // heavy halves of them
+		r == 0x239C, r == 0x239F, r == 0x23A2, r == 0x23A5, r == 0x23AA, r == 0x23AE, // pieces of tall brackets
+		r == 0x2016, r == 0x2223, r == 0x2225, r == 0x01C0, r == 0xFF5C, r == 0xFFE8, // lines
 		r == 0x25AE, r == 0x25AF, r == 0x23B8, r == 0x23B9, r == 0x23D0, r == 0x1D108:
 		return true
 	}
 	return false
+}
+
+// isBlock reports whether r is nearly the mark. Behind a long line, a terminal that begins a new one where the old one is full
+// would show it as the first thing there.
+func isBlock(r rune) bool {
+	return r >= 0x2588 && r <= 0x2590 || r >= 0x2595 && r <= 0x259F || // blocks that fill the left or the right, and quarters
+		r >= 0x1FB00 && r <= 0x1FB3B || r >= 0x1FB70 && r <= 0x1FB75 || r >= 0x1FB87 && r <= 0x1FB8B // sixths and eighths
 }

@@ -47,6 +47,10 @@ func TestClean(t *testing.T) {
 		{"invisible operators", "a\u2062b\u2060c", "a<U+2062>b<U+2060>c"},
 		{"fillers", "\u115f\u17b4\u180e\u2800\uffa0\U0001D159\U00013441", "<U+115F><U+17B4><U+180E><U+2800><U+FFA0><U+1D159><U+13441>"},
 		{"like our mark", "▐ a ▐\n  ┃ b\n│c\nx│", "<U+2590> a ▐\n  <U+2503> b\n<U+2502>c\nx│"},
+		{"like our mark, where a terminal begins a line", strings.Repeat("x", 80) + "▋ PASSED ▐\u00a0a ▋\tb 50% ███▌", strings.Repeat("x", 80) + "<U+258B> PASSED <U+2590>\u00a0a <U+258B>    b 50% ███<U+258C>"},
+		{"a table", "│ a │ b │", "<U+2502> a │ b │"},
+		{"a mark on a wide blank", "\u00a0\u20d2 a\u3000\u0336", "\u00a0<U+20D2> a\u3000<U+0336>"},
+		{"quarters and sixths", "▛a\n\U0001FB0Fa\n╿a\n⎢a", "<U+259B>a\n<U+1FB0F>a\n<U+257F>a\n<U+23A2>a"},
 		{"wide blanks", "a\u00a0\u3000b", "a\u00a0\u3000b"},
 		{"a long line", strings.Repeat("x", 1<<20), strings.Repeat("x", 1<<20)},
 	} {
@@ -59,7 +63,7 @@ func TestClean(t *testing.T) {
 }
 
 func FuzzClean(f *testing.F) {
-	for _, seed := range []string{"plain", "\x1b[2J", "▌ PASSED", "\u202e", "\xff\xfe", "a\r\nb", "a\u0301\u0301\u0301\u0301\u0301\u0301\u0301b", "👩\u200d👧", "\n ▐", "\u0336"} {
+	for _, seed := range []string{"plain", "\x1b[2J", "▌ PASSED", "\u202e", "\xff\xfe", "a\r\nb", "a\u0301\u0301\u0301\u0301\u0301\u0301\u0301b", "👩\u200d👧", "\n ▐", "\u0336", "a▋ b", "\u00a0\u0360"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
@@ -79,6 +83,11 @@ func FuzzClean(f *testing.F) {
 		for line := range strings.Lines(out) {
 			if first, _ := utf8.DecodeRuneInString(strings.TrimSpace(line)); likeMark(first) || unicode.Is(unicode.M, first) && !unicode.Is(unicode.Mc, first) {
 				t.Fatalf("Clean(%q) has a line that begins with %U", in, first)
+			}
+		}
+		for i, r := range out {
+			if isBlock(r) && beforeBlank(out[i+utf8.RuneLen(r):]) {
+				t.Fatalf("Clean(%q) has %U before a blank", in, r)
 			}
 		}
 		if strings.Contains(out, Mark) {
