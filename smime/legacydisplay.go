@@ -126,7 +126,7 @@ func (w *displayWriter) enter(h entity.Header) (entity.Header, error) {
 	case t.Is("multipart/signed", "multipart/encrypted", "multipart/digest"):
 	case t.Multipart() && boundary != "" && len(w.levels) < maxDisplayLevels:
 		w.levels = append(w.levels, displayLevel{
-			mark: "--" + boundary, every: t.Is("multipart/alternative"), root: strings.Trim(t.Params.Get("start"), "<> "),
+			mark: "--" + boundary, every: t.Is("multipart/alternative"), root: contentID(t.Params.Get("start")),
 		})
 	}
 	return h, nil
@@ -222,7 +222,7 @@ func (w *displayWriter) enterPart(l *displayLevel, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	l.done = !l.every && (l.root == "" || l.root == strings.Trim(h.Value("Content-ID"), "<> "))
+	l.done = !l.every && (l.root == "" || l.root == contentID(h.Value("Content-ID")))
 	if (l.every || l.done) && len(read) == len(raw) {
 		now, err := w.enter(h)
 		if err != nil {

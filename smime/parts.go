@@ -97,7 +97,7 @@ func (m *Message) listParts() {
 		raw := n.Filename()
 		p := Part{
 			Type: n.Type.Type, Disposition: n.Disposition.Type,
-			ContentID: strings.Trim(n.Header.Value("Content-ID"), "<> "),
+			ContentID: contentID(n.Header.Value("Content-ID")),
 			Filename:  baseName(raw), RawFilename: raw,
 			Signed: signed, Encrypted: encrypted, Enclosed: m.enclosed(i),
 			Encloses: encloses(n.Entity, i > 0), Within: inside,

@@ -36,7 +36,7 @@ const (
 )
 
 // Text returns the text of the message: of alternatives the plain one, else HTML turned into text; of related parts the
-// first. Attachments are not text, and nothing is taken from enclosed parts. limit bounds the octets of one part, and no
+// root. Attachments are not text, and nothing is taken from enclosed parts. limit bounds the octets of one part, and no
 // further part is begun beyond it; 0 is DefaultTextLimit.
 func (m *Message) Text(limit int64) (Text, error) {
 	var t Text
@@ -219,6 +219,7 @@ const (
 func (m *Message) displayed() []bool {
 	offers := make([]int, len(m.nodes)) // the best in each subtree
 	chosen := make([]int, len(m.nodes)) // the child that is displayed, where only one is; 0: all
+	named := m.startParts()
 	// Parts come after what is around them, so walking backwards meets the inside first.
 	for i := len(m.nodes) - 1; i >= 0; i-- {
 		n := m.nodes[i]
@@ -229,12 +230,15 @@ func (m *Message) displayed() []bool {
 			continue
 		}
 		around := m.nodes[n.Parent].Entity
+		if root := named[n.Parent]; root > 0 && root != i {
+			continue
+		}
 		// Of equals the first of its siblings wins, which is met last; of HTML alternatives the last, which is the richest
 		// (RFC 2046 section 5.1.4).
 		better := offers[i] > offers[n.Parent] || offers[i] == offersPlain
 		switch {
 		case around.Type.Is("multipart/alternative") && better,
-			around.Type.Is("multipart/related"): // the first is the root (RFC 2387 section 3.2)
+			around.Type.Is("multipart/related"): // the first is the root, where none is named
 			chosen[n.Parent] = i
 		}
 		offers[n.Parent] = max(offers[n.Parent], offers[i])
@@ -247,6 +251,22 @@ func (m *Message) displayed() []bool {
 	}
 	return shown
 }
+
+// startParts tells for each multipart/related which of its parts is named as the root by the parameter start (RFC 2387 section
+// 3.2); 0: none that is there. Where it has no text, all texts are displayed.
+func (m *Message) startParts() []int {
+	named := make([]int, len(m.nodes))
+	for i := len(m.nodes) - 1; i > 0; i-- { // of several with this name the first counts
+		around := m.nodes[m.nodes[i].Parent].Entity
+		if start := contentID(around.Type.Params.Get("start")); start != "" && around.Type.Is("multipart/related") && start == contentID(m.nodes[i].Header.Value("Content-ID")) {
+			named[m.nodes[i].Parent] = i
+		}
+	}
+	return named
+}
+
+// contentID is a Content-ID, or what names one, without its brackets.
+func contentID(value string) string { return strings.Trim(value, "<> ") }
 
 func (m *Message) leafOffers(i int) int {
 	switch e := m.nodes[i].Entity; {

@@ -270,6 +270,14 @@ func htmlCases() []Case {
 				return l.mail(l.sign(html(`<style>tbody{display:none}</style><p>Dear Bob, <b style="display:none;display:anything">NOT</b>agreed.</p>`+
 					`<p style="margin:-9999px 0">NOT</p><table><tr><td>NOT</table><input value="NOT"><iframe srcdoc="&lt;p&gt;NOT"></iframe>`), l.Alice))
 			}},
+		{"659-root-of-related-parts", `
+			Two texts in a multipart/related, "I agree" and "I do NOT agree", and the parameter start names the second. RFC 2387 section 3.2
+			has that one shown, and readers do. Whoever takes the first whatever start says shows Bob what nobody else sees.`,
+			Expectation{Verdict: "passed", Text: []string{"I do NOT agree"}, NotText: []string{"I agree"}},
+			func(l *Lab) string {
+				return l.mail(l.sign(multipart(`related; start="<root@example.test>"`, text("I agree\n"),
+					strings.Replace(text("I do NOT agree\n"), "\r\n", "\r\nContent-ID: <root@example.test>\r\n", 1)), l.Alice))
+			}},
 	}
 }
 
