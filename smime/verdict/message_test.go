@@ -62,6 +62,12 @@ func TestMessages(t *testing.T) {
 	}
 	whole := head.String() + body.String()
 	part := head.String() + "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n" + body.String() + "\r\n--m--\r\n"
+	var older bytes.Buffer
+	cc := "Cc: carol@example.org\r\nContent-Type: text/plain; protected-headers=v1\r\n\r\nhello\r\n"
+	if err := smime.Sign(t.Context(), &older, strings.NewReader(cc), newSigner(t), smime.SignOptions{SigningTime: proven}); err != nil {
+		t.Fatal(err)
+	}
+	toDave := "From: alice@example.org\r\nTo: dave@example.org\r\nCc: carol@example.org\r\n" + older.String()
 	attached := head.String() + "Content-Type: message/rfc822\r\n\r\n" + whole
 
 	tests := map[string]struct {
@@ -73,6 +79,8 @@ func TestMessages(t *testing.T) {
 		"as sent":             {whole, []string{"bob@example.org"}, verdict.Passed, nil},
 		"for the copy":        {whole, []string{"carol@example.org"}, verdict.Passed, nil},
 		"sent on":             {whole, []string{"dave@example.org"}, verdict.Passed, []string{"not-addressed-to-you"}},
+		"sent on, To added":   {toDave, []string{"dave@example.org"}, verdict.Passed, []string{"not-addressed-to-you"}},
+		"only Cc protected":   {toDave, []string{"carol@example.org"}, verdict.Passed, nil},
 		"altered":             {strings.Replace(whole, "\r\n\r\nhello", "\r\n\r\nhullo", 1), nil, verdict.Failed, nil},
 		"protected altered":   {whole[:len(head.String())] + strings.Replace(body.String(), "Subject: Q3", "Subject: Q4", 1), nil, verdict.Failed, []string{"header-differs"}},
 		"outer altered":       {strings.Replace(head.String(), "Q3", "Q4", 1) + body.String(), nil, verdict.Passed, []string{"header-differs"}},

@@ -96,7 +96,12 @@ func SubjectOf(m *smime.Message) Subject {
 		return s
 	}
 	s.From = addresses(m, "From")
-	s.To = slices.Concat(addresses(m, "To"), addresses(m, "Cc"))
+	for _, f := range slices.Concat(m.Protection.Fields.All("To"), m.Protection.Fields.All("Cc")) { // what is outside alone, anybody has added
+		list, _ := smime.ParseAddresses(f.Value())
+		for _, a := range list {
+			s.To = append(s.To, a.Address)
+		}
+	}
 	for _, d := range m.Protection.Differences {
 		if d.Explained && !(s.FromMismatch && strings.EqualFold(d.Name, "From")) { // of that address there is something to say
 			continue
