@@ -214,6 +214,9 @@ func (r *judged) signature(v verdict.SignatureVerdict) SignatureReport {
 			list := report.Signer.Addresses // the one that the message names comes first
 			report.Signer.Addresses = slices.Concat(list[named:named+1], list[:named], list[named+1:])
 		}
+		for i, a := range report.Signer.Addresses { // a list of its own
+			report.Signer.Addresses[i] = smime.DisplayAddress(a)
+		}
 		if a, ok := r.acquaintances[s.Signer]; ok {
 			report.Signer.Contact, report.Signer.FirstSeen = orNull(contactWord(a)), timeOrNull(a.Seen.Truncate(time.Second))
 		}

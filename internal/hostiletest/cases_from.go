@@ -315,5 +315,17 @@ func nameCases() []Case {
 				}
 				c.EmailAddresses = append(c.EmailAddresses, "mallory@example.test")
 			})},
+		{"369-address-in-other-letters", `
+			The certificate speaks for an address at a domain with Cyrillic letters, which looks like Alice's, and the message is from there.
+			Both are right, and Mallory's. Where the signer is named, the domain is shown as in the DNS, as it is for the sender.`,
+			Expectation{Verdict: "passed", From: "alice@xn--exmple-4nf.test", Codes: []string{"mixed-scripts"}, Screen: []string{"<alice@xn--exmple-4nf.test>"}, NotScreen: []string{"<alice@ex\u0430mple.test>"}},
+			func(l *Lab) string {
+				const address = "alice@ex\u0430mple.test"
+				mallory := l.odd("mallory", func(c *x509.Certificate) {
+					c.EmailAddresses = nil
+					c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: utf8SAN(address)}}
+				})
+				return l.mail(l.sign(text(offer), mallory), from("<"+address+">"))
+			}},
 	}
 }
