@@ -52,6 +52,14 @@ func texts(t testing.TB, e string) map[string]string {
 	return found
 }
 
+// lineEnd is how lines of an entity end.
+func lineEnd(e string) string {
+	if strings.Contains(e, "\r\n") {
+		return "\r\n"
+	}
+	return "\n"
+}
+
 func TestLegacyDisplayIsWritten(t *testing.T) {
 	const (
 		element = "Subject: Dinner & plans\r\n\r\n"
@@ -165,6 +173,19 @@ func TestLegacyDisplayIsWritten(t *testing.T) {
 			}
 			if got, err := m.Text(0); err != nil || got.Body != strings.ReplaceAll(want.Body, "\r\n", "\n") {
 				t.Errorf("displayed as %q, %v, and not as %q", got.Body, err, want.Body)
+			}
+			for i, p := range m.Parts {
+				raw, err := io.ReadAll(p.Open())
+				size, sizeErr := p.Size()
+				if err != nil || sizeErr != nil || size != int64(len(raw)) {
+					t.Errorf("part %d: %d octets of %d, %v, %v", i, len(raw), size, err, sizeErr)
+				}
+				if p.Type != "text/plain" || strings.Contains(name, "utf-16") {
+					continue
+				}
+				if was, err := io.ReadAll(without.Parts[i].Open()); err != nil || string(was) != strings.ReplaceAll(string(raw), "\r\n", lineEnd(test.in)) {
+					t.Errorf("part %d is %q, and was %q, %v", i, raw, was, err)
+				}
 			}
 			if m.Field("Subject") != "Dinner & plans" {
 				t.Errorf("%q", m.Field("Subject"))

@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"bytes"
 	"io"
 	"strings"
 
@@ -33,6 +34,7 @@ type Part struct {
 
 	entity *entity.Entity
 	node   int
+	legacy *Message // whose header it repeats at its start, if that is true; nil: it is not said to
 }
 
 // Enclosure is a kind of part that holds something to be opened by itself.
@@ -46,17 +48,57 @@ const (
 	EnclosesCompressed Enclosure = "compressed" // compressed CMS, which stays shut too
 )
 
-// Open returns a reader over the content of the part without its transfer encoding. Each call starts anew.
-func (p *Part) Open() io.Reader { return p.entity.Decode() }
+// Open returns a reader over the content of the part without its transfer encoding, and without a Legacy Display Element of
+// plain text (RFC 9788 section 4.8.2). Each call starts anew.
+func (p *Part) Open() io.Reader {
+	r := p.entity.Decode()
+	if n, err := p.element(); err == nil {
+		_, _ = io.CopyN(io.Discard, r, n) // an error comes again when it is read on
+	}
+	return r
+}
+
+// maxElement bounds a Legacy Display Element that is looked for in octets.
+const maxElement = 64 << 10
+
+// element returns how many octets of the content are a Legacy Display Element of plain text.
+func (p *Part) element() (int64, error) {
+	if p.legacy == nil || p.Type != "text/plain" {
+		return 0, nil
+	}
+	text, _, err := p.entity.Text(maxElement)
+	if text = strings.ReplaceAll(text, "\r\n", "\n"); err != nil || p.legacy.dropLegacyDisplay(text) == text {
+		return 0, err
+	}
+	head, err := io.ReadAll(io.LimitReader(p.entity.Decode(), maxElement))
+	for at := 0; at < len(head); {
+		end := bytes.IndexByte(head[at:], '\n') + 1
+		if end == 0 {
+			break // it is in no character set like ASCII
+		}
+		line := head[at : at+end]
+		if at += end; len(bytes.Trim(line, "\r\n")) == 0 {
+			return int64(at), nil
+		}
+	}
+	return 0, err
+}
 
 // Size returns how many octets Open gives. It may have to read the part.
 func (p *Part) Size() (int64, error) {
-	size, _, err := p.entity.Measure()
+	size, _, err := p.Measure()
 	return size, err
 }
 
 // Measure returns what Size does, and in what way the part is not as it should be, its transfer encoding too.
-func (p *Part) Measure() (size int64, notes []entity.Note, err error) { return p.entity.Measure() }
+func (p *Part) Measure() (size int64, notes []entity.Note, err error) {
+	n, err := p.element()
+	if err != nil {
+		return 0, nil, err
+	}
+	size, notes, err = p.entity.Measure()
+	return size - n, notes, err
+}
 
 // Raw returns the part as it stands, with its header.
 func (p *Part) Raw() *io.SectionReader { return p.entity.Section() }
@@ -103,6 +145,10 @@ func (m *Message) listParts() {
 			Encloses: encloses(n.Entity, i > 0), Within: inside,
 			Offset: n.Start - m.root.Start, Length: n.End - n.Start,
 			entity: n.Entity, node: i,
+		}
+		// RFC 9788 section 4.5.3: only where the message is encrypted, and never where the parameter is elsewhere.
+		if p.Encrypted && !p.Enclosed && m.Protection.Scheme == HPCipher && n.Type.Params.Get(legacyParameter) == "1" {
+			p.legacy = m
 		}
 		ofSignature := n.Parent > 0 && n.Index > 0 && kindOf(m.nodes[n.Parent].Entity) == kindMultipart
 		text := n.Type.Is("text/plain", "text/html") && p.Disposition != "attachment"

@@ -122,11 +122,9 @@ func (m *Message) partText(i int, limit int64, met *htmltext.Result) (string, bo
 	if err != nil {
 		return "", false, err
 	}
-	// RFC 9788 section 4.5.3: only where the message is encrypted, and never where the parameter is elsewhere.
-	legacy := p.Encrypted && !p.Enclosed && m.Protection.Scheme == HPCipher && p.entity.Type.Params.Get(legacyParameter) == "1"
 	if p.Type == "text/html" {
 		o := htmltext.Options{Limit: len(text) + 1<<16} // what was read is converted, and room for line prefixes
-		if legacy {
+		if p.legacy != nil {
 			o.DropClass = legacyClass
 		}
 		r := htmltext.Convert(text, o)
@@ -143,7 +141,7 @@ func (m *Message) partText(i int, limit int64, met *htmltext.Result) (string, bo
 		return r.Text, truncated || r.Truncated, nil
 	}
 	text = strings.ReplaceAll(text, "\r\n", "\n")
-	if legacy {
+	if p.legacy != nil {
 		text = m.dropLegacyDisplay(text)
 	}
 	return text, truncated, nil
@@ -176,7 +174,10 @@ func (m *Message) repeatsHeader(text string) bool {
 		return false // it is no header
 	}
 	return !slices.ContainsFunc(fields, func(f entity.Field) bool {
-		same := func(p entity.Field) bool { return spaced(p.Text()) == spaced(f.Text()) }
+		same := func(p entity.Field) bool { // here it may be decoded already
+			text := oneLine(p.Text())
+			return text == oneLine(f.Text()) || text == oneLine(strings.ToValidUTF8(f.Value(), "\uFFFD"))
+		}
 		return !slices.ContainsFunc(shownFields, f.Is) || !slices.ContainsFunc(m.Protection.Fields.All(f.Name), same)
 	})
 }
