@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"mime"
 	"strings"
 
 	"github.com/sealmail/sealmail/smime/entity"
@@ -65,7 +66,7 @@ func (o HeaderProtector) Protect(e io.Reader, fields entity.Header) (payload io.
 		o.Policy = HCPBaseline
 	}
 	body := bufio.NewReaderSize(e, 32<<10)
-	own, _, _, err := entity.ReadHeader(body, maxOwnHeader)
+	own, raw, _, err := entity.ReadHeader(body, maxOwnHeader)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -93,7 +94,7 @@ func (o HeaderProtector) Protect(e io.Reader, fields entity.Header) (payload io.
 	if o.Scheme == HPCipher && o.LegacyDisplay {
 		if element := newDisplayElement(inside, o.Policy); len(element) > 0 {
 			w := &displayWriter{element: element, src: body}
-			if own, err = w.enter(own); err != nil {
+			if own, err = w.enter(raw); err != nil {
 				return nil, nil, err
 			}
 			rest = w
@@ -114,33 +115,52 @@ func (o HeaderProtector) Protect(e io.Reader, fields entity.Header) (payload io.
 // withHP returns the structural fields of an entity, with the parameter hp in Content-Type.
 func withHP(own entity.Header, scheme HPScheme) (entity.Header, error) {
 	var list entity.Header
-	found := false
-	parameter := fmt.Sprintf("; hp=\"%s\"", scheme.parameter())
+	value := "text/plain; charset=us-ascii" // RFC 2045 section 5.2
+	at := -1
 	for _, f := range own {
-		if !f.Structural() {
-			continue
-		}
-		if f.Is("Content-Type") && !found {
-			found = true
-			value := f.Value()
-			if entity.ParseMediaType(value).Params.Has("hp") {
-				return nil, ErrProtected
+		if f.Structural() {
+			if f.Is("Content-Type") && at < 0 {
+				value, at = f.Value(), len(list)
 			}
-			var err error
-			if f, err = entity.NewField(f.Name, strings.TrimRight(value, "; \t")+parameter); err != nil {
-				return nil, err
-			}
+			list = append(list, f)
 		}
-		list = append(list, f)
 	}
-	if !found {
-		f, err := entity.NewField("Content-Type", "text/plain; charset=us-ascii"+parameter)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, f)
+	if entity.ParseMediaType(value).Params.Has("hp") {
+		return nil, ErrProtected
 	}
+	value, err := withParameter(value, "hp", scheme.parameter())
+	if err != nil {
+		return nil, err
+	}
+	f, err := entity.NewField("Content-Type", value)
+	if err != nil {
+		return nil, err
+	}
+	if at < 0 {
+		return append(list, f), nil
+	}
+	list[at] = f
 	return list, nil
+}
+
+// withParameter returns the value of a Content-Type with one parameter more. Where it is malformed, so that what is appended
+// would not be read as one, it is written anew.
+func withParameter(value, name, set string) (string, error) {
+	longer := fmt.Sprintf("%s; %s=\"%s\"", strings.TrimRight(value, "; \t"), name, set)
+	if entity.ParseMediaType(longer).Params.Get(name) == set {
+		return longer, nil
+	}
+	t := entity.ParseMediaType(value)
+	params := map[string]string{name: set}
+	for _, p := range t.Params {
+		if _, have := params[p.Name]; !have {
+			params[p.Name] = p.Value
+		}
+	}
+	if value = mime.FormatMediaType(t.Type, params); value == "" {
+		return "", fmt.Errorf("%w: a Content-Type that cannot be understood", entity.ErrField)
+	}
+	return value, nil
 }
 
 // WriteOuterHeader writes the header fields of a message and MIME-Version to dst. What [Sign] or [Encrypt] writes next

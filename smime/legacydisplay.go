@@ -111,25 +111,24 @@ type displayLevel struct {
 	done  bool   // the parts to come do not count
 }
 
-// enter begins with the entity whose header is h and whose body comes next. It returns the header that it is to have
-// now.
-func (w *displayWriter) enter(h entity.Header) (entity.Header, error) {
-	t := entity.ParseMediaType(h.Value("Content-Type"))
-	if t.Type == "" {
-		t.Type = "text/plain" // RFC 2045 section 5.2
+// enter begins with the entity whose header this is and whose body comes next. It returns the header that it is to have now.
+func (w *displayWriter) enter(raw []byte) (entity.Header, error) {
+	e, err := entity.Parse(bytes.NewReader(raw), entity.Limits{HeaderBytes: maxOwnHeader})
+	if err != nil {
+		return nil, err
 	}
-	boundary := t.Params.Get("boundary")
+	boundary := e.Type.Params.Get("boundary")
 	switch {
-	case entity.ParseMediaType(h.Value("Content-Disposition")).Type == "attachment": // section 5.2.4: preserved as it is
-	case t.Is("text/plain", "text/html"):
-		return w.enterText(h, t)
-	case t.Is("multipart/signed", "multipart/encrypted", "multipart/digest"):
-	case t.Multipart() && boundary != "" && len(w.levels) < maxDisplayLevels:
+	case e.Disposition.Type == "attachment": // section 5.2.4: preserved as it is
+	case e.Type.Is("text/plain", "text/html"):
+		return w.enterText(e)
+	case e.Type.Is("multipart/signed", "multipart/encrypted", "multipart/digest"):
+	case e.Type.Multipart() && boundary != "" && len(w.levels) < maxDisplayLevels:
 		w.levels = append(w.levels, displayLevel{
-			mark: "--" + boundary, every: t.Is("multipart/alternative"), root: contentID(t.Params.Get("start")),
+			mark: "--" + boundary, every: e.Type.Is("multipart/alternative"), root: contentID(e.Type.Params.Get("start")),
 		})
 	}
-	return h, nil
+	return e.Header, nil
 }
 
 // Read implements io.Reader.
@@ -204,13 +203,13 @@ func (w *displayWriter) delimited(level int, final bool) error {
 			return nil
 		}
 		raw, boundary, err := w.header()
-		if err != nil {
-			return err
-		}
-		if boundary == nil {
+		if err == nil {
 			return w.enterPart(&w.levels[level], raw)
 		}
 		w.out.Write(raw) // a part without a body
+		if !errors.Is(err, errNoBody) {
+			return err
+		}
 		w.out.Write(boundary)
 		level, final = w.delimits(boundary)
 	}
@@ -224,7 +223,7 @@ func (w *displayWriter) enterPart(l *displayLevel, raw []byte) error {
 	}
 	l.done = !l.every && (l.root == "" || l.root == contentID(h.Value("Content-ID")))
 	if (l.every || l.done) && len(read) == len(raw) {
-		now, err := w.enter(h)
+		now, err := w.enter(raw)
 		if err != nil {
 			return err
 		}
@@ -240,19 +239,19 @@ func (w *displayWriter) enterPart(l *displayLevel, raw []byte) error {
 	return nil
 }
 
-// header returns the lines up to an empty one, or up to a boundary, which is returned as well.
+// errNoBody says that a boundary stands where a header should go on.
+var errNoBody = errors.New("a part has no body")
+
+// header returns the lines up to an empty one; with errNoBody or io.EOF, those there are, and the boundary.
 func (w *displayWriter) header() (raw, boundary []byte, err error) {
 	for {
 		line, start, err := w.line()
-		if errors.Is(err, io.EOF) {
-			return raw, nil, nil
-		}
 		if err != nil {
-			return nil, nil, err
+			return raw, nil, err
 		}
 		if start {
 			if level, _ := w.delimits(line); level >= 0 {
-				return raw, bytes.Clone(line), nil
+				return raw, bytes.Clone(line), errNoBody
 			}
 		}
 		if len(raw)+len(line) > maxOwnHeader {
@@ -275,11 +274,11 @@ type displayedText struct {
 }
 
 // enterText begins with a text.
-func (w *displayWriter) enterText(h entity.Header, t entity.MediaType) (entity.Header, error) {
+func (w *displayWriter) enterText(e *entity.Entity) (entity.Header, error) {
+	h, t, encoding := e.Header, e.Type, e.Encoding
 	if t.Params.Has(legacyParameter) {
 		return nil, ErrProtected
 	}
-	encoding := entity.ParseMediaType(h.Value("Content-Transfer-Encoding")).Type
 	identity := slices.Contains([]string{"", "7bit", "8bit", "binary"}, encoding)
 	if !identity && encoding != "quoted-printable" && encoding != "base64" {
 		return h, nil // what cannot be decoded stays as it is
@@ -353,31 +352,48 @@ func textHeader(h entity.Header, t entity.MediaType, marked bool, newCharset, ne
 		}
 		params["charset"] = newCharset
 		if value = mime.FormatMediaType(t.Type, params); value == "" {
-			return nil, fmt.Errorf("%w: Content-Type with parameters that cannot be written", entity.ErrField)
+			return nil, fmt.Errorf("%w: a Content-Type with parameters that cannot be written", entity.ErrField)
 		}
 	case value == "":
 		value = t.Type + "; charset=us-ascii" // RFC 2045 section 5.2
 	}
 	if marked {
-		value = strings.TrimRight(value, "; \t") + "; " + legacyParameter + "=\"1\""
-	}
-	typeField, err := entity.NewField("Content-Type", value)
-	if err != nil {
-		return nil, err
-	}
-	list := entity.Header{typeField}
-	for _, f := range h {
-		if f.Is("Content-Type") || f.Is("Content-Transfer-Encoding") || f.Is("Content-MD5") || f.Is("Content-Length") {
-			continue
+		var err error
+		if value, err = withParameter(value, legacyParameter, "1"); err != nil {
+			return nil, err
 		}
-		list = append(list, f)
 	}
-	if newEncoding != "" {
-		f, err := entity.NewField("Content-Transfer-Encoding", newEncoding)
+	fresh := map[string]string{"Content-Type": value, "Content-Transfer-Encoding": newEncoding}
+	var list entity.Header
+	add := func(name string) error {
+		value := fresh[name]
+		if value == "" {
+			return nil
+		}
+		delete(fresh, name)
+		f, err := entity.NewField(name, value)
+		list = append(list, f)
+		return err
+	}
+	for _, f := range h {
+		var err error
+		switch {
+		case f.Is("Content-Type"):
+			err = add("Content-Type")
+		case f.Is("Content-Transfer-Encoding"):
+			err = add("Content-Transfer-Encoding")
+		case f.Is("Content-MD5"), f.Is("Content-Length"): // which it has no more
+		default:
+			list = append(list, f)
+		}
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, f)
+	}
+	for _, name := range []string{"Content-Type", "Content-Transfer-Encoding"} {
+		if err := add(name); err != nil {
+			return nil, err
+		}
 	}
 	return list, nil
 }

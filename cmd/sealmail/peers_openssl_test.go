@@ -79,7 +79,8 @@ func (h *peerHouse) opensslReadsBoth(t *testing.T, alice, bob, cipher, form stri
 	h.write(t, "signed.eml", string(peertest.Run(t, "openssl", "cms", "-decrypt", "-in", h.file("sealed.eml"), "-recip", h.file(bob+".pem"), "-inkey", h.file(bob+".key"))))
 	h.sealmail(t, "nobody", "verify", "sealed.eml", "--trust", h.root(), "--key", bob+".key", "--cert", bob+".pem", "-o", "content.eml").mustBe(t, exitGood)
 	h.opensslVerifies(t, "signed.eml", func(content []byte) {
-		if !bytes.Contains(content, []byte("hp=\"cipher\"\r\n\r\nThe turbine")) {
+		// openssl knows nothing of header protection: it shows the subject that the text begins with.
+		if !bytes.Contains(content, []byte("hp=\"cipher\"\r\n\r\nSubject: Offer\r\n\r\nThe turbine")) {
 			t.Errorf("%q", content)
 		}
 		if got := h.read(t, "content.eml"); !bytes.Equal(got, content) {
