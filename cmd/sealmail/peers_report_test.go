@@ -75,8 +75,11 @@ func (e expectedReport) report(t *testing.T, got map[string]any) {
 		}
 		recipients = append(recipients, map[string]any{"type": kind, "algorithm": r.algorithm, "issuer": certstore.IssuerName(bob), "serial": r.serial, "mine": r.mine})
 	}
+	parts := 0
 	part := func(kind string, filename any, size int) map[string]any {
-		return map[string]any{"type": kind, "filename": filename, "size": float64(size), "signed": true, "encrypted": true, "enclosed": false}
+		parts++
+		return map[string]any{"index": float64(parts), "type": kind, "filename": filename, "size": float64(size), "signed": true, "encrypted": true, "enclosed": false,
+			"attachment": filename != nil, "encloses": nil, "within": nil, "verdict": nil}
 	}
 	signer := map[string]any{
 		"name": "alice", "organization": "Example GmbH", "addresses": []any{peerAlice}, "validation": "private", "issuer": certstore.IssuerName(alice),
