@@ -236,10 +236,11 @@ func (h *peerHouse) opensslReadsSent(t *testing.T, bob string, raw []byte, c mai
 	}
 }
 
-// hasParts checks that text and attachments arrived as they were sent.
+// hasParts checks that text and attachments arrived as they were sent. The subject, which is hidden outside, stands before the
+// text for readers that do not know header protection, as what opens the encryption alone is one.
 func hasParts(t *testing.T, m *smime.Message, attachment []byte) {
 	t.Helper()
-	want := []string{strings.ReplaceAll(peerText, "\n", "\r\n"), peerTable, string(attachment)}
+	want := []string{"Subject: " + peerSubject + "\r\n\r\n" + strings.ReplaceAll(peerText, "\n", "\r\n"), peerTable, string(attachment)}
 	if len(m.Parts) != len(want) {
 		t.Fatalf("%d parts", len(m.Parts))
 	}
