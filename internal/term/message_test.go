@@ -198,7 +198,10 @@ func FuzzPrintMessage(f *testing.F) {
 		}
 		shown := strings.TrimRight(term.Clean(text), "\n")
 		head, rest, ok := strings.Cut(out, "\n\n")
-		if !ok || !strings.HasPrefix(rest, shown+"\n"+term.Mark+" attachment 1: ") {
+		if shown != "" {
+			shown += "\n"
+		}
+		if !ok || !strings.HasPrefix(rest, shown+term.Mark+" attachment 1: ") {
 			t.Fatalf("%q, want %q in it", out, shown)
 		}
 		for line := range strings.SplitSeq(head, "\n") {
