@@ -1,6 +1,7 @@
 package smime_test
 
 import (
+	"fmt"
 	"net/mail"
 	"strings"
 	"testing"
@@ -84,6 +85,7 @@ func TestReadSendersRefuses(t *testing.T) {
 		" alice@example.org,":                            "no address",
 		" ,alice@example.org":                            "no address",
 		" alice@example.org; b@example.org":              "no address",
+		" Alice b@example.org":                           "no address",
 		" Alice":                                         "no address",
 		" <alice(b@example.org)@example.org>":            "no address",
 		" alice @example.org":                            "no address",
@@ -207,5 +209,16 @@ func TestLongDomains(t *testing.T) {
 	}
 	if took := time.Since(start); took > time.Second {
 		t.Errorf("took %s", took)
+	}
+}
+
+// TestAlsoIsBounded: however many comments there are, a few of the other addresses will do.
+func TestAlsoIsBounded(t *testing.T) {
+	header := "From: alice@example.org"
+	for i := range 100 {
+		header += fmt.Sprintf(" (b%d@example.org)", i)
+	}
+	if _, also, err := sendersOf(t, header+"\r\n"); err != nil || len(also) != 8 {
+		t.Errorf("%d, %v", len(also), err)
 	}
 }

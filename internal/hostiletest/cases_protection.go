@@ -324,5 +324,12 @@ func protectionCases() []Case {
 					multipart(`mixed; protected-headers="v1"`, part(`text/plain; protected-headers="v1"`, "Content-Disposition: inline", note+"\n"), text(offer))
 				return l.mail(l.sealed(l.sign(inner, l.Alice)))
 			}},
+		{"543-blanks-behind-a-subject", `
+			Alice signed without header protection, and on the way the subject became "pay 9000 euros" and three thousand blanks. On the screen,
+			whatever stands behind them, such as that the subject is not protected, is out of sight. Of many blanks one is shown.`,
+			Expectation{Verdict: "passed", Screen: []string{"Subject: pay 9000 euros now   (not protected)\n"}},
+			func(l *Lab) string {
+				return l.mail(l.sign(text(offer), l.Alice), "Subject: pay 9000 euros"+strings.Repeat(" ", 1500)+"=?utf-8?q?=C2=A0?="+strings.Repeat(" ", 1500)+"now"+strings.Repeat(" =?utf-8?q?=E3=80=80?=", 40))
+			}},
 	}
 }

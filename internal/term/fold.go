@@ -42,10 +42,11 @@ func fold(text string, width int) []string {
 	return lines
 }
 
-// field prints a header field: its name, its value, and what there is to remark, folded, each line with the mark.
+// field prints a header field: its name, its value, and what there is to remark, folded, each line with the mark. Of many blanks
+// one is shown, so that nothing is pushed out of sight.
 func (p *linePrinter) field(name, value, remark string, width int) {
 	const indent = 9
-	lines := fold(Line(value)+remark, max(width-indent-2, 20))
+	lines := fold(strings.Join(strings.Fields(Line(value)), " ")+remark, max(width-indent-2, 20))
 	if len(lines) > maxFolded {
 		lines = append(lines[:maxFolded], "…"+remark)
 	}
