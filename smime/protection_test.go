@@ -162,6 +162,9 @@ func TestReadProtection(t *testing.T) {
 			"Content-Type: message/rfc822; forwarded=no\r\n\r\n" + inside + "Content-Type: text/plain; hp=cipher\r\n\r\nx",
 			want{shown: open, notes: "message-attached"}, want{shown: open, notes: "message-attached"},
 		},
+		"wrapped, with an hp that is none": {
+			"Content-Type: message/rfc822; forwarded=no; hp=none\r\n\r\n" + inside + "\r\nx", want{shown: open, notes: "message-attached"}, want{shown: open, notes: "message-attached"},
+		},
 		"wrapped, and signed inside": {
 			"Content-Type: message/rfc822; forwarded=no\r\n\r\n" + inside + sign(t, plainEntity, mallory(), smime.SignOptions{}),
 			want{shown: open, notes: "message-attached"}, want{shown: open, notes: "message-attached"},
@@ -314,6 +317,18 @@ func TestHeaderCopyOfProtectedHeaders(t *testing.T) {
 		clear := sealed(t, "To: bob@example.org\r\n", message(test.first), false)
 		if text, err := clear.Text(0); err != nil || strings.ReplaceAll(strings.TrimSpace(text.Body), "\n\n\n", "\n\n") != want {
 			t.Errorf("%s, signed only: %q and not %q, %v", name, text.Body, want, err)
+		}
+	}
+}
+
+// TestHiddenSubject: a subject outside that stands for a hidden one explains the difference only if it is alone.
+func TestHiddenSubject(t *testing.T) {
+	for outside, explained := range map[string]bool{
+		"Subject: [...]\r\n": true, "Subject: ...\r\n": true, "Subject: [...]\r\nSubject: pay now\r\n": false, "Subject: pay now\r\n": false,
+	} {
+		m := sealed(t, "From: a@example.org\r\n"+outside, "From: a@example.org\r\nSubject: real\r\nHP-Outer: From: a@example.org\r\nContent-Type: text/plain; hp=cipher\r\n\r\nx", true)
+		if d := m.Protection.Differences; len(d) != 1 || d[0].Explained != explained {
+			t.Errorf("%q: %+v", outside, d)
 		}
 	}
 }
