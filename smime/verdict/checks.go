@@ -123,14 +123,23 @@ func address(e AddressEvidence) Check {
 		return Check{Status: Passed}
 	case e.Sender != "" && e.SenderMatches:
 		return Check{Status: Indeterminate, Code: "on-behalf",
-			Reason: fmt.Sprintf("signed by Sender %s on behalf of %s", e.Sender, e.From[0])}
+			Reason: fmt.Sprintf("signed by Sender %s on behalf of %s", smime.DisplayAddress(e.Sender), smime.DisplayAddress(e.From[0]))}
 	}
 	return Check{Status: Failed, Code: "address-mismatch",
-		Reason: fmt.Sprintf("%s is not in the signer's certificate", e.From[0])}
+		Reason: fmt.Sprintf("%s is not in the signer's certificate", smime.DisplayAddress(e.From[0]))}
 }
 
 func severalFrom(from []string) string {
-	return fmt.Sprintf("From names %d mailboxes: %s", len(from), strings.Join(from, ", "))
+	return fmt.Sprintf("From names %d mailboxes: %s", len(from), displayed(from))
+}
+
+// displayed is a list of addresses as a reason shows it.
+func displayed(addresses []string) string {
+	shown := make([]string, len(addresses))
+	for i, a := range addresses {
+		shown[i] = smime.DisplayAddress(a)
+	}
+	return strings.Join(shown, ", ")
 }
 
 // proof judges the time. It never lowers a verdict by itself.

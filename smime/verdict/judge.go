@@ -213,7 +213,7 @@ func (j *judge) structure(v *Verdict) {
 	}
 	j.sender(v)
 	if s.FromMismatch {
-		inside, outside := orUnknown(strings.Join(s.From, ", ")), "missing"
+		inside, outside := orUnknown(displayed(s.From)), "missing"
 		if i := slices.IndexFunc(s.Outer, func(o OuterField) bool { return strings.EqualFold(o.Name, "From") }); i >= 0 && s.Outer[i].Value != "" {
 			outside = s.Outer[i].Value
 		}

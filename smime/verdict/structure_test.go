@@ -2,6 +2,7 @@ package verdict_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -229,5 +230,26 @@ func TestManyHeadersDiffer(t *testing.T) {
 	v := verdict.Judge(s, [][]verdict.Evidence{{good()}}, verdict.Policy{Now: now})
 	if len(v.Warnings) != len(s.Outer) {
 		t.Errorf("%d warnings", len(v.Warnings))
+	}
+}
+
+// TestReasonsShowAddresses: an address that can be taken for another is shown in reasons as everywhere.
+func TestReasonsShowAddresses(t *testing.T) {
+	const looks, shown = "a@ex\u0430mple.org", "a@xn--exmple-4nf.org"
+	for name, e := range map[string]verdict.AddressEvidence{
+		"mismatch":  {From: []string{looks}},
+		"several":   {From: []string{looks, "b@example.org"}},
+		"on behalf": {From: []string{looks}, Sender: looks, SenderMatches: true},
+	} {
+		evidence := good()
+		evidence.Address = e
+		v := verdict.Judge(verdict.Subject{Layers: []verdict.Layer{signedLayer(smime.CoversWhole, nil)}}, [][]verdict.Evidence{{evidence}}, verdict.Policy{Now: now})
+		if got := v.Signatures[0].Address.Reason; strings.Contains(got, looks) || !strings.Contains(got, shown) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	v := verdict.Judge(verdict.Subject{From: []string{looks}, FromMismatch: true}, nil, verdict.Policy{Now: now})
+	if len(v.Warnings) == 0 || strings.Contains(v.Warnings[0].Reason, looks) {
+		t.Errorf("%+v", v.Warnings)
 	}
 }
