@@ -70,6 +70,16 @@ func TestMessages(t *testing.T) {
 	toDave := "From: alice@example.org\r\nTo: dave@example.org\r\nCc: carol@example.org\r\n" + older.String()
 	attached := head.String() + "Content-Type: message/rfc822\r\n\r\n" + whole
 
+	// Older schemes: To is inside with the second one alone, so that only there it is known whom the message is for.
+	older := func(inside string) string {
+		var signed bytes.Buffer
+		payload := strings.NewReader(inside + "Content-Type: text/plain; protected-headers=v1\r\n\r\nhello\r\n")
+		if err := smime.Sign(t.Context(), &signed, payload, newSigner(t), smime.SignOptions{SigningTime: proven}); err != nil {
+			t.Fatal(err)
+		}
+		return head.String() + signed.String()
+	}
+
 	tests := map[string]struct {
 		in       string
 		own      []string
@@ -87,6 +97,8 @@ func TestMessages(t *testing.T) {
 		"outer From altered":  {strings.Replace(head.String(), "alice@", "mallory@", 1) + body.String(), nil, verdict.Passed, []string{"from-differs"}},
 		"a part":              {part, nil, verdict.Indeterminate, []string{"partly-signed"}},
 		"an attached message": {attached, nil, verdict.Unsigned, nil},
+		"subject protected":   {older("Subject: Q3\r\n"), []string{"dave@example.org"}, verdict.Passed, nil},
+		"To protected":        {older("To: bob@example.org\r\n"), []string{"dave@example.org"}, verdict.Passed, []string{"not-addressed-to-you"}},
 		"not signed":          {head.String() + "\r\nhello", nil, verdict.Unsigned, nil},
 	}
 	for name, test := range tests {
