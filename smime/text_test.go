@@ -138,6 +138,34 @@ func TestLegacyDisplay(t *testing.T) {
 	}
 }
 
+// TestLegacyDisplayElsewhere: the parameter means nothing under another scheme, nor in an attached message.
+func TestLegacyDisplayElsewhere(t *testing.T) {
+	const marked = "; hp-legacy-display=1\r\n\r\nSubject: inner\r\n\r\nthe text\r\n"
+	for name, in := range map[string]string{
+		"hp=clear":          "Subject: inner\r\nContent-Type: text/plain; hp=clear" + marked,
+		"protected-headers": "Subject: inner\r\nContent-Type: text/plain; protected-headers=v1" + marked,
+		"attached":          "Subject: inner\r\nContent-Type: message/rfc822; hp=cipher\r\n\r\nSubject: inner\r\nContent-Type: text/plain" + marked,
+	} {
+		m := open(t, []byte(encrypt(t, in, cms.AES256GCM, bob())), smime.OpenOptions{Decrypters: bob().decrypters()})
+		last := len(m.Parts) - 1
+		if got, _, err := m.PartText(last, 0); err != nil || !strings.HasPrefix(got, "Subject: inner\n") {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+// TestTextIsBounded: what is more than the limit is told of, and not begun.
+func TestTextIsBounded(t *testing.T) {
+	two := open(t, []byte(multipart("mixed", "m", part("text/plain", "0123456789"), part("text/plain", "more"))), smime.OpenOptions{})
+	if got, err := two.Text(10); err != nil || got.Body != "0123456789" || !got.Truncated || len(got.Parts) != 1 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	grows := open(t, []byte(part("text/html", strings.Repeat("<blockquote>", 20)+strings.Repeat("x<br>", 5000))), smime.OpenOptions{})
+	if got, err := grows.Text(0); err != nil || !got.Truncated || len(got.Body) > 200<<10 {
+		t.Errorf("%d octets, %v, %v", len(got.Body), got.Truncated, err)
+	}
+}
+
 // TestLegacyDisplayHidesNothing: what says more than the header does is text, whatever it is marked as.
 func TestLegacyDisplayHidesNothing(t *testing.T) {
 	element := func(s string) string {

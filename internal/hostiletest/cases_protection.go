@@ -331,5 +331,15 @@ func protectionCases() []Case {
 			func(l *Lab) string {
 				return l.mail(l.sign(text(offer), l.Alice), "Subject: pay 9000 euros"+strings.Repeat(" ", 1500)+"=?utf-8?q?=C2=A0?="+strings.Repeat(" ", 1500)+"now"+strings.Repeat(" =?utf-8?q?=E3=80=80?=", 40))
 			}},
+		{"544-another-from-outside-that-is-announced", `
+			Signed and encrypted with Alice as the protected From; HP-Outer says that Mallory stands outside, and she does. RFC 9788 section
+			3.1.1 lets no composer change that address, and section 4.4.1.1 compares it whatever HP-Outer says. That it differs is said, and
+			who stands outside.`,
+			Expectation{Verdict: "passed", Encryption: "decrypted", From: "alice@example.test", Codes: []string{"from-differs"}, Screen: []string{"mallory@example.test"}},
+			func(l *Lab) string {
+				inner := protected("cipher", text(offer), append(l.usualProtected(), "HP-Outer: "+malloryFrom, "HP-Outer: "+bobField, "HP-Outer: "+dateField,
+					"HP-Outer: Subject: "+l.messageID, "HP-Outer: "+l.idField())...)
+				return l.mail(l.sealed(l.sign(inner, l.Alice)), malloryFrom)
+			}},
 	}
 }

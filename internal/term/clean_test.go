@@ -40,7 +40,7 @@ func TestClean(t *testing.T) {
 		{"emoji style", "☂\ufe0f", "☂\ufe0f"},
 		{"text style", "☂\ufe0e", "☂<U+FE0E>"},
 		{"a family of emoji", "👩\u200d👧", "👩👧"},
-		{"a joiner elsewhere", "a\u200db 👩\u200db", "a<U+200D>b 👩<U+200D>b"},
+		{"a joiner elsewhere", "a\u200db 👩\u200db a\u200d👩", "a<U+200D>b 👩<U+200D>b a<U+200D>👩"},
 		{"private use", "\ue000\U000F0000", "<U+E000><U+F0000>"},
 		{"noncharacters", "\ufdd0\uffff\U0001FFFE", "<U+FDD0><U+FFFF><U+1FFFE>"},
 		{"variation selectors", "a\ufe00\U000E0100", "a<U+FE00><U+E0100>"},

@@ -253,3 +253,30 @@ func TestReasonsShowAddresses(t *testing.T) {
 		t.Errorf("%+v", v.Warnings)
 	}
 }
+
+// TestNoSignerFails: a layer that nobody signed fails whatever kept it from being read; nothing was verified.
+func TestNoSignerFails(t *testing.T) {
+	for _, err := range []error{nil, cms.ErrMalformed, &cms.UnsupportedError{What: "digest"}} {
+		layer := verdict.Layer{Covers: smime.CoversWhole, Signed: &verdict.Signed{Err: err}}
+		v := verdict.Judge(verdict.Subject{Layers: []verdict.Layer{layer}}, nil, verdict.Policy{Now: now})
+		if v.Status != verdict.Failed || v.Signatures[0].Integrity.Status != verdict.Failed {
+			t.Errorf("%v: %s, %+v", err, v.Status, v.Signatures[0].Integrity)
+		}
+	}
+}
+
+// sendersOf are the senders of a message that says nothing else.
+type sendersOf map[string][]smime.Sender
+
+func (s sendersOf) Senders(name string) ([]smime.Sender, error) { return s[name], nil }
+
+// TestSeveralInSender: of a Sender that names several mailboxes (RFC 5322 section 3.6.2 allows one) none speaks for From.
+func TestSeveralInSender(t *testing.T) {
+	a, b := smime.Sender{Address: "a@example.org"}, smime.Sender{Address: "b@example.org"}
+	if e := verdict.AddressEvidenceOf(sendersOf{"From": {a}, "Sender": {b}}); e.Sender != b.Address || len(e.From) != 1 {
+		t.Errorf("%+v", e)
+	}
+	if e := verdict.AddressEvidenceOf(sendersOf{"From": {a}, "Sender": {b, a}}); e.Sender != "" {
+		t.Errorf("%+v", e)
+	}
+}
