@@ -51,6 +51,7 @@ func TestClean(t *testing.T) {
 		{"a table", "│ a │ b │", "<U+2502> a │ b │"},
 		{"a mark on a wide blank", "\u00a0\u20d2 a\u3000\u0336", "\u00a0<U+20D2> a\u3000<U+0336>"},
 		{"quarters and sixths", "▛a\n\U0001FB0Fa\n╿a\n⎢a", "<U+259B>a\n<U+1FB0F>a\n<U+257F>a\n<U+23A2>a"},
+		{"fillers on a letter", "a\u034f\u1160\u17b5\u3164\U00013442a\U00016FE4a\U0001BC9D", "a<U+034F><U+1160><U+17B5><U+3164><U+13442>a<U+16FE4>a<U+1BC9D>"},
 		{"wide blanks", "a\u00a0\u3000b", "a\u00a0\u3000b"},
 		{"a long line", strings.Repeat("x", 1<<20), strings.Repeat("x", 1<<20)},
 	} {

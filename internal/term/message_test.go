@@ -214,3 +214,29 @@ func FuzzPrintMessage(f *testing.F) {
 		}
 	})
 }
+
+// TestLinesOfOurOwn prints what somebody else chose into each place of our own lines that takes it: no control gets through, and
+// it is cut where it is long.
+func TestLinesOfOurOwn(t *testing.T) {
+	bad := "\x1b[2J" + term.Mark + strings.Repeat("x", 500)
+	now := time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)
+	s := client.SignatureReport{Covers: "whole", Verdict: "passed", Checks: client.ChecksReport{Integrity: client.CheckReport{Status: "passed"}},
+		Signer: &client.SignerReport{Addresses: []string{bad}}, SigningTime: client.SigningTimeReport{Proven: &now, ProvenBy: &bad}}
+	shut := client.LayerReport{EncryptionReport: &client.EncryptionReport{ClosedReport: client.ClosedReport{Reason: &bad}}}
+	r := client.Report{Verdict: "passed", Encryption: "undecryptable", Signatures: []client.SignatureReport{s}, Layers: []client.LayerReport{shut}}
+	var b strings.Builder
+	if err := term.PrintVerdict(&b, &r); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if strings.Contains(line, "\x1b") || strings.Count(line, term.Mark) != 1 {
+			t.Errorf("%q", line)
+		}
+		if len(line) > 300 && !strings.Contains(line, "not opened") {
+			t.Errorf("%d octets: %.80q…", len(line), line)
+		}
+	}
+	if strings.Count(b.String(), "<U+001B>") != 3 {
+		t.Errorf("got:\n%s", b.String())
+	}
+}

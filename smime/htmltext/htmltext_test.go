@@ -115,7 +115,7 @@ func TestHidden(t *testing.T) {
 		"<p style='color:snow'>ghost</p>", "<p style='-webkit-text-fill-color:transparent'>ghost</p>",
 		"<table bgcolor=black><tr><td style='color:#000'>ghost</table>", "<div style='background:red none'><p style='color:red'>ghost</p></div>",
 		"<div style='background-color:#123456;color:#123456'>ghost</div>",
-		"<p style='max-height:0;overflow:hidden'>ghost</p>", "<p style='height:1px;overflow:hidden'>ghost</p>", "<p style='width:0px;overflow-x:hidden'>ghost</p>",
+		"<p style='max-height:0;overflow:hidden'>ghost</p>", "<p style='height:1px;overflow:hidden'>ghost</p>", "<p style='width:0px;overflow-x:hidden'>ghost</p>", "<p style='max-width:0;overflow:hidden'>ghost</p>",
 		"<p style='text-indent:-9999px'>ghost</p>", "<p style='text-indent:-100em'>ghost</p>", "<p style='position:absolute;left:-9999px'>ghost</p>",
 		"<p style='position:fixed;top:-200em'>ghost</p>", "<p style='margin-left:-10000px'>ghost</p>", "<p style='transform:scale(0)'>ghost</p>",
 		"<p style='transform:rotate(3deg) translateX(-999px)'>ghost</p>", "<p style='position:absolute;clip:rect(0 0 0 0)'>ghost</p>",
@@ -370,6 +370,9 @@ func TestLimit(t *testing.T) {
 		if got := htmltext.Convert(in, htmltext.Options{Limit: 50}); got.Text != want && !(strings.HasPrefix(in, "<bl") && got.Text == "> > > > x y") || got.Truncated != (len(in) > 50) {
 			t.Errorf("%s: %+v", in, got)
 		}
+	}
+	if got := htmltext.Convert(strings.Repeat("<blockquote>", 100)+"x", htmltext.Options{}); got.Text != strings.Repeat("> ", 20)+"x" {
+		t.Errorf("%q", got.Text) // deeper than that nobody counts
 	}
 	// Text may be longer than its source: each line of a quotation has a prefix.
 	in := strings.Repeat("<blockquote>", 20) + strings.Repeat("x<br>", 1000)
