@@ -66,6 +66,7 @@ func TestMailboxFiles(t *testing.T) {
 		"rd.mbox":       separator + unix(quotedRD) + "\n" + separator + unix(altered) + "\n" + separator + unix(second),
 		"o.mbox":        separator + unix(quotedO) + "\n" + separator + unix(altered) + "\n" + separator + unix(second),
 		"one.eml":       separator + unix(second),
+		"quoted.eml":    unix(quotedRD),
 		"odd.eml":       "From somebody\r\n" + second,
 		"box/cur/2:2,":  second,
 		"box/cur/1:2,S": altered,
@@ -86,8 +87,10 @@ func TestMailboxFiles(t *testing.T) {
 		"o.mbox":  {"o.mbox 1: failed", "o.mbox 2: failed", "o.mbox 3: passed"},
 		"one.eml": {"one.eml 1: passed"},
 		"odd.eml": {"odd.eml: passed mbox-line"},
-		"box":     {"1:2,S: failed", "2:2,: passed", "1: passed"},
-		"new":     {w.in("new") + " is a folder, and no Maildir: there is no cur in it"},
+		// A message by itself is in no mbox file, whose quotes could be taken away.
+		"quoted.eml": {"quoted.eml: failed"},
+		"box":        {"1:2,S: failed", "2:2,: passed", "1: passed"},
+		"new":        {w.in("new") + " is a folder, and no Maildir: there is no cur in it"},
 	} {
 		if diff := cmp.Diff(want, verdicts(t, c, p, w.in(name))); diff != "" {
 			t.Errorf("%s: %s", name, diff)

@@ -134,20 +134,36 @@ func (j *judge) judgeFile(ctx context.Context, m fileMessage) (*judged, error) {
 	if err != nil || m.index == 0 || !r.altered() {
 		return r, err
 	}
+	second, err := j.judgeUnquoted(ctx, m)
+	switch {
+	case err != nil:
+		return nil, errors.Join(err, r.Close())
+	case second == nil:
+		return r, nil
+	}
+	if err := r.Close(); err != nil {
+		return nil, errors.Join(err, second.Close())
+	}
+	return second, nil
+}
+
+// judgeUnquoted judges a message of an mbox file without the quotes of its lines. It is nil where there are none, or where the
+// signatures do not fit then either.
+func (j *judge) judgeUnquoted(ctx context.Context, m fileMessage) (*judged, error) {
 	original, err := j.client.unquoted(m)
 	if err != nil || original == nil {
-		return r, err
+		return nil, err
 	}
-	second, err := j.judge(ctx, m.label(), original.source)
-	if err != nil || second.altered() {
-		if err == nil {
-			err = second.Close()
-		}
-		return r, errors.Join(err, original.Close())
+	r, err := j.judge(ctx, m.label(), original.source)
+	if err != nil {
+		return nil, errors.Join(err, original.Close())
 	}
-	second.closers = append(second.closers, original)
-	second.remarks = append(second.remarks, WarningReport{"mbox-quoting", "the mailbox file has quoted lines that start with \"From \": the message was judged without these quotes"})
-	return second, r.Close()
+	r.closers = append(r.closers, original)
+	if r.altered() {
+		return nil, r.Close()
+	}
+	r.remarks = append(r.remarks, WarningReport{"mbox-quoting", "the mailbox file has quoted lines that start with \"From \": the message was judged without these quotes"})
+	return r, nil
 }
 
 // sources are the inputs that a verdict is about: a message, and what it signs where that is another file.
