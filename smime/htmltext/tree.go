@@ -2,7 +2,6 @@ package htmltext
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/net/html"
@@ -41,73 +40,6 @@ type frame struct {
 
 // structure reports whether text and most elements directly in it belong before its table.
 func (f *frame) structure() bool { return f.element.structure && f.table > 0 }
-
-// attributes are those that count, each the first of its name.
-type attributes struct {
-	style, class, id, placeholder                    string
-	href, alt, start, value, kind, role, border, dir string
-	color, background                                string
-	hidden, open, reversed, hasHref, hasFontLook     bool
-}
-
-// read takes the attributes of the current tag.
-func (a *attributes) read(z *html.Tokenizer, more bool, tag atom.Atom, refs *references) {
-	*a = attributes{}
-	for more {
-		var key, value []byte
-		key, value, more = z.TagAttr()
-		first := func(to *string) {
-			if *to == "" {
-				*to = string(value)
-			}
-		}
-		switch string(key) {
-		case "style":
-			first(&a.style)
-		case "class":
-			first(&a.class)
-		case "id":
-			first(&a.id)
-		case "href":
-			first(&a.href)
-			a.hasHref = true
-		case "alt":
-			first(&a.alt)
-		case "start":
-			first(&a.start)
-		case "value":
-			first(&a.value)
-		case "placeholder":
-			first(&a.placeholder)
-		case "text":
-			if tag == atom.Body {
-				first(&a.color)
-			}
-		case "type":
-			first(&a.kind)
-		case "role":
-			first(&a.role)
-		case "border":
-			first(&a.border)
-		case "dir":
-			first(&a.dir)
-		case "color":
-			first(&a.color)
-			a.hasFontLook = true
-		case "face", "size":
-			a.hasFontLook = true
-		case "bgcolor":
-			first(&a.background)
-		case "hidden":
-			a.hidden = true
-		case "open":
-			a.open = true
-		case "reversed":
-			a.reversed = true
-		}
-		refs.attribute(tag, string(key), value)
-	}
-}
 
 // start takes a start tag.
 func (c *converter) start(z *html.Tokenizer, selfClosing bool) {
@@ -467,63 +399,6 @@ func (c *converter) indent(f *frame, prefix, marker string) {
 	}
 	c.prefix = append(c.prefix, prefix...)
 	c.marker = append(c.marker, marker...)
-}
-
-// numbers prepares a list to number its items.
-func (c *converter) numbers(f *frame, a *attributes) {
-	if f.tag != atom.Ol {
-		return
-	}
-	f.number, f.step, f.numbering = 1, 1, '1'
-	if a.reversed {
-		f.step = -1 // how many items there will be is not known: they count down from what start says
-	}
-	if n, err := strconv.ParseInt(strings.TrimSpace(a.start), 10, 32); err == nil {
-		f.number = int(n)
-	}
-	if len(a.kind) == 1 && strings.Contains("1aAiI", a.kind) {
-		f.numbering = a.kind[0]
-	}
-}
-
-// nextMarker is what stands before the next item of a list.
-func (f *frame) nextMarker(a *attributes) string {
-	if f.numbering == 0 {
-		return "- "
-	}
-	n := f.number
-	if v, err := strconv.ParseInt(strings.TrimSpace(a.value), 10, 32); err == nil {
-		n = int(v)
-	}
-	f.number = n + f.step
-	return number(n, f.numbering) + ". "
-}
-
-// number writes a number as the type attribute of a list says; what has no such form is written in digits.
-func number(n int, form byte) string {
-	switch {
-	case (form == 'a' || form == 'A') && n > 0:
-		var letters []byte
-		for ; n > 0; n = (n - 1) / 26 {
-			letters = append([]byte{form + byte((n-1)%26)}, letters...)
-		}
-		return string(letters)
-	case (form == 'i' || form == 'I') && n > 0 && n < 4000:
-		var b strings.Builder
-		for _, d := range [...]struct {
-			value int
-			text  string
-		}{{1000, "m"}, {900, "cm"}, {500, "d"}, {400, "cd"}, {100, "c"}, {90, "xc"}, {50, "l"}, {40, "xl"}, {10, "x"}, {9, "ix"}, {5, "v"}, {4, "iv"}, {1, "i"}} {
-			for ; n >= d.value; n -= d.value {
-				b.WriteString(d.text)
-			}
-		}
-		if form == 'I' {
-			return strings.ToUpper(b.String())
-		}
-		return b.String()
-	}
-	return strconv.Itoa(n)
 }
 
 // end takes an end tag.
