@@ -93,23 +93,38 @@ func (s *Store) AddCorrespondents(ctx context.Context, list []Correspondent) (ad
 }
 
 func (s *Store) addCorrespondents(list []Correspondent) (added int, err error) {
-	var files []safeio.NewFile
 	var issuers []*x509.Certificate
+	// What is said of one certificate several times is put together first: each file is read once, and written at most once.
+	type entry struct {
+		Correspondent
+		changed bool
+	}
+	entries := map[string]*entry{}
+	var order []*entry
 	for _, c := range list {
 		if len(c.Chain) == 0 {
 			return 0, ErrNoCertificate
 		}
 		issuers = append(issuers, c.Chain[1:]...)
-		known, err := s.readCorrespondent(Fingerprint(c.Certificate()))
-		switch {
-		case err != nil: // nothing there, or nothing that could be kept
-			added++
-		case !known.learn(c):
-			continue
-		default:
-			c = known
+		fingerprint := Fingerprint(c.Certificate())
+		e := entries[fingerprint]
+		if e == nil {
+			known, err := s.readCorrespondent(fingerprint)
+			if err != nil { // nothing there, or nothing that could be kept
+				added++
+				known = c
+			}
+			e = &entry{known, err != nil}
+			entries[fingerprint], order = e, append(order, e)
 		}
-		more, err := s.correspondentFiles(c)
+		e.changed = e.learn(c) || e.changed
+	}
+	var files []safeio.NewFile
+	for _, e := range order {
+		if !e.changed {
+			continue
+		}
+		more, err := s.correspondentFiles(e.Correspondent)
 		if err != nil {
 			return 0, err
 		}

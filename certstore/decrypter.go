@@ -7,6 +7,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/sealmail/sealmail/smime/cms"
 )
@@ -16,6 +17,13 @@ import (
 type Decrypter struct {
 	certificate *x509.Certificate
 	key         func() (crypto.PrivateKey, error)
+	agreed      atomic.Pointer[agreed]
+}
+
+// agreed is a private key that was asked for, and what it is in key agreement: making that costs a third of using it.
+type agreed struct {
+	from *ecdsa.PrivateKey
+	key  *ecdh.PrivateKey
 }
 
 // Decrypter returns one for this identity.
@@ -70,7 +78,14 @@ func (d *Decrypter) Unwrap(ctx context.Context, r cms.RecipientInfo) ([]byte, er
 			return r.Unwrap(decrypter)
 		}
 	case *cms.KeyAgreeRecipientInfo:
+		parsed, _ := key.(*ecdsa.PrivateKey)
+		if last := d.agreed.Load(); last != nil && last.from == parsed {
+			return r.Unwrap(last.key)
+		}
 		if agreement, ok := agreementKey(key); ok {
+			if parsed != nil {
+				d.agreed.Store(&agreed{parsed, agreement})
+			}
 			return r.Unwrap(agreement)
 		}
 	}

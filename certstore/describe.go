@@ -32,7 +32,7 @@ type Description struct {
 // Describe describes a certificate.
 func Describe(c *x509.Certificate) Description {
 	return Description{
-		Name:         nameOf(c),
+		Name:         Name(c),
 		Organization: strings.Join(c.Subject.Organization, ", "),
 		Addresses:    Addresses(c),
 		Issuer:       IssuerName(c),
@@ -90,8 +90,8 @@ func SerialHex(serial *big.Int) string {
 // IssuerName returns the name by which to call a certificate's issuer.
 func IssuerName(c *x509.Certificate) string { return distinguishedName(c.Issuer) }
 
-// nameOf returns the name by which to call a certificate's subject: of a certificate for a mailbox alone, the address.
-func nameOf(c *x509.Certificate) string {
+// Name returns the name by which to call a certificate's subject: of a certificate for a mailbox alone, the address.
+func Name(c *x509.Certificate) string {
 	if name := distinguishedName(c.Subject); name != "" {
 		return name
 	}

@@ -46,7 +46,7 @@ func TestDescribe(t *testing.T) {
 		},
 		"": nil,
 	} {
-		if got := certstore.Describe(issue(t, nil, "", newKey(t), change).cert).Name; got != want {
+		if got := certstore.Name(issue(t, nil, "", newKey(t), change).cert); got != want {
 			t.Errorf("name %q, want %q", got, want)
 		}
 	}

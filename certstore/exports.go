@@ -24,10 +24,10 @@ type Export struct {
 	Time        time.Time
 	By          string // who did it, as the machine calls them
 	File        string // where it went
-	Format      string // "pkcs12", or "pkcs12-legacy" under the encryption for old programs
+	Format      string // "pkcs12", or "pkcs12-legacy" under the encryption for old programs; "backup" with all else
 	Name        string // of the certificate's owner
 	Addresses   []string
-	Fingerprint string // of the certificate
+	Fingerprint string // of the certificate; empty where the key has none yet
 	Key         string // the KeyFingerprint, which renewed certificates share
 }
 
@@ -39,7 +39,7 @@ type exportRecord struct {
 	Format      string    `json:"format"`
 	Name        string    `json:"name"`
 	Addresses   []string  `json:"addresses"`
-	Fingerprint string    `json:"fingerprint"`
+	Fingerprint string    `json:"fingerprint,omitempty"`
 	Key         string    `json:"key"`
 }
 
@@ -49,15 +49,19 @@ func NewExport(c *x509.Certificate, file, format, by string, at time.Time) Expor
 	return Export{Time: at.UTC(), By: by, File: file, Format: format, Name: d.Name, Addresses: d.Addresses, Fingerprint: d.Fingerprint, Key: KeyFingerprint(c)}
 }
 
-// RecordExport adds a record, in a file of its own: no two writers meet, and nothing that is there is touched. It is on the
-// disk when this returns without an error; to be sure that no copy goes unrecorded, record first and export then.
-func (s *Store) RecordExport(e Export) error {
-	line, err := json.Marshal(exportRecord{exportVersion, e.Time.UTC(), e.By, e.File, e.Format, e.Name, e.Addresses, e.Fingerprint, e.Key})
-	if err != nil {
-		return err
+// RecordExport adds a record for each, in a file of its own: no two writers meet, and nothing that is there is touched. They
+// are on the disk when this returns without an error; to be sure that no copy goes unrecorded, record first and export then.
+func (s *Store) RecordExport(exports ...Export) error {
+	var files []safeio.NewFile
+	for _, e := range exports {
+		line, err := json.Marshal(exportRecord{exportVersion, e.Time.UTC(), e.By, e.File, e.Format, e.Name, e.Addresses, e.Fingerprint, e.Key})
+		if err != nil {
+			return err
+		}
+		name := e.Time.UTC().Format("20060102T150405Z") + "-" + rand.Text() + ".json"
+		files = append(files, safeio.NewFile{Path: filepath.Join(s.dir, exportsDir, name), Data: append(line, '\n'), Perm: 0o600})
 	}
-	name := e.Time.UTC().Format("20060102T150405Z") + "-" + rand.Text() + ".json"
-	return s.write(safeio.NewFile{Path: filepath.Join(s.dir, exportsDir, name), Data: append(line, '\n'), Perm: 0o600})
+	return s.write(files...)
 }
 
 // Exports returns all records, the oldest first. A record that cannot be read is a Problem: there was an export, of which
@@ -96,7 +100,7 @@ func readExport(path string) (r exportRecord, err error) {
 	if r.Version != exportVersion {
 		return r, fmt.Errorf("%w: version %d is not known", ErrMalformed, r.Version)
 	}
-	if !validFingerprint(r.Fingerprint) {
+	if !validFingerprint(r.Fingerprint) && (r.Fingerprint != "" || !validFingerprint(r.Key)) {
 		return r, fmt.Errorf("%w: it does not say of which certificate", ErrMalformed)
 	}
 	return r, nil

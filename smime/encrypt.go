@@ -5,12 +5,14 @@ import (
 	"io"
 
 	"github.com/sealmail/sealmail/smime/cms"
-	"github.com/sealmail/sealmail/smime/entity"
 )
 
 // EncryptOptions says how to encrypt.
 type EncryptOptions struct {
 	Cipher cms.Cipher // must be stated
+	// Bare leaves out the MIME entity around the CMS message, which is written in BER: for programs that write the entity
+	// themselves.
+	Bare bool
 }
 
 // Encrypt reads a MIME entity from e and writes to dst the entity that carries it encrypted: application/pkcs7-mime
@@ -19,12 +21,11 @@ type EncryptOptions struct {
 // encrypted alone.
 func Encrypt(ctx context.Context, dst io.Writer, e io.Reader, to []cms.Recipient, o EncryptOptions) error {
 	out := newBufferedWriter(dst)
+	smimeType := "enveloped-data"
 	if o.Cipher.Authenticated() {
-		writeCMSHeader(out, "authEnveloped-data", "S/MIME encrypted message")
-	} else {
-		writeCMSHeader(out, "enveloped-data", "S/MIME encrypted message")
+		smimeType = "authEnveloped-data"
 	}
-	lines := entity.NewBase64Writer(out)
+	lines := newCMSBody(out, o.Bare, smimeType, "S/MIME encrypted message")
 	encrypted, err := cms.NewEnvelopedDataWriter(ctx, lines, cms.EnvelopedDataOptions{Cipher: o.Cipher, Recipients: to})
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"mime/quotedprintable"
 	"slices"
 	"strings"
 
@@ -44,7 +43,7 @@ func newDisplayElement(inside entity.Header, p HCP) displayElement {
 			continue
 		}
 		// An empty line would end the element, and what follows it would be taken for text.
-		d = append(d, f.Name+": "+oneLine(f.Text()))
+		d = append(d, strings.TrimRight(f.Name+": "+oneLine(f.Text()), " ")) // in flowed text a blank would take the next line along
 	}
 	return d
 }
@@ -324,7 +323,7 @@ func (w *displayWriter) enterText(e *entity.Entity) (entity.Header, error) {
 	w.text = &displayedText{body: body, decoded: decoded, encoder: &w.out, close: func() error { return nil }, chunk: make([]byte, 32<<10)}
 	switch newEncoding {
 	case "quoted-printable":
-		q := quotedprintable.NewWriter(&w.out)
+		q := entity.NewQuotedPrintableWriter(&w.out)
 		w.text.encoder, w.text.close = q, q.Close
 	case "base64":
 		b := entity.NewBase64Writer(&w.out)

@@ -242,12 +242,13 @@ const (
 	maxSubjectText = 16 << 10
 )
 
-// messageIDs are the identifiers in the fields of this name.
+// messageIDs are the identifiers in the fields of this name, between which there need be no space (RFC 5322 section 3.6.4).
 func messageIDs(h entity.Header, name string) []string {
 	var ids []string
 	for _, f := range h.All(name) {
-		for _, id := range strings.Fields(f.Value()) {
-			if strings.HasPrefix(id, "<") && strings.HasSuffix(id, ">") && len(id) <= maxMessageID {
+		for _, id := range strings.Fields(strings.ReplaceAll(f.Value(), "><", "> <")) {
+			inside := strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
+			if len(inside)+2 == len(id) && inside != "" && !strings.ContainsAny(inside, "<>") && len(id) <= maxMessageID {
 				ids = append(ids, id)
 			}
 		}

@@ -147,6 +147,10 @@ func TestReplySubjectAndParents(t *testing.T) {
 			"<1@x> " + strings.Repeat("<x@y> ", 49) + "<2@x>"},
 		"nothing":      {"From: a@x\r\n", "Re:", "", ""},
 		"no words":     {"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe=0D=0AEvil:_x?=\r\nMessage-ID: <1\r\n", "Re: Grüße Evil: x", "", ""},
+		"together":     {"Subject: x\r\nMessage-ID: <2@x>\r\nReferences: <1@x><1b@x>\r\n", "Re: x", "<2@x>", "<1@x> <1b@x> <2@x>"},
+		"odd ones":     {"Subject: x\r\nMessage-ID: <2@x>\r\nReferences: <> <<1@x>> <1@x>y> <1b@x>\r\n", "Re: x", "<2@x>", "<1b@x> <2@x>"},
+		"an odd one":   {"Subject: x\r\nMessage-ID: <<2@x>>\r\n", "Re: x", "", ""},
+		"none":         {"Subject: x\r\nMessage-ID: <>\r\n", "Re: x", "", ""},
 		"two of them":  {"Subject: x\r\nMessage-ID: <1@x>\r\nMessage-ID: <2@x>\r\n", "Re: x", "", ""},
 		"not from out": {"From: a@x\r\n", "Re:", "", ""},
 	} {

@@ -46,6 +46,7 @@ type Signer struct {
 // SignOptions says how to sign. The zero value makes a detached signature that claims no time.
 type SignOptions struct {
 	Form         Form
+	Bare         bool                // the CMS message alone: without its content where the form is detached, and without MIME around it
 	SigningTime  time.Time           // claimed; zero: not claimed
 	Scheme       cms.SignatureScheme // 0: as cms.DefaultSignature chooses
 	Digest       crypto.Hash         // 0: as cms.DefaultSignature chooses
@@ -96,9 +97,13 @@ func Sign(ctx context.Context, dst io.Writer, e io.Reader, s Signer, o SignOptio
 	out := newBufferedWriter(dst)
 	switch o.Form {
 	case Detached:
+		if o.Bare {
+			err = signTo(ctx, withoutClose{out}, e, options)
+			break
+		}
 		err = signDetached(ctx, out, e, options)
 	case Opaque:
-		err = signOpaque(ctx, out, e, options)
+		err = signTo(ctx, newCMSBody(out, o.Bare, "signed-data", "S/MIME signed message"), e, options)
 	default:
 		err = fmt.Errorf("unknown form of signed message %d", o.Form)
 	}
@@ -148,10 +153,9 @@ func signDetached(ctx context.Context, dst *bufferedWriter, e io.Reader, o cms.S
 	return nil
 }
 
-func signOpaque(ctx context.Context, dst *bufferedWriter, e io.Reader, o cms.SignedDataOptions) error {
-	writeCMSHeader(dst, "signed-data", "S/MIME signed message")
-	lines := entity.NewBase64Writer(dst)
-	signed, err := cms.NewSignedDataWriter(ctx, lines, o)
+// signTo writes the CMS message.
+func signTo(ctx context.Context, dst io.WriteCloser, e io.Reader, o cms.SignedDataOptions) error {
+	signed, err := cms.NewSignedDataWriter(ctx, dst, o)
 	if err != nil {
 		return err
 	}
@@ -161,8 +165,23 @@ func signOpaque(ctx context.Context, dst *bufferedWriter, e io.Reader, o cms.Sig
 	if err := signed.Close(); err != nil {
 		return err
 	}
-	return lines.Close()
+	return dst.Close()
 }
+
+// newCMSBody is where a CMS message goes: into an entity of type application/pkcs7-mime whose header it writes, or, bare, as it
+// is.
+func newCMSBody(dst *bufferedWriter, bare bool, smimeType, description string) io.WriteCloser {
+	if bare {
+		return withoutClose{dst}
+	}
+	writeCMSHeader(dst, smimeType, description)
+	return entity.NewBase64Writer(dst)
+}
+
+// withoutClose is a writer that nothing has to end.
+type withoutClose struct{ io.Writer }
+
+func (withoutClose) Close() error { return nil }
 
 // writeCMSHeader writes the header of an entity of type application/pkcs7-mime (RFC 8551 section 3.2). Its errors stay
 // in dst, and come out with the next write.

@@ -36,7 +36,8 @@ const (
 )
 
 // Text returns the text of the message: of alternatives the plain one, else HTML turned into text; of related parts the
-// root. Attachments are not text, and nothing is taken from enclosed parts. limit bounds the octets of one part, and no
+// root. Attachments are not text, and nothing is taken from enclosed parts. The lines of flowed text
+// (RFC 3676) are put together. limit bounds the octets of one part, and no
 // further part is begun beyond it; 0 is DefaultTextLimit.
 func (m *Message) Text(limit int64) (Text, error) {
 	var t Text
@@ -140,11 +141,37 @@ func (m *Message) partText(i int, limit int64, met *htmltext.Result) (string, bo
 		met.Conditional, met.Swallowed = met.Conditional || r.Conditional, met.Swallowed || r.Swallowed
 		return r.Text, truncated || r.Truncated, nil
 	}
-	text = strings.ReplaceAll(text, "\r\n", "\n")
+	text = lineFeeds(text)
 	if p.legacy != nil {
 		text = m.dropLegacyDisplay(text)
 	}
+	if params := p.entity.Type.Params; p.Type == "text/plain" && strings.EqualFold(params.Get("format"), "flowed") {
+		text = unflow(text, strings.EqualFold(params.Get("delsp"), "yes"))
+	}
 	return text, truncated, nil
+}
+
+// lineFeeds makes line ends line feeds.
+func lineFeeds(text string) string {
+	var b strings.Builder
+	for rest := text; ; {
+		i := strings.IndexByte(rest, '\r')
+		if i < 0 {
+			if b.Len() == 0 && len(rest) == len(text) {
+				return text
+			}
+			b.WriteString(rest)
+			return b.String()
+		}
+		if b.Cap() == 0 {
+			b.Grow(len(text))
+		}
+		b.WriteString(rest[:i])
+		if rest = rest[i:]; !strings.HasPrefix(rest, "\r\n") {
+			b.WriteByte('\r')
+		}
+		rest = rest[1:]
+	}
 }
 
 // dropLegacyDisplay drops the lines up to the first empty one (RFC 9788 section 4.5.3.2), if they are what they should be: the

@@ -229,7 +229,7 @@ func (a *Authority) hold(leaf *x509.Certificate, serial string) error {
 			return err
 		}
 		if !sameHolder(cert, leaf) {
-			return fmt.Errorf("%w: the key has been certified for %q, and is not for others", ErrProfile, certstore.Describe(cert).Name)
+			return fmt.Errorf("%w: the key has been certified for %q, and is not for others", ErrProfile, certstore.Name(cert))
 		}
 	}
 	h.Serials = append(h.Serials, serial)

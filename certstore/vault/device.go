@@ -97,7 +97,7 @@ func (s secret) name() string {
 	if s.Device.Kind == deviceFile {
 		return keyFileName
 	}
-	return "sealmail-vault-" + s.Root
+	return secretPrefix + s.Root
 }
 
 // places are where a device secret is looked for, in this order; it is written to the first.
@@ -122,8 +122,20 @@ func (v *Vault) places(d *deviceRecord) ([]SecretPlace, error) {
 	return []SecretPlace{folder(filepath.Dir(v.path))}, nil
 }
 
-// getSecret returns a device secret.
+// getSecret returns a device secret: from its place, or from beside the vault, where a restored backup has it on a machine
+// without that place.
 func (v *Vault) getSecret(s secret) ([]byte, error) {
+	octets, err := v.getFromPlace(s)
+	if err == nil || !s.Device.elsewhere() {
+		return octets, err
+	}
+	if beside, besideErr := v.besideIt().Get(s.name()); besideErr == nil && len(beside) == keySize {
+		return beside, nil
+	}
+	return nil, err
+}
+
+func (v *Vault) getFromPlace(s secret) ([]byte, error) {
 	places, err := v.places(s.Device)
 	if err != nil {
 		return nil, err
@@ -176,8 +188,16 @@ func (v *Vault) putSecret(s secret, octets []byte) error {
 }
 
 // deleteSecret removes a device secret from wherever it may be. It is no error if it is not there, but if its place
-// cannot be looked into.
+// cannot be looked into; unless it was beside the vault, because it has no such place on this machine.
 func (v *Vault) deleteSecret(s secret) error {
+	beside := s.Device.elsewhere() && v.besideIt().Delete(s.name()) == nil
+	if err := v.deleteFromPlace(s); err != nil && !beside {
+		return err
+	}
+	return nil
+}
+
+func (v *Vault) deleteFromPlace(s secret) error {
 	places, err := v.places(s.Device)
 	if err != nil {
 		return err

@@ -25,6 +25,9 @@
 // Writers exclude one another by a lock file, and read the vault again under the lock: two processes never lose each
 // other's entries. Readers need no lock, because the file is replaced as a whole.
 //
+// A backup takes the file and its device secret ([Setting.Copy]). On a machine that has no such place for the secret as the
+// file names, [Setting.PlaceSecret] puts it beside the vault, where it is looked for after that place, until the next Rotate.
+//
 // What the package does not do: find out the passphrase, or keep the root for other processes. An entry that is deleted may
 // still be in old copies of the file, and opens until the next Rotate; [Vault.Shred] does both at once.
 package vault

@@ -65,7 +65,8 @@ func TestTampering(t *testing.T) {
 		{"another salt", func(f *file) { f.Root.Scrypt.Salt[0] ^= 1 }, ErrPassphrase},
 		{"no passphrase", func(f *file) { f.Root.Scrypt = nil }, ErrDamaged},
 		{"no device secret", func(f *file) { f.Version, f.Root.Device = 1, nil }, ErrPassphrase},
-		{"device secret in the keyring", func(f *file) { f.Root.Device.Kind = DeviceKeyring }, ErrDevice},
+		{"device secret in the keyring", func(f *file) { f.Root.Device.Kind = DeviceKeyring }, ErrPassphrase}, // found beside the vault, and no key of it
+		{"device secret in a folder", func(f *file) { f.Root.Device = &deviceRecord{Kind: DeviceFolder, Folder: "/nowhere"} }, ErrPassphrase},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

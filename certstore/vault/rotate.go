@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -87,6 +89,7 @@ type Info struct {
 	Protected bool      // a passphrase is needed
 	Scrypt    Scrypt    // its cost; zero where there is no passphrase
 	Device    Device    // where the device secret is; of no kind where there is none
+	Beside    bool      // it lies beside the vault all the same, as a restored backup has put it
 	Made      time.Time // when root and device secret were last replaced; zero: unknown
 }
 
@@ -106,6 +109,10 @@ func (v *Vault) Info() (Info, error) {
 		info.Device = Device{Kind: d.Kind, Folder: d.Folder}
 		if d.Kind == deviceFile {
 			info.Device.Kind = DeviceBeside
+		}
+		if d.elsewhere() {
+			_, err := os.Lstat(filepath.Join(filepath.Dir(v.path), secret{r.ID, d}.name()))
+			info.Beside = err == nil
 		}
 	}
 	if r.Made != nil {

@@ -110,6 +110,15 @@ func (d Disk) RemoveAll(path string) error {
 	return d.syncDir(filepath.Dir(path))
 }
 
+// Discard removes path and all below it without waiting for the disk: after a loss of power some of it may be there again.
+// It is for what is removed again wherever it is met. It is no error if there is nothing.
+func (d Disk) Discard(path string) error {
+	if err := d.before(OpRemove, path); err != nil {
+		return err
+	}
+	return os.RemoveAll(path)
+}
+
 // Rename gives the file or directory at oldpath the name newpath on the same file system. A file at newpath is
 // replaced.
 func (d Disk) Rename(oldpath, newpath string) error {
@@ -126,6 +135,12 @@ func (d Disk) Rename(oldpath, newpath string) error {
 	}
 	return d.syncDir(from)
 }
+
+// Step tells Before of a step that is taken by other means than the methods of a Disk, and returns its error.
+func (d Disk) Step(op, path string) error { return d.before(op, path) }
+
+// SyncDir brings the entries of dir to the disk, for who makes, renames or removes files in it by other means.
+func (d Disk) SyncDir(dir string) error { return d.syncDir(dir) }
 
 func (d Disk) before(op, path string) error {
 	if d.Before == nil {

@@ -31,6 +31,11 @@ type File struct {
 	syncing  chan error // of the one that goes on beside the writing; nil: none does
 }
 
+// IsTemporary reports whether a file of this name is one that is being written, or that a kill left behind.
+func IsTemporary(name string) bool {
+	return strings.HasPrefix(name, tempPrefix) && strings.HasSuffix(name, tempSuffix)
+}
+
 // syncAhead is how much is written before it is brought to the disk while more is being written: waiting for all of a large
 // file in the end would leave the disk idle until then, and the processor from then on.
 const syncAhead = 16 << 20
@@ -209,7 +214,7 @@ func RemoveStale(dir string) error {
 	var errs []error
 	for _, e := range entries {
 		name := e.Name()
-		if !e.Type().IsRegular() || !strings.HasPrefix(name, tempPrefix) || !strings.HasSuffix(name, tempSuffix) {
+		if !e.Type().IsRegular() || !IsTemporary(name) {
 			continue
 		}
 		err := removeUnlocked(filepath.Join(dir, name))

@@ -66,7 +66,7 @@ func NewEnvelopedDataWriter(ctx context.Context, dst io.Writer, o EnvelopedDataO
 	_, _ = rand.Read(cek) // never fails
 	defer clear(cek)
 
-	recipients, plain, err := marshalRecipientInfos(o.Recipients, cek)
+	recipients, version, err := marshalRecipientInfos(o.Recipients, cek)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func NewEnvelopedDataWriter(ctx context.Context, dst io.Writer, o EnvelopedDataO
 			return nil, err
 		}
 	}
-	w.head, err = w.marshalHead(o, recipients, plain, algorithm)
+	w.head, err = w.marshalHead(o, recipients, version, algorithm)
 	if err != nil {
 		return nil, err
 	}
@@ -133,12 +133,8 @@ func contentTypeAttributes(contentType asn1.ObjectIdentifier) ([]byte, error) {
 }
 
 // marshalHead returns all that stands before the ciphertext.
-func (w *EnvelopedDataWriter) marshalHead(o EnvelopedDataOptions, recipients []byte, plain bool, algorithm AlgorithmIdentifier) ([]byte, error) {
+func (w *EnvelopedDataWriter) marshalHead(o EnvelopedDataOptions, recipients []byte, version int64, algorithm AlgorithmIdentifier) ([]byte, error) {
 	messageType := OIDEnvelopedData
-	version := int64(2) // RFC 5652 section 6.1
-	if plain {
-		version = 0
-	}
 	if w.tag != nil {
 		messageType, version = OIDAuthEnvelopedData, 0 // RFC 5083 section 2.1
 	}

@@ -64,6 +64,11 @@ func TestEnvelopedWriterRefuses(t *testing.T) {
 		{"certificate and key", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: rsaID.cert, KeyManagement: RSAPKCS1v15, KeyEncryptionKey: kek}}}, "recipient 1: both a certificate and a key-encryption key"},
 		{"key of 15 octets", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{KeyManagement: AESKeyWrap, KeyIdentifier: []byte{1}, KeyEncryptionKey: kek[1:]}}}, "recipient 1: key-encryption key of 15 octets"},
 		{"key without identifier", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{KeyManagement: AESKeyWrap, KeyEncryptionKey: kek}}}, "recipient 1: key-encryption key without an identifier"},
+		{"password and certificate", EnvelopedDataOptions{Cipher: AES256GCM, Recipients: []Recipient{{Certificate: rsaID.cert, KeyManagement: PasswordPBKDF2, Password: kek}}}, "recipient 1: key management pwri-kek does not fit a key of kind RSA"},
+		{"no password", EnvelopedDataOptions{Cipher: AES256GCM, Recipients: []Recipient{{KeyManagement: PasswordPBKDF2}}}, "recipient 1: the password is empty"},
+		{"password that is cheap to guess", EnvelopedDataOptions{Cipher: AES256GCM, Recipients: []Recipient{{KeyManagement: PasswordPBKDF2, Password: kek, Iterations: 599_999}}}, "recipient 1: 599999 iterations of a password's key derivation, not 600000 to 10000000"},
+		{"password beyond what is read", EnvelopedDataOptions{Cipher: AES256GCM, Recipients: []Recipient{{KeyManagement: PasswordPBKDF2, Password: kek, Iterations: 10_000_001}}}, "recipient 1: 10000001 iterations of a password's key derivation, not 600000 to 10000000"},
+		{"password for a certificate's owner", EnvelopedDataOptions{Cipher: AES256GCM, Recipients: []Recipient{{Certificate: rsaID.cert, KeyManagement: RSAPKCS1v15, Password: kek}}}, "recipient 1: a password that is not asked for"},
 		{"no key identifier", EnvelopedDataOptions{Cipher: AES256CBC, Recipients: []Recipient{{Certificate: &noKeyID, ID: SubjectKeyIdentifier, KeyManagement: RSAPKCS1v15}}}, "recipient 1: certificate has no subject key identifier"},
 	}
 	for _, test := range tests {

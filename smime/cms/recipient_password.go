@@ -5,8 +5,10 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/pbkdf2"
+	"crypto/rand"
 	"crypto/subtle"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -21,8 +23,13 @@ const maxPasswordIterations = 10_000_000
 // maxPasswordWrapped bounds a wrapped key, whose count of octets is one octet.
 const maxPasswordWrapped = 512
 
-// PasswordRecipientInfo is a content-encryption key under a password (RFC 5652 section 6.2.4, RFC 3211). Such messages
-// are read and never written.
+// MinPasswordIterations is the least cost of PBKDF2 with HMAC-SHA-256 that is written: a quarter of a second, for each
+// guess of who tries passwords as well.
+const MinPasswordIterations = 600_000
+
+const passwordSaltSize = 16 // octets; RFC 8018 section 4.1 asks for 8 at least
+
+// PasswordRecipientInfo is a content-encryption key under a password (RFC 5652 section 6.2.4, RFC 3211).
 type PasswordRecipientInfo struct {
 	recipient
 	Version       int
@@ -225,4 +232,65 @@ func unwrapPassword(block cipher.Block, iv, wrapped []byte, keySize int) ([]byte
 		return nil, ErrDecrypt
 	}
 	return slices.Clone(b[4 : 4+keySize]), nil
+}
+
+// addPasswordRecipientInfo appends a PasswordRecipientInfo: PBKDF2 with HMAC-SHA-256, and AES-256-CBC for the double
+// encryption of RFC 3211, whichever cipher the content has.
+func addPasswordRecipientInfo(b *cryptobyte.Builder, password []byte, iterations int, cek []byte) error {
+	if iterations == 0 {
+		iterations = MinPasswordIterations
+	}
+	switch {
+	case len(password) == 0:
+		return errors.New("the password is empty")
+	case iterations < MinPasswordIterations || iterations > maxPasswordIterations:
+		return fmt.Errorf("%d iterations of a password's key derivation, not %d to %d", iterations, MinPasswordIterations, maxPasswordIterations)
+	}
+	var salt [passwordSaltSize]byte
+	var iv [aes.BlockSize]byte
+	_, _ = rand.Read(salt[:]) // never fails
+	_, _ = rand.Read(iv[:])
+	kek, err := pbkdf2.Key(crypto.SHA256.New, string(password), salt[:], iterations, AES256CBC.KeySize())
+	if err != nil {
+		return err
+	}
+	defer clear(kek)
+	block, err := aes.NewCipher(kek)
+	if err != nil {
+		return err
+	}
+	b.AddASN1(cbasn1.Tag(3).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+		b.AddASN1Int64(0) // RFC 5652 section 6.2.4
+		b.AddASN1(cbasn1.Tag(0).ContextSpecific().Constructed(), func(b *cryptobyte.Builder) {
+			b.AddASN1ObjectIdentifier(oidPBKDF2)
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // PBKDF2-params, RFC 8018 appendix A.2
+				b.AddASN1OctetString(salt[:])
+				b.AddASN1Int64(int64(iterations))
+				AlgorithmIdentifier{Algorithm: oidHMACWithSHA256, Parameters: derNull}.AddTo(b, cbasn1.SEQUENCE)
+			})
+		})
+		b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) { // RFC 3211 section 2.3
+			b.AddASN1ObjectIdentifier(oidPWRIKEK)
+			b.AddASN1(cbasn1.SEQUENCE, func(b *cryptobyte.Builder) {
+				b.AddASN1ObjectIdentifier(AES256CBC.OID())
+				b.AddASN1OctetString(iv[:])
+			})
+		})
+		b.AddASN1OctetString(wrapPassword(block, iv[:], cek))
+	})
+	return nil
+}
+
+// wrapPassword is the double encryption of RFC 3211 section 2.3.1.
+func wrapPassword(block cipher.Block, iv, key []byte) []byte {
+	size := block.BlockSize()
+	b := append([]byte{byte(len(key)), ^key[0], ^key[1], ^key[2]}, key...)
+	if n := len(b); n%size != 0 || n < 2*size {
+		b = append(b, make([]byte, max(2*size, (n+size-1)/size*size)-n)...)
+		_, _ = rand.Read(b[n:]) // never fails
+	}
+	mode := cipher.NewCBCEncrypter(block, iv)
+	mode.CryptBlocks(b, b)
+	mode.CryptBlocks(b, b) // goes on from the last block of the first: its IV
+	return b
 }

@@ -3,7 +3,6 @@ package cms
 import (
 	"bytes"
 	"crypto"
-	"crypto/cipher"
 	"crypto/des"
 	"crypto/pbkdf2"
 	"encoding/asn1"
@@ -11,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sealmail/sealmail/internal/peertest"
 )
 
 // TestPasswordVectors are those of RFC 3211 section 3.
@@ -54,19 +55,6 @@ func TestPasswordVectors(t *testing.T) {
 			t.Errorf("%d octets: %v", size, err)
 		}
 	}
-}
-
-// wrapPassword is the wrap of RFC 3211 section 2.3.1, with padding of zeros.
-func wrapPassword(block cipher.Block, iv, key []byte) []byte {
-	size := block.BlockSize()
-	b := append([]byte{byte(len(key)), ^key[0], ^key[1], ^key[2]}, key...)
-	for len(b)%size != 0 || len(b) < 2*size {
-		b = append(b, 0)
-	}
-	mode := cipher.NewCBCEncrypter(block, iv)
-	mode.CryptBlocks(b, b)
-	mode.CryptBlocks(b, b)
-	return b
 }
 
 // passwordRecipient builds a PasswordRecipientInfo for testCEK and the password "abc".
@@ -239,5 +227,54 @@ func TestPasswordWeak(t *testing.T) {
 	}
 	if _, got, err := decryptWeak(t, message, cek); err != nil || string(got) != "text" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestPasswordRecipientWritten opens what is written with this package and with openssl, alone and beside a certificate.
+func TestPasswordRecipientWritten(t *testing.T) {
+	text := bytes.Repeat([]byte("the whole home\r\n"), 9000)
+	password := Recipient{KeyManagement: PasswordPBKDF2, Password: []byte("pässword with spaces")}
+	other := envIdentityNamed(t, "p256")
+	both := []Recipient{password, {Certificate: other.cert, KeyManagement: ECDHStdSHA256}}
+	for _, test := range []struct {
+		name       string
+		cipher     Cipher
+		recipients []Recipient
+		version    int
+	}{
+		{"AuthEnvelopedData", AES256GCM, []Recipient{password}, 0},
+		{"EnvelopedData", AES256CBC, []Recipient{password}, 3}, // RFC 5652 section 6.1
+		{"short key", AES128CBC, []Recipient{password}, 3},
+		{"with a certificate", AES256GCM, both, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			message := encryptMessage(t, text, EnvelopedDataOptions{Cipher: test.cipher, Recipients: test.recipients})
+			e := readMessage(t, message)
+			if e.Version != test.version {
+				t.Errorf("version %d, want %d", e.Version, test.version)
+			}
+			i := slices.IndexFunc(e.Recipients, func(ri RecipientInfo) bool { return ri.Type() == Password })
+			ri, ok := e.Recipients[i].(*PasswordRecipientInfo)
+			if !ok || ri.derivation.iterations != 600_000 || ri.derivation.hash != crypto.SHA256 || len(ri.derivation.salt) != 16 {
+				t.Fatalf("%+v", e.Recipients[i])
+			}
+			if _, err := ri.Unwrap([]byte("password")); err != ErrDecrypt {
+				t.Errorf("another password: %v", err)
+			}
+			cek, err := ri.Unwrap(password.Password)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			if err := e.Decrypt(t.Context(), &out, cek, DecryptOptions{}); err != nil || !bytes.Equal(out.Bytes(), text) {
+				t.Errorf("%d octets, %v", out.Len(), err)
+			}
+			peertest.Command(t, "openssl")
+			theirs := peertest.Run(t, "openssl", "cms", "-decrypt", "-binary", "-inform", "DER", "-in", writeTestFile(t, "message", message),
+				"-pwri_password", string(password.Password))
+			if !bytes.Equal(theirs, text) {
+				t.Errorf("openssl reads %d octets", len(theirs))
+			}
+		})
 	}
 }

@@ -32,6 +32,7 @@ const (
 	ECDHHKDFSHA384                          // the same with SHA-384
 	ECDHHKDFSHA512                          // the same with SHA-512
 	AESKeyWrap                              // AES key wrap under a key-encryption key that both sides have (RFC 3565 section 2.3)
+	PasswordPBKDF2                          // a password, by PBKDF2 with HMAC-SHA-256 and AES-256 (RFC 5652 section 6.2.4, RFC 3211)
 )
 
 // keyManagements is in the order of the constants.
@@ -51,9 +52,10 @@ var keyManagements = [...]struct {
 	{"ecdh-hkdf-sha384", 0, oidStdDHHKDFSHA384},
 	{"ecdh-hkdf-sha512", 0, oidStdDHHKDFSHA512},
 	{"aes-key-wrap", 0, nil},
+	{"pwri-kek", 0, nil},
 }
 
-func (m KeyManagement) valid() bool { return m >= RSAPKCS1v15 && m <= AESKeyWrap }
+func (m KeyManagement) valid() bool { return m >= RSAPKCS1v15 && m <= PasswordPBKDF2 }
 
 func (m KeyManagement) isKeyTransport() bool { return m >= RSAPKCS1v15 && m <= RSAOAEPSHA512 }
 
@@ -132,19 +134,23 @@ type Recipient struct {
 	ID            IdentifierForm // how the message names the certificate
 	KeyManagement KeyManagement  // must be stated
 
-	// With AESKeyWrap, and only then, there is no certificate:
+	// With AESKeyWrap, and only then, there is no certificate, but:
 
 	KeyIdentifier    []byte // names the key-encryption key to those who have it
 	KeyEncryptionKey []byte // 16, 24 or 32 octets
+
+	// With PasswordPBKDF2, and only then, there is no certificate either, but:
+
+	Password   []byte // not empty; its octets are taken as they are
+	Iterations int    // of PBKDF2, [MinPasswordIterations] at least; 0 means that many
 }
 
-// marshalRecipientInfos returns the DER of RecipientInfos. plain says that all of them have version 0, which the
-// version of the message depends on.
-func marshalRecipientInfos(recipients []Recipient, cek []byte) (der []byte, plain bool, err error) {
+// marshalRecipientInfos returns the DER of RecipientInfos and the version that an EnvelopedData with them has (RFC 5652
+// section 6.1).
+func marshalRecipientInfos(recipients []Recipient, cek []byte) (der []byte, version int64, err error) {
 	if len(recipients) == 0 {
-		return nil, false, errors.New("no recipient is stated")
+		return nil, 0, errors.New("no recipient is stated")
 	}
-	plain = true
 	var b cryptobyte.Builder
 	b.AddASN1(cbasn1.SET, func(b *cryptobyte.Builder) {
 		for i, r := range recipients {
@@ -152,20 +158,34 @@ func marshalRecipientInfos(recipients []Recipient, cek []byte) (der []byte, plai
 				err = fmt.Errorf("recipient %d: %w", i+1, err)
 				return
 			}
-			plain = plain && r.KeyManagement.isKeyTransport() && r.ID == IssuerAndSerialNumber
+			switch {
+			case r.KeyManagement == PasswordPBKDF2:
+				version = 3
+			case !r.KeyManagement.isKeyTransport() || r.ID != IssuerAndSerialNumber:
+				version = max(version, 2)
+			}
 		}
 	})
 	if err != nil {
-		return nil, false, err
+		return nil, 0, err
 	}
 	der, err = b.Bytes()
-	return der, plain, err
+	return der, version, err
 }
 
 // add appends the RecipientInfo.
 func (r Recipient) add(b *cryptobyte.Builder, cek []byte) error {
 	if !r.KeyManagement.valid() {
 		return errors.New("no key management is stated")
+	}
+	if r.KeyManagement == PasswordPBKDF2 {
+		if r.Certificate != nil {
+			return r.mismatch()
+		}
+		return addPasswordRecipientInfo(b, r.Password, r.Iterations, cek)
+	}
+	if r.Password != nil {
+		return errors.New("a password that is not asked for")
 	}
 	if r.KeyManagement == AESKeyWrap {
 		if r.Certificate != nil {
