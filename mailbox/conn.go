@@ -30,7 +30,8 @@ const (
 // minutes for a whole literal, none for the text of a message); they have no effect here.
 type conn struct {
 	net.Conn
-	timeout time.Duration // of a step that does not say otherwise
+	timeout time.Duration     // of a step that does not say otherwise
+	explain func(error) error // why reading failed, as far as the protocol above knows; nil: it knows nothing
 
 	mu    sync.Mutex
 	step  *step // nil between steps
@@ -150,6 +151,9 @@ func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.moved(n, true)
 	if err != nil {
+		if c.explain != nil {
+			err = c.explain(err)
+		}
 		c.fail(err)
 	}
 	return n, err

@@ -189,6 +189,13 @@ func TestStoreCut(t *testing.T) {
 		if check("Fetch", within(t, func() error { return s.Fetch(t.Context(), "Known", 1, &got) })) && !bytes.Equal(got.Bytes(), known) {
 			t.Errorf("Fetch: %d octets, want %d, and no error", got.Len(), len(known))
 		}
+		all := new(texts)
+		if check("FetchAll", within(t, func() error {
+			return s.FetchAll(t.Context(), "Known", []mailbox.Info{{UID: 1, Size: int64(len(known))}}, all)
+		})) &&
+			(len(all.done) != 1 || all.done[0] != "1="+string(known)) {
+			t.Errorf("FetchAll: %q and no error", all.done)
+		}
 		appended := within(t, func() (err error) { _, err = appendTo(t, s, "Cut", text); return err })
 		check("Append", appended)
 		list, err := s.List(t.Context(), "Known", 1)

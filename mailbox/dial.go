@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/textproto"
 	"strings"
+	"sync/atomic"
 )
 
 // maxLines bounds what a server may say before it answers STARTTLS.
@@ -16,8 +17,9 @@ const maxLines = 100
 
 // link is a connection that is fit to carry credentials.
 type link struct {
-	*conn          // what bounds it
-	wire  net.Conn // what the protocol is spoken over
+	*conn                      // what bounds it
+	wire  *wire                // what the protocol is spoken over
+	tls   *tls.ConnectionState // nil: clear text, on loopback
 }
 
 // dial connects to the server of o, up to and including TLS. Everything that a server says before TLS is used to get
@@ -46,7 +48,7 @@ func dial(ctx context.Context, o Options, greeting string, startTLS func(*textpr
 
 	if !o.Endpoint.Scheme.implicitTLS() {
 		if o.InsecureLoopback && isLoopback(raw) {
-			return &link{conn: c, wire: &wire{Conn: c, r: c, bounds: c}}, nil
+			return &link{conn: c, wire: newWire(c, c)}, nil
 		}
 		if err := step("STARTTLS", func() error { return upgrade(c, startTLS) }); err != nil {
 			return nil, err
@@ -56,11 +58,12 @@ func dial(ctx context.Context, o Options, greeting string, startTLS func(*textpr
 	if err := step("TLS handshake", func() error { return handshake(ctx, secure) }); err != nil {
 		return nil, err
 	}
-	l := &wire{Conn: secure, r: secure, bounds: c}
+	l := newWire(secure, c)
 	if !o.Endpoint.Scheme.implicitTLS() {
 		l.r = io.MultiReader(strings.NewReader(greeting), secure)
 	}
-	return &link{conn: c, wire: l}, nil
+	state := secure.ConnectionState()
+	return &link{conn: c, wire: l, tls: &state}, nil
 }
 
 // dialTCP makes the network connection in one step's time.
@@ -107,15 +110,52 @@ type wire struct {
 	net.Conn
 	r      io.Reader // Conn, perhaps with a greeting before it that was not sent
 	bounds *conn
+	login  atomic.Bool // while one logs in: see Write
+	tail   []byte      // the end of what was read, for afterGoodbye
+}
+
+func newWire(over net.Conn, bounds *conn) *wire {
+	w := &wire{Conn: over, r: over, bounds: bounds}
+	bounds.explain = w.afterGoodbye
+	return w
+}
+
+// maxGoodbye bounds how much of what was read is kept, in octets.
+const maxGoodbye = 512
+
+// Write writes. The library writes "=" for an empty answer to a challenge, which is right in a command only; what follows
+// a challenge is an empty line (RFC 9051 section 6.2.2).
+func (w *wire) Write(p []byte) (int, error) {
+	if w.login.Load() && string(p) == "=\r\n" {
+		if _, err := w.Conn.Write(p[1:]); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	return w.Conn.Write(p)
 }
 
 // Read reads, and notes the end of TLS as what it is: the library would make mere text of it.
 func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.r.Read(p)
+	if n > 0 {
+		w.tail = append(w.tail, p[max(0, n-maxGoodbye):n]...)
+		w.tail = w.tail[max(0, len(w.tail)-maxGoodbye):]
+	}
 	if err != nil {
-		w.bounds.fail(err)
+		w.bounds.fail(w.afterGoodbye(err))
 	}
 	return n, err
+}
+
+// afterGoodbye returns why a connection ended, while reading from it: where the last line that an IMAP server said is BYE
+// (RFC 9051 section 7.1.5), the reason that it gave, of which the library keeps nothing.
+func (w *wire) afterGoodbye(err error) error {
+	lines := strings.Split(strings.TrimSuffix(string(w.tail), "\r\n"), "\r\n")
+	if status, text := imapStatus(lines[len(lines)-1], "*"); status == "BYE" && reasonOf(err) == ReasonLost {
+		return reasonError{ReasonUnavailable, cleanText(text)}
+	}
+	return err
 }
 
 // isLoopback reports whether a connection leads to this machine.

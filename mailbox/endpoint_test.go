@@ -93,3 +93,24 @@ func TestPasswordHides(t *testing.T) {
 		t.Error("the conversion does not bring it out")
 	}
 }
+
+func TestParseFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		"maildir:/home/a/Maildir": "maildir:/home/a/Maildir", "MBOX:/var/mail/../mail/a/": "mbox:/var/mail/a", "mbox:/a b:c": "mbox:/a b:c",
+		"maildir:Maildir": "", "maildir:": "", "maildir://host/x": "maildir:/host/x", "/home/a": "", "imaps:/x": "", "mbox:/a\nb": "", "mbox:/\xff": "",
+	} {
+		e, err := mailbox.ParseFiles(text)
+		if want == "" {
+			if !errors.Is(err, mailbox.ErrEndpoint) {
+				t.Errorf("%q: %v, %v", text, e, err)
+			}
+			continue
+		}
+		if err != nil || e.String() != want {
+			t.Errorf("%q: %q, %v", text, e, err)
+		}
+		if again, err := mailbox.ParseFiles(e.String()); err != nil || again != e {
+			t.Errorf("%q again: %v, %v", e, again, err)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"unicode"
@@ -90,9 +91,22 @@ type ConnectError struct {
 func (e *ConnectError) Error() string {
 	s := fmt.Sprintf("%s: %s: %s", e.Endpoint, e.Step, e.Reason)
 	if e.Err != nil && e.Reason != ReasonCancelled {
-		s += ": " + cleanText(e.Err.Error())
+		s += ": " + cleanText(networkText(e.Err))
 	}
 	return s
+}
+
+// networkText is the text of an error, without what the system adds to one of the network: which of its calls it was, and
+// between which addresses, of which ours says nothing to anybody.
+func networkText(err error) string {
+	op, ok := errors.AsType[*net.OpError](err)
+	if !ok || op.Err == nil || op.Op != "dial" && op.Op != "read" && op.Op != "write" {
+		return err.Error()
+	}
+	if call, ok := errors.AsType[*os.SyscallError](op.Err); ok {
+		return call.Err.Error()
+	}
+	return op.Err.Error()
 }
 
 // Unwrap returns the cause.
@@ -144,10 +158,10 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("%s: a message of %d octets is too large: the limit is %d", e.Endpoint, e.Size, e.Limit)
 }
 
-// UnsupportedError says that a message needs a protocol extension that the server does not have.
+// UnsupportedError says that something needs a protocol extension that the server does not have.
 type UnsupportedError struct {
 	Endpoint  Endpoint
-	Extension string // such as SMTPUTF8 or 8BITMIME
+	Extension string // such as SMTPUTF8 or UIDPLUS
 	Why       string
 }
 

@@ -138,7 +138,7 @@ func (f *fakeIMAP) one(p *peer, tag, name, args string) bool {
 	case "STATUS":
 		p.say("* STATUS "+strings.Fields(args)[0]+" (MESSAGES 3 UIDNEXT 10 UIDVALIDITY "+strconv.Itoa(f.validity+1)+")", tag+" OK done")
 	case "LIST":
-		p.say("* LIST () NIL INBOX", tag+" OK done")
+		p.say("* LIST () NIL INBOX", "* LIST () NIL Other", tag+" OK done")
 	case "STARTTLS":
 		p.say(tag + " BAD what?")
 	case "LOGOUT":

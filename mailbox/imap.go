@@ -23,6 +23,11 @@ type IMAP struct {
 	closed  bool
 	// validity is the UIDVALIDITY that UIDs of a folder belong to, over all connections.
 	validity map[string]uint32
+	// seen is the state of a folder when it was last looked at, over all connections.
+	seen map[string]Status
+	// serverID is what the server said of itself; dumb is set where it is not asked any more.
+	serverID ServerID
+	dumb     bool
 }
 
 var _ Store = (*IMAP)(nil)
@@ -35,7 +40,10 @@ type imapSession struct {
 	caps     imap.CapSet
 	selected string // folder, "" if none
 	writable bool   // selected for changes
+	modSeqs  bool   // the selected folder keeps mod-sequences
 	known    map[string]bool
+	serverID ServerID
+	news     chan struct{} // holds one where the server told something of the selected folder
 }
 
 // DialIMAP connects to an IMAP server and logs in. Errors are a ConnectError, an AuthError, or one that wraps
@@ -45,21 +53,43 @@ func DialIMAP(ctx context.Context, o Options) (*IMAP, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &IMAP{options: o, lock: make(chan struct{}, 1), validity: make(map[string]uint32)}
-	if s.session, err = dialSession(ctx, o); err != nil {
+	s := &IMAP{options: o, lock: make(chan struct{}, 1), validity: make(map[string]uint32), seen: make(map[string]Status)}
+	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-// dialSession connects and logs in.
-func dialSession(ctx context.Context, o Options) (*imapSession, error) {
+// connect makes a session.
+func (s *IMAP) connect(ctx context.Context) error {
+	session, err := dialSession(ctx, s.options, !s.dumb)
+	if mistookID(err) && !s.dumb {
+		s.dumb = true
+		session, err = dialSession(ctx, s.options, false)
+	}
+	if err != nil {
+		return err
+	}
+	s.session, s.serverID = session, session.serverID
+	return nil
+}
+
+// dialSession connects and logs in, and tells the server who it is if so wanted.
+func dialSession(ctx context.Context, o Options, identify bool) (*imapSession, error) {
+	credentials, err := o.Credentials.withToken(ctx, o.Endpoint)
+	if err != nil {
+		return nil, err
+	}
 	l, err := dial(ctx, o, "* OK after STARTTLS\r\n", imapStartTLS)
 	if err != nil {
 		return nil, err
 	}
-	s := &imapSession{endpoint: o.Endpoint, conn: l.conn, known: make(map[string]bool)}
-	if err := s.start(ctx, l.wire, o.Credentials); err != nil {
+	s := &imapSession{endpoint: o.Endpoint, conn: l.conn, known: make(map[string]bool), news: make(chan struct{}, 1)}
+	err = s.start(ctx, l, credentials)
+	if err == nil && identify {
+		err = s.identify(ctx)
+	}
+	if err != nil {
 		l.conn.fail(err)
 		return nil, err
 	}
@@ -67,9 +97,9 @@ func dialSession(ctx context.Context, o Options) (*imapSession, error) {
 }
 
 // start reads the greeting and logs in.
-func (s *imapSession) start(ctx context.Context, wire net.Conn, c Credentials) error {
+func (s *imapSession) start(ctx context.Context, l *link, c Credentials) error {
 	err := s.do(ctx, "greeting", answerBudget, func() error {
-		s.client = imapclient.New(wire, nil)
+		s.client = imapclient.New(l.wire, &imapclient.Options{UnilateralDataHandler: s.newsHandler()})
 		if err := waitGreeting(s.client); err != nil {
 			return err
 		}
@@ -81,10 +111,14 @@ func (s *imapSession) start(ctx context.Context, wire net.Conn, c Credentials) e
 	if s.client.State() == imap.ConnStateAuthenticated { // PREAUTH, inside TLS
 		return nil
 	}
-	err = s.do(ctx, "log in", answerBudget, func() error { return s.logIn(c) })
+	var more error
+	err = s.do(ctx, "log in", answerBudget, func() error {
+		more = s.logIn(c, l)
+		return more
+	})
 	var refused *ServerError
 	if errors.As(err, &refused) {
-		return &AuthError{Endpoint: s.endpoint, User: c.User, Text: refused.Text,
+		return &AuthError{Endpoint: s.endpoint, User: c.User, Text: c.addMore(refused.Text, more),
 			Temporary: refused.Code == string(imap.ResponseCodeUnavailable)} // RFC 5530 section 3
 	}
 	if err != nil {
@@ -114,19 +148,27 @@ func (s *imapSession) learn() error {
 	return nil
 }
 
-// logIn presents the credentials by the first way that the server knows.
-func (s *imapSession) logIn(c Credentials) error {
-	switch {
-	case c == Credentials{}:
+// logIn presents the credentials by the best way that the server knows.
+func (s *imapSession) logIn(c Credentials, l *link) error {
+	if c.none() {
 		return &AuthError{Endpoint: s.endpoint, Text: "no user name and password were given"}
-	case s.caps.Has(imap.AuthCap(sasl.Plain)):
-		return s.client.Authenticate(sasl.NewPlainClient("", c.User, string(c.Password)))
+	}
+	way, ok := newLogin(c, l, s.endpoint, func(mechanism string) bool { return s.caps.Has(imap.AuthCap(mechanism)) })
+	switch {
+	case ok:
+	case c.Token != nil:
+		return &AuthError{Endpoint: s.endpoint, User: c.User, Text: "the server knows neither OAUTHBEARER nor XOAUTH2"}
 	case !s.caps.Has(imap.CapLoginDisabled): // RFC 9051 section 6.2.3
 		return s.client.Login(c.User, string(c.Password)).Wait()
 	case s.caps.Has(imap.AuthCap(sasl.Login)):
-		return s.client.Authenticate(sasl.NewLoginClient(c.User, string(c.Password)))
+		way = &login{Client: sasl.NewLoginClient(c.User, string(c.Password))}
+	default:
+		return &AuthError{Endpoint: s.endpoint, User: c.User, Text: "the server knows neither SCRAM nor PLAIN nor LOGIN"}
 	}
-	return &AuthError{Endpoint: s.endpoint, User: c.User, Text: "the server knows neither PLAIN nor LOGIN"}
+	l.wire.login.Store(true)
+	err := way.run(s.client.Authenticate, s.endpoint, c.User)
+	l.wire.login.Store(false)
+	return err
 }
 
 // do runs one step: f, in bounded time, with an answer of at most budget octets. An answer of NO or BAD leaves the
@@ -201,14 +243,28 @@ func (s *IMAP) acquire(ctx context.Context) (*imapSession, error) {
 		s.session = nil
 	}
 	if s.session == nil {
-		session, err := dialSession(ctx, s.options)
-		if err != nil {
+		if err := s.connect(ctx); err != nil {
 			s.release()
 			return nil, err
 		}
-		s.session = session
 	}
 	return s.session, nil
+}
+
+// open acquires the session with a folder open in it, and returns the folder's name as servers know it. Unless there is an error,
+// the caller releases the session.
+func (s *IMAP) open(ctx context.Context, folder string, write, anew bool) (session *imapSession, name string, err error) {
+	if name, err = folderName(folder); err != nil {
+		return nil, "", err
+	}
+	if session, err = s.acquire(ctx); err != nil {
+		return nil, "", err
+	}
+	if _, err = s.choose(ctx, session, name, write, anew); err != nil {
+		s.release()
+		return nil, "", err
+	}
+	return session, name, nil
 }
 
 func (s *IMAP) release() { <-s.lock }
@@ -237,9 +293,12 @@ func (s *IMAP) choose(ctx context.Context, session *imapSession, folder string, 
 		return nil, nil
 	}
 	session.selected = ""
+	session.forgetNews()
 	var data *imap.SelectData
 	err := session.do(ctx, "open folder", answerBudget, func() (err error) {
-		data, err = session.client.Select(folder, &imap.SelectOptions{ReadOnly: !write}).Wait()
+		data, err = session.client.Select(folder, &imap.SelectOptions{
+			ReadOnly: !write, CondStore: session.caps.Has(imap.CapCondStore), // RFC 7162 section 3.1.8
+		}).Wait()
 		return err
 	})
 	if err != nil {
@@ -250,7 +309,15 @@ func (s *IMAP) choose(ctx context.Context, session *imapSession, folder string, 
 	}
 	s.validity[folder] = data.UIDValidity
 	session.selected, session.writable, session.known[folder] = folder, write, true
+	// RFC 7162 section 3.1.2.2: some folders keep none, and refuse commands that speak of them.
+	s.seen[folder] = stateOf(data)
+	session.modSeqs = session.caps.Has(imap.CapCondStore) && data.HighestModSeq > 0
 	return data, nil
+}
+
+// stateOf is what opening a folder told of it.
+func stateOf(d *imap.SelectData) Status {
+	return Status{UIDValidity: d.UIDValidity, UIDNext: UID(d.UIDNext), Messages: d.NumMessages, HighestModSeq: d.HighestModSeq}
 }
 
 // folderName gives a name the form in which it is compared, and refuses one that no folder can have.

@@ -16,21 +16,14 @@ const pieceSize = 4 << 20
 
 // Fetch reads a message in pieces and writes each as it comes.
 func (s *IMAP) Fetch(ctx context.Context, folder string, uid UID, dst io.Writer) error {
-	folder, err := folderName(folder)
-	if err != nil {
-		return err
-	}
 	if uid == 0 {
 		return inFolder(folder, ErrNotFound)
 	}
-	session, err := s.acquire(ctx)
+	session, folder, err := s.open(ctx, folder, false, false)
 	if err != nil {
 		return err
 	}
 	defer s.release()
-	if _, err := s.choose(ctx, session, folder, false, false); err != nil {
-		return err
-	}
 	t := &transfer{session: session, uid: imap.UID(uid), dst: dst, buffer: make([]byte, 32<<10), limit: s.options.MaxMessage, size: -1}
 	if err := t.run(ctx); err != nil {
 		return inFolder(folder, fmt.Errorf("message %d: %w", uid, err))

@@ -83,11 +83,11 @@ func (s *IMAP) Status(ctx context.Context, folder string) (Status, error) {
 		if err != nil {
 			return Status{}, err
 		}
-		return Status{UIDValidity: data.UIDValidity, UIDNext: UID(data.UIDNext), Messages: data.NumMessages}, nil
+		return stateOf(data), nil
 	}
 	var data *imap.StatusData
 	err = session.do(ctx, "ask for folder", answerBudget, func() (err error) {
-		options := &imap.StatusOptions{NumMessages: true, UIDNext: true, UIDValidity: true}
+		options := &imap.StatusOptions{NumMessages: true, UIDNext: true, UIDValidity: true, HighestModSeq: session.caps.Has(imap.CapCondStore)}
 		data, err = session.client.Status(folder, options).Wait()
 		return err
 	})
@@ -98,7 +98,8 @@ func (s *IMAP) Status(ctx context.Context, folder string) (Status, error) {
 		return Status{}, inFolder(folder, s.nonsense(session, "ask for folder", "the number of messages is missing"))
 	}
 	s.validity[folder] = data.UIDValidity
-	return Status{UIDValidity: data.UIDValidity, UIDNext: UID(data.UIDNext), Messages: *data.NumMessages}, nil
+	s.seen[folder] = Status{UIDValidity: data.UIDValidity, UIDNext: UID(data.UIDNext), Messages: *data.NumMessages, HighestModSeq: data.HighestModSeq}
+	return s.seen[folder], nil
 }
 
 // nonsense ends a session whose server does not keep to the protocol.

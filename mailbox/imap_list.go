@@ -37,7 +37,37 @@ func (s *IMAP) List(ctx context.Context, folder string, first UID) ([]Info, erro
 	}
 	defer s.release()
 
-	first = max(first, 1)
+	uids, err := s.uidsFrom(ctx, session, folder, max(first, 1))
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Info, 0, len(uids))
+	for chunk := range slices.Chunk(uids, listChunk) {
+		infos, err := s.infos(ctx, session, chunk)
+		if err != nil {
+			return nil, inFolder(folder, err)
+		}
+		list = append(list, infos...)
+	}
+	return list, nil
+}
+
+// UIDs asks which messages there are.
+func (s *IMAP) UIDs(ctx context.Context, folder string) ([]UID, error) {
+	folder, err := folderName(folder)
+	if err != nil {
+		return nil, err
+	}
+	session, err := s.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	return s.uidsFrom(ctx, session, folder, 1)
+}
+
+// uidsFrom returns the UIDs from first on, in ascending order, as of now.
+func (s *IMAP) uidsFrom(ctx context.Context, session *imapSession, folder string, first UID) ([]UID, error) {
 	state, err := s.choose(ctx, session, folder, false, true)
 	if err != nil {
 		return nil, err
@@ -51,36 +81,21 @@ func (s *IMAP) List(ctx context.Context, folder string, first UID) ([]Info, erro
 	if err != nil {
 		return nil, inFolder(folder, err)
 	}
-	list := make([]Info, 0, len(uids))
-	for chunk := range slices.Chunk(uids, listChunk) {
-		infos, err := s.infos(ctx, session, chunk)
-		if err != nil {
-			return nil, inFolder(folder, err)
-		}
-		list = append(list, infos...)
-	}
-	return list, nil
+	return uids, nil
 }
 
 // Find searches for a Message-ID.
 func (s *IMAP) Find(ctx context.Context, folder string, messageID string) ([]UID, error) {
-	folder, err := folderName(folder)
-	if err != nil {
-		return nil, err
+	id := BareMessageID(messageID)
+	if id == "" {
+		return nil, nil
 	}
-	id := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(messageID), "<"), ">")
-	if id == "" || strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' || r == '<' || r == '>' }) {
-		return nil, nil // no message has such an identifier (RFC 5322 section 3.6.4)
-	}
-	session, err := s.acquire(ctx)
+	// Anew, because a server need not tell of new messages to those who opened the folder before.
+	session, folder, err := s.open(ctx, folder, false, true)
 	if err != nil {
 		return nil, err
 	}
 	defer s.release()
-	// Anew, because a server need not tell of new messages to those who opened the folder before.
-	if _, err := s.choose(ctx, session, folder, false, true); err != nil {
-		return nil, err
-	}
 	// A search is for a part of the field (RFC 9051 section 6.4.4); the brackets make it the whole identifier.
 	criteria := &imap.SearchCriteria{Header: []imap.SearchCriteriaHeaderField{{Key: "Message-ID", Value: "<" + id + ">"}}}
 	uids, err := s.search(ctx, session, criteria, 1)
@@ -148,7 +163,7 @@ func (s *IMAP) infos(ctx context.Context, session *imapSession, uids []UID) ([]I
 // askInfos asks once. A server may tell of changed flags at any time, in the same form as an answer; such a message is
 // incomplete, and its answer, if it came as well, was passed over by the library.
 func (s *IMAP) askInfos(ctx context.Context, session *imapSession, uids []UID) (got []Info, incomplete []UID, err error) {
-	items := &imap.FetchOptions{UID: true, Flags: true, RFC822Size: true, InternalDate: true}
+	items := &imap.FetchOptions{UID: true, Flags: true, RFC822Size: true, InternalDate: true, ModSeq: session.modSeqs}
 	// One range says it in few octets; what lies between are messages that are no more.
 	set := imap.UIDSet{{Start: imap.UID(uids[0]), Stop: imap.UID(uids[len(uids)-1])}}
 	budget := answerBudget + infoBudget*int64(len(uids))
@@ -166,6 +181,8 @@ func (s *IMAP) askInfos(ctx context.Context, session *imapSession, uids []UID) (
 					info.Flags = flagNames(item.Flags)
 				case imapclient.FetchItemDataInternalDate:
 					info.InternalDate = item.Time
+				case imapclient.FetchItemDataModSeq:
+					info.ModSeq = item.ModSeq
 				}
 			}
 			if _, asked := slices.BinarySearch(uids, info.UID); !asked {
@@ -183,6 +200,56 @@ func (s *IMAP) askInfos(ctx context.Context, session *imapSession, uids []UID) (
 	return got, incomplete, err
 }
 
+// Flags asks for the flags of messages: of those that changed, where the server can tell (RFC 7162 section 3.1.4.1).
+// News of flags that come by the way are as good as an answer.
+func (s *IMAP) Flags(ctx context.Context, folder string, since uint64) ([]Info, error) {
+	session, folder, err := s.open(ctx, folder, false, true)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	state := s.seen[folder]
+	if state.Messages == 0 || session.modSeqs && since == state.HighestModSeq {
+		return nil, nil
+	}
+	if !session.modSeqs || since > state.HighestModSeq { // a folder that went back in time says nothing of what was changed
+		since = 0
+	}
+	if uint64(state.Messages) > uint64(s.options.MaxMessages) {
+		return nil, inFolder(folder, fmt.Errorf("%w: %d messages, the limit is %d", ErrTooMany, state.Messages, s.options.MaxMessages))
+	}
+	items := &imap.FetchOptions{UID: true, Flags: true, ModSeq: session.modSeqs, ChangedSince: since}
+	var list []Info
+	err = session.do(ctx, "ask for flags", answerBudget+infoBudget*int64(state.Messages), func() error {
+		cmd := session.client.Fetch(imap.UIDSet{{Start: 1, Stop: 0}}, items)
+		for m := cmd.Next(); m != nil; m = cmd.Next() {
+			var (
+				info  Info
+				flags bool
+			)
+			for item := m.Next(); item != nil; item = m.Next() {
+				switch item := item.(type) {
+				case imapclient.FetchItemDataUID:
+					info.UID = UID(item.UID)
+				case imapclient.FetchItemDataFlags:
+					info.Flags, flags = flagNames(item.Flags), true
+				case imapclient.FetchItemDataModSeq:
+					info.ModSeq = item.ModSeq
+				}
+			}
+			if flags {
+				list = append(list, info)
+			}
+		}
+		return cmd.Close()
+	})
+	if err != nil {
+		return nil, inFolder(folder, err)
+	}
+	slices.SortFunc(list, func(a, b Info) int { return cmp.Compare(a.UID, b.UID) })
+	return list, nil
+}
+
 // flagNames returns flags as text, without \Recent, which belongs to a session and not to a message.
 func flagNames(flags []imap.Flag) []string {
 	names := make([]string, 0, len(flags))
@@ -196,10 +263,6 @@ func flagNames(flags []imap.Flag) []string {
 
 // SetFlags takes flags off and puts flags on.
 func (s *IMAP) SetFlags(ctx context.Context, folder string, uids []UID, c FlagChange) error {
-	folder, err := folderName(folder)
-	if err != nil {
-		return err
-	}
 	remove, err := imapFlags(c.Remove)
 	if err != nil {
 		return err
@@ -208,14 +271,11 @@ func (s *IMAP) SetFlags(ctx context.Context, folder string, uids []UID, c FlagCh
 	if err != nil {
 		return err
 	}
-	session, err := s.acquire(ctx)
+	session, folder, err := s.open(ctx, folder, true, false)
 	if err != nil {
 		return err
 	}
 	defer s.release()
-	if _, err := s.choose(ctx, session, folder, true, false); err != nil {
-		return err
-	}
 	for _, set := range uidSets(uids) {
 		for _, change := range []imap.StoreFlags{
 			{Op: imap.StoreFlagsDel, Silent: true, Flags: remove},

@@ -25,11 +25,25 @@ var storeCalls = map[string]func(testing.TB, mailbox.Store) error{
 	"Status":  func(t testing.TB, s mailbox.Store) error { _, err := s.Status(t.Context(), "INBOX"); return err },
 	"List":    func(t testing.TB, s mailbox.Store) error { _, err := s.List(t.Context(), "INBOX", 1); return err },
 	"Fetch":   func(t testing.TB, s mailbox.Store) error { return s.Fetch(t.Context(), "INBOX", 3, io.Discard) },
-	"Append":  func(t testing.TB, s mailbox.Store) error { _, err := appendTo(t, s, "INBOX", "x\r\n"); return err },
+	"UIDs":    func(t testing.TB, s mailbox.Store) error { _, err := s.UIDs(t.Context(), "INBOX"); return err },
+	"Flags":   func(t testing.TB, s mailbox.Store) error { _, err := s.Flags(t.Context(), "INBOX", 0); return err },
+	"FetchAll": func(t testing.TB, s mailbox.Store) error {
+		return s.FetchAll(t.Context(), "INBOX", []mailbox.Info{{UID: 3, Size: 3}}, new(texts))
+	},
+	"Append": func(t testing.TB, s mailbox.Store) error { _, err := appendTo(t, s, "INBOX", "x\r\n"); return err },
 	"SetFlags": func(t testing.TB, s mailbox.Store) error {
 		return s.SetFlags(t.Context(), "INBOX", []mailbox.UID{1}, mailbox.FlagChange{Add: []string{`\Seen`}})
 	},
-	"Find": func(t testing.TB, s mailbox.Store) error { _, err := s.Find(t.Context(), "INBOX", "<a@b>"); return err },
+	"Move": func(t testing.TB, s mailbox.Store) error {
+		_, err := s.Move(t.Context(), "INBOX", []mailbox.UID{1, 2, 3}, "Other")
+		return err
+	},
+	"Delete": func(t testing.TB, s mailbox.Store) error {
+		return s.Delete(t.Context(), "INBOX", []mailbox.UID{1, 2, 3})
+	},
+	"Wait":         func(t testing.TB, s mailbox.Store) error { return s.Wait(t.Context(), "INBOX", 10*time.Millisecond) },
+	"CreateFolder": func(t testing.TB, s mailbox.Store) error { return s.CreateFolder(t.Context(), "INBOX") },
+	"Find":         func(t testing.TB, s mailbox.Store) error { _, err := s.Find(t.Context(), "INBOX", "<a@b>"); return err },
 }
 
 func appendTo(t testing.TB, s mailbox.Store, folder, text string) (mailbox.UID, error) {
@@ -39,7 +53,9 @@ func appendTo(t testing.TB, s mailbox.Store, folder, text string) (mailbox.UID, 
 // commandsOf says which commands a call uses.
 var commandsOf = map[string][]string{
 	"Folders": {"LIST"}, "Status": {"STATUS"}, "List": {"EXAMINE", "SEARCH", "FETCH"}, "Fetch": {"EXAMINE", "FETCH"},
+	"UIDs": {"EXAMINE", "SEARCH"}, "Flags": {"EXAMINE", "FETCH"}, "FetchAll": {"EXAMINE", "FETCH"},
 	"Append": {"STATUS", "APPEND"}, "SetFlags": {"SELECT", "STORE"}, "Find": {"EXAMINE", "SEARCH"},
+	"Move": {"SELECT", "SEARCH", "COPY", "STORE", "EXPUNGE"}, "Delete": {"SELECT", "SEARCH", "STORE", "EXPUNGE"}, "CreateFolder": {"STATUS"}, "Wait": {"EXAMINE", "NOOP"},
 }
 
 // TestIMAPEachCommandFails answers each command of each call in each wrong way.
@@ -57,7 +73,7 @@ func TestIMAPEachCommandFails(t *testing.T) {
 				{"NO", answer("NO " + rude), 0, wait},
 				{"BAD", answer("BAD " + rude), 0, wait},
 				{"NO with a code", answer("NO [NOPERM] " + rude), 0, wait},
-				{"BYE", func(p *peer, _, _ string) bool { p.say("* BYE going"); return false }, mailbox.ReasonLost, wait},
+				{"BYE", func(p *peer, _, _ string) bool { p.say("* BYE going"); return false }, mailbox.ReasonUnavailable, wait},
 				{"cut", func(*peer, string, string) bool { return false }, mailbox.ReasonLost, wait},
 				{"cut in a line", func(p *peer, tag, _ string) bool { p.Write([]byte(tag + " O")); return false }, mailbox.ReasonLost, wait},
 				{"silence", func(p *peer, _, _ string) bool { p.silence(); return false }, mailbox.ReasonTimeout, short},
@@ -76,8 +92,15 @@ func TestIMAPEachCommandFails(t *testing.T) {
 					var failed atomic.Bool
 					fake := &fakeIMAP{commands: map[string]func(*peer, string, string) bool{}}
 					fake.commands["SEARCH"] = answer("OK done", "* SEARCH 1 2 3")
-					fake.commands["FETCH"] = answer("OK done", "* 3 FETCH (UID 3 FLAGS () RFC822.SIZE 3 INTERNALDATE \"21-Nov-2025 10:02:11 +0100\" BODY[]<0> {3}\r\nx\r\n)",
-						"* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 3 INTERNALDATE \"21-Nov-2025 10:02:11 +0100\")")
+					fake.commands["FETCH"] = func(p *peer, tag, args string) bool {
+						section := "BODY[]<0>"
+						if strings.Contains(args, "[])") {
+							section = "BODY[]"
+						}
+						p.say("* 3 FETCH (UID 3 FLAGS () RFC822.SIZE 3 INTERNALDATE \"21-Nov-2025 10:02:11 +0100\" "+section+" {3}\r\nx\r\n)",
+							"* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 3 INTERNALDATE \"21-Nov-2025 10:02:11 +0100\")", tag+" OK done")
+						return true
+					}
 					fake.commands["APPEND"] = func(p *peer, tag, args string) bool { readLiteral(p, args, true); p.say(tag + " OK done"); return true }
 					good := fake.commands[command]
 					fake.commands[command] = func(p *peer, tag, args string) bool {
@@ -95,6 +118,7 @@ func TestIMAPEachCommandFails(t *testing.T) {
 					switch {
 					case c.want != 0:
 						reason(t, err, c.want)
+					case call == "FetchAll" && command == "FETCH" && err == nil: // asked again, for each message by itself
 					case !errors.As(err, &refused) || !strings.HasPrefix(c.name, refused.Status):
 						t.Errorf("got error %v, want a ServerError of %s", err, c.name)
 					default:
@@ -206,6 +230,55 @@ func TestIMAPQuota(t *testing.T) {
 	})
 }
 
+// fill puts messages into a folder of the real server that is there.
+func fill(t testing.TB, servers peertest.Servers, user peertest.User, folder string, n int, text string) {
+	t.Helper()
+	dir := servers.MailDir(user.Address, folder)
+	owner, err := os.Stat(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		m := fmt.Appendf(nil, "Subject: %d\n\n%s", i, text)
+		name := filepath.Join(dir, "cur", fmt.Sprintf("%d.M%dP1.test,S=%d,W=%d:2,", 1763715731+i, i, len(m), len(m)+bytes.Count(m, []byte("\n"))))
+		if err := os.WriteFile(name, m, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		chown(t, name, owner)
+	}
+}
+
+// BenchmarkFetchAll gets 10,000 messages of 8 KB from a real server.
+func BenchmarkFetchAll(b *testing.B) {
+	servers := peertest.MailServers(b)
+	carol := servers.User(b, "carol")
+	s := dialIMAP(b, peerOptions(b, servers, carol, "imaps"))
+	defer s.Close()
+	folder := "bench-" + rand.Text()
+	if _, err := appendTo(b, s, folder, note); err != nil {
+		b.Fatal(err)
+	}
+	const n = 10000
+	fill(b, servers, carol, folder, n-1, strings.Repeat("a line of a message that is neither short nor long at all\n", 8000/59))
+	list, err := s.List(b.Context(), folder, 1)
+	if err != nil || len(list) != n {
+		b.Fatalf("%d messages, %v", len(list), err)
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		if err := s.FetchAll(b.Context(), folder, list, discard{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "messages/s")
+}
+
+// discard is a Receiver that keeps nothing.
+type discard struct{}
+
+func (discard) Message(mailbox.Info) (io.Writer, error) { return io.Discard, nil }
+func (discard) Done(_ mailbox.Info, err error) error    { return err }
+
 // TestIMAPManyMessages lists more messages than are asked for at once, with gaps, on a real server.
 func TestIMAPManyMessages(t *testing.T) {
 	servers := peertest.MailServers(t)
@@ -216,19 +289,8 @@ func TestIMAPManyMessages(t *testing.T) {
 	if _, err := appendTo(t, s, folder, "Subject: 0\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	dir := servers.MailDir(carol.Address, folder)
-	owner, err := os.Stat(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	const n = 9000
-	for i := 1; i < n; i++ {
-		name := filepath.Join(dir, "cur", fmt.Sprintf("%d.M%dP1.test:2,", 1763715731+i, i))
-		if err := os.WriteFile(name, fmt.Appendf(nil, "Subject: %d\n\n", i), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		chown(t, name, owner)
-	}
+	fill(t, servers, carol, folder, n-1, "")
 	list, err := s.List(t.Context(), folder, 1)
 	if err != nil || len(list) != n {
 		t.Fatalf("%d messages, %v; want %d", len(list), err, n)

@@ -3,6 +3,8 @@ package mailbox
 import (
 	"context"
 	"io"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,6 +20,18 @@ type Folder struct {
 	Attributes []string
 }
 
+// SpecialFolder returns the name of the folder that serves a special use (RFC 6154 section 2), such as \Sent, \Drafts,
+// \Trash, \Archive or \Junk. Where several say so, it is the one whose name comes first.
+func SpecialFolder(folders []Folder, use string) (name string, ok bool) {
+	for _, f := range folders {
+		serves := slices.ContainsFunc(f.Attributes, func(a string) bool { return strings.EqualFold(a, use) })
+		if serves && (!ok || f.Name < name) {
+			name, ok = f.Name, true
+		}
+	}
+	return name, ok
+}
+
 // Status is the state of a folder.
 type Status struct {
 	// UIDValidity says which numbering is in force: when it differs from the one seen before, all UIDs known from
@@ -27,6 +41,9 @@ type Status struct {
 	UIDNext UID
 	// Messages is how many there are.
 	Messages uint32
+	// HighestModSeq is above that of each change so far, or equal to it: what [Store].Flags takes to tell of those to
+	// come. Zero: the store keeps no mod-sequences (RFC 7162 section 3.1.2).
+	HighestModSeq uint64
 }
 
 // Info is what a folder knows of a message without reading it.
@@ -38,6 +55,8 @@ type Info struct {
 	Flags []string
 	// InternalDate is when the message came to the store.
 	InternalDate time.Time
+	// ModSeq is the folder's mod-sequence as of the last change to the message; zero where the store keeps none.
+	ModSeq uint64
 }
 
 // NewMessage is a message to be stored.
@@ -56,6 +75,17 @@ type FlagChange struct {
 	Add, Remove []string
 }
 
+// Receiver takes the messages of [Store].FetchAll, one after the other.
+type Receiver interface {
+	// Message returns what the octets of the next message are written to. Its error ends FetchAll.
+	Message(Info) (io.Writer, error)
+
+	// Done says that a message is complete (nil), or why it alone could not be had: ErrNotFound, a TooLargeError, a
+	// ServerError. In the latter case what was written is a part of it, and Message may not have been called at all.
+	// Its error ends FetchAll.
+	Done(Info, error) error
+}
+
 // Store keeps messages in folders. It serves one call at a time; calls from several goroutines wait for each other.
 //
 // A folder that does not exist is [ErrNoFolder]. UIDs are those of the UIDVALIDITY that Status last told, or else of
@@ -71,9 +101,23 @@ type Store interface {
 	// List returns the messages with a UID of first or above, in ascending order.
 	List(ctx context.Context, folder string, first UID) ([]Info, error)
 
+	// UIDs returns the UIDs of all messages, in ascending order.
+	UIDs(ctx context.Context, folder string) ([]UID, error)
+
+	// Flags returns UID, Flags and ModSeq of the messages that were changed after the mod-sequence since, in ascending
+	// order: of all messages where since is zero or the store keeps no mod-sequences. To miss nothing, take since from a
+	// Status asked for before the last call.
+	Flags(ctx context.Context, folder string, since uint64) ([]Info, error)
+
 	// Fetch writes the exact octets of a message to dst and does not mark it as seen. It returns ErrNotFound for a
 	// message that is not, or no longer, there. After an error dst may have got a part.
 	Fetch(ctx context.Context, folder string, uid UID, dst io.Writer) error
+
+	// FetchAll gets many messages, in the order given, and marks none as seen. Of an Info, UID counts, and Size, which
+	// helps to ask for many at a time; zero is unknown. A message given twice is got once. Everything is as with Fetch,
+	// but that a message that cannot be had ends nothing. After an error the receiver may have got a part of a message
+	// without being told that it is done.
+	FetchAll(ctx context.Context, folder string, messages []Info, to Receiver) error
 
 	// Append stores a message, making the folder if it is missing, and returns the UID it got, or 0 if the store cannot
 	// tell. A QuotaError or a TooLargeError says that there is no room for it, ErrSize that Body has another length than
@@ -84,8 +128,25 @@ type Store interface {
 	// SetFlags changes flags of messages; those that are gone are passed over.
 	SetFlags(ctx context.Context, folder string, uids []UID, c FlagChange) error
 
+	// Move moves messages to another folder, which has to be there, and returns the number that each has there: nil if
+	// the store does not tell. Those that are gone are passed over. No message is lost: after an error each is in the
+	// one folder or the other, or in both. A QuotaError says that there is no room for them.
+	Move(ctx context.Context, folder string, uids []UID, to string) (map[UID]UID, error)
+
+	// Delete removes messages for good, and no others; those that are gone are passed over. An UnsupportedError says
+	// that the store cannot remove these alone.
+	Delete(ctx context.Context, folder string, uids []UID) error
+
+	// CreateFolder makes a folder, and subscribes to it where the store knows of such a thing; if it is there already,
+	// nothing happens.
+	CreateFolder(ctx context.Context, folder string) error
+
 	// Find returns the messages with this Message-ID, given with or without angle brackets, in ascending order.
 	Find(ctx context.Context, folder string, messageID string) ([]UID, error)
+
+	// Wait returns as soon as something may have changed in a folder since it was last looked at, and after the longest
+	// time at the latest. Other calls wait until then, so it is for a Store of its own.
+	Wait(ctx context.Context, folder string, longest time.Duration) error
 
 	// Close ends the connection. It does not fail for a connection that is already lost.
 	Close() error
@@ -97,6 +158,9 @@ type Envelope struct {
 	From string
 	// To has at least one address.
 	To []string
+	// UTF8 says that the message's header has octets beyond ASCII (RFC 6532), as it does with an address whose local part
+	// has; it is sent to a server that knows SMTPUTF8, and to no other.
+	UTF8 bool `json:",omitempty"`
 }
 
 // Submitter hands over messages for delivery. It serves one call at a time; calls from several goroutines wait for

@@ -38,6 +38,8 @@ func (Password) LogValue() slog.Value { return slog.StringValue(redacted) }
 type Credentials struct {
 	User     string
 	Password Password
+	// Token is asked for an OAuth 2.0 access token (RFC 6749) at each log-in, and is used in the place of Password.
+	Token func(ctx context.Context) (Password, error) `json:"-" toml:"-"`
 }
 
 // Bounds that hold where Options leave them open.
@@ -93,8 +95,9 @@ func (o Options) withDefaults(schemes ...Scheme) (Options, error) {
 	if !known {
 		return o, fmt.Errorf("%w: scheme %q does not serve here", ErrEndpoint, cleanText(string(o.Endpoint.Scheme)))
 	}
-	// A NUL ends a field of SASL PLAIN (RFC 4616 section 2), and CR or LF a command.
-	if strings.ContainsAny(o.Credentials.User+string(o.Credentials.Password), "\x00\r\n") {
+	// A NUL ends a field of SASL PLAIN (RFC 4616 section 2), 0x01 one of OAUTHBEARER (RFC 7628 section 3.1), and CR or LF
+	// a command.
+	if strings.ContainsAny(o.Credentials.User+string(o.Credentials.Password), "\x00\r\n") || strings.Contains(o.Credentials.User, "\x01") {
 		return o, errors.New("user and password cannot hold NUL, CR or LF")
 	}
 	if o.Timeout <= 0 {

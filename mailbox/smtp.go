@@ -50,12 +50,16 @@ func DialSMTP(ctx context.Context, o Options) (*SMTP, error) {
 
 // dialSubmission connects and logs in.
 func dialSubmission(ctx context.Context, o Options) (*smtpSession, error) {
+	var err error
+	if o.Credentials, err = o.Credentials.withToken(ctx, o.Endpoint); err != nil {
+		return nil, err
+	}
 	l, err := dial(ctx, o, "220 after STARTTLS\r\n", smtpStartTLS(o.LocalName))
 	if err != nil {
 		return nil, err
 	}
 	s := &smtpSession{endpoint: o.Endpoint, conn: l.conn, client: smtp.NewClient(l.wire), localName: o.LocalName, answerTimeout: o.AnswerTimeout}
-	if err := s.start(ctx, o); err != nil {
+	if err := s.start(ctx, o, l); err != nil {
 		l.conn.fail(err)
 		return nil, err
 	}
@@ -63,33 +67,41 @@ func dialSubmission(ctx context.Context, o Options) (*smtpSession, error) {
 }
 
 // start reads the greeting and logs in.
-func (s *smtpSession) start(ctx context.Context, o Options) error {
+func (s *smtpSession) start(ctx context.Context, o Options, l *link) error {
 	err := s.do(ctx, "greeting", func() error { return s.client.Hello(o.LocalName) })
 	var answer *smtp.SMTPError
 	if errors.As(err, &answer) {
 		err = smtpGreetingError(answer.Code, answer.Message, err)
 		return connectError(s.endpoint, "greeting", err)
 	}
-	if err != nil || o.Credentials == (Credentials{}) {
+	if err != nil || o.Credentials.none() {
 		return err
 	}
-	err = s.do(ctx, "log in", func() error { return s.logIn(o.Credentials) })
+	var more error
+	err = s.do(ctx, "log in", func() error {
+		more = s.logIn(o.Credentials, l)
+		return more
+	})
 	if errors.As(err, &answer) {
 		return &AuthError{Endpoint: s.endpoint, User: o.Credentials.User, Temporary: answer.Code < 500, // RFC 4954 section 6
-			Text: cleanText(fmt.Sprintf("%d %s", answer.Code, answer.Message))}
+			Text: o.Credentials.addMore(cleanText(fmt.Sprintf("%d %s", answer.Code, answer.Message)), more)}
 	}
 	return err
 }
 
-// logIn presents the credentials by the first way that the server knows.
-func (s *smtpSession) logIn(c Credentials) error {
+// logIn presents the credentials by the best way that the server knows.
+func (s *smtpSession) logIn(c Credentials, l *link) error {
+	way, ok := newLogin(c, l, s.endpoint, s.client.SupportsAuth)
 	switch {
-	case s.client.SupportsAuth(sasl.Plain):
-		return s.client.Auth(sasl.NewPlainClient("", c.User, string(c.Password)))
+	case ok:
+	case c.Token != nil:
+		return &AuthError{Endpoint: s.endpoint, User: c.User, Text: "the server knows neither OAUTHBEARER nor XOAUTH2"}
 	case s.client.SupportsAuth(sasl.Login):
-		return s.client.Auth(sasl.NewLoginClient(c.User, string(c.Password)))
+		way = &login{Client: sasl.NewLoginClient(c.User, string(c.Password))}
+	default:
+		return &AuthError{Endpoint: s.endpoint, User: c.User, Text: "the server knows neither SCRAM nor PLAIN nor LOGIN"}
 	}
-	return &AuthError{Endpoint: s.endpoint, User: c.User, Text: "the server knows neither PLAIN nor LOGIN"}
+	return way.run(s.client.Auth, s.endpoint, c.User)
 }
 
 // do runs one step: f, in bounded time, with a short answer. A reply with an error code, and an error of ours, pass;

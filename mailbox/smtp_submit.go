@@ -77,12 +77,12 @@ func (s *smtpSession) mail(ctx context.Context, p paths, size int64) error {
 	if limit, ok := s.client.MaxMessageSize(); ok && limit > 0 && size > int64(limit) { // RFC 1870 section 6.1
 		return &TooLargeError{Endpoint: s.endpoint, Size: size, Limit: int64(limit)}
 	}
-	if ok, _ := s.client.Extension("SMTPUTF8"); p.wide && !ok { // RFC 6531 section 3.1
-		return &UnsupportedError{Endpoint: s.endpoint, Extension: "SMTPUTF8", Why: "an address has letters beyond ASCII"}
+	if ok, _ := s.client.Extension("SMTPUTF8"); p.wide != "" && !ok { // RFC 6531 section 3.1
+		return &UnsupportedError{Endpoint: s.endpoint, Extension: "SMTPUTF8", Why: p.wide}
 	}
 	// The library adds BODY=8BITMIME wherever the server offers it, needed or not.
 	err := s.do(ctx, "MAIL", func() error {
-		return s.client.Mail(p.from.wire, &smtp.MailOptions{Size: size, UTF8: p.wide})
+		return s.client.Mail(p.from.wire, &smtp.MailOptions{Size: size, UTF8: p.wide != ""})
 	})
 	var answer *smtp.SMTPError
 	if errors.As(err, &answer) {

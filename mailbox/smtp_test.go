@@ -170,7 +170,10 @@ func TestSMTPExtensions(t *testing.T) {
 		{"a domain beyond ASCII", nil, alice, "bob@bücher.example", note, func(err error) bool { return err == nil }, "RCPT TO:<bob@xn--bcher-kva.example>"},
 		{"SMTPUTF8", []string{"SMTPUTF8"}, alice, "jürgen@bücher.example", note, func(err error) bool { return err == nil }, "RCPT TO:<jürgen@bücher.example>"},
 		{"SMTPUTF8 is declared", []string{"SMTPUTF8"}, "jürgen@bücher.example", bob, note, func(err error) bool { return err == nil }, " SMTPUTF8\r\n"},
-		{"no SMTPUTF8", nil, alice, "jürgen@bücher.example", note, isType[*mailbox.UnsupportedError], ""},
+		{"no SMTPUTF8", nil, alice, "jürgen@bücher.example", note, func(err error) bool {
+			var e *mailbox.UnsupportedError
+			return errors.As(err, &e) && strings.Contains(e.Error(), "jürgen@bücher.example") && !mailbox.Temporary(err)
+		}, ""},
 		{"8-bit", nil, alice, bob, "Subject: x\r\n\r\nGröße\r\n", func(err error) bool { return err == nil }, "BODY=8BITMIME"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -201,6 +204,31 @@ func TestSMTPExtensions(t *testing.T) {
 			t.Errorf("7-bit: %v", err)
 		}
 	})
+}
+
+// TestSMTPUTF8Header: a header beyond ASCII needs SMTPUTF8 as an address does, whatever the envelope (RFC 6531 section 3.4).
+func TestSMTPUTF8Header(t *testing.T) {
+	for _, offered := range []bool{true, false} {
+		var extensions []string
+		if offered {
+			extensions = append(extensions, "SMTPUTF8")
+		}
+		s, said := (&fakeSMTP{extensions: extensions}).dial(t)
+		err := s.Submit(t.Context(), mailbox.Envelope{From: alice, To: []string{bob}, UTF8: true}, int64(len(note)), strings.NewReader(note), nil)
+		if offered != (err == nil) || !offered && !isType[*mailbox.UnsupportedError](err) || offered != strings.Contains(said.String(), " SMTPUTF8\r\n") {
+			t.Errorf("offered %v: %v, said %q", offered, err, said)
+		}
+	}
+}
+
+func TestWireAddress(t *testing.T) {
+	for address, want := range map[string]string{
+		bob: bob, "bob@bücher.example": "bob@xn--bcher-kva.example", "jürgen@bücher.example": "jürgen@bücher.example", "bob": "", "b ob@x.test": "",
+	} {
+		if got, err := mailbox.WireAddress(address); got != want || (err != nil) != (want == "") || err != nil && !errors.Is(err, mailbox.ErrAddress) {
+			t.Errorf("%s: %q, %v", address, got, err)
+		}
+	}
 }
 
 // TestSMTPReconnects: a server that ended an idle connection is called again, once for a message.

@@ -113,11 +113,12 @@ func shellWords(t *testing.T, line string) []string {
 }
 
 // asPrinted is the pattern of an output: fingerprints, times and the width of columns may be others, and an ellipsis stands
-// for anything in a line.
+// for anything in a line, and for any lines where it is alone in one.
 func asPrinted(text string) string {
 	pattern := regexp.QuoteMeta(text)
-	for _, each := range [][2]string{{`[0-9a-f]{8,}`, `[0-9a-f]+`}, {`\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\dZ?)?)?`, `\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\dZ?)?)?`}, {` +`, ` +`}, {`…`, `.*`}} {
+	for _, each := range [][2]string{{`[0-9a-f]{8,}`, `[0-9a-f]+`}, {`\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\dZ?)?)?`, `\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\dZ?)?)?`},
+		{`[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d`, `[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d`}, {` +`, ` +`}, {`…`, `.*`}} {
 		pattern = regexp.MustCompile(each[0]).ReplaceAllLiteralString(pattern, each[1])
 	}
-	return pattern
+	return regexp.MustCompile(`(?m)^\.\*$`).ReplaceAllLiteralString(pattern, `(?s:.*)`)
 }

@@ -22,6 +22,9 @@ type environment struct {
 	now      func() time.Time
 	disk     safeio.Disk
 	dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	resolver interface {
+		LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error)
+	}
 	// prompt asks a person for a secret, until they interrupt; nil where there is no terminal.
 	prompt func(question string, interrupted <-chan struct{}) ([]byte, error)
 	// outIsTerminal tells whether colour and progress make sense.
@@ -36,6 +39,8 @@ func systemEnvironment() environment {
 		getenv: os.Getenv,
 		now:    time.Now,
 		dial:   (&net.Dialer{}).DialContext,
+
+		resolver: net.DefaultResolver,
 
 		outIsTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errIsTerminal: term.IsTerminal(int(os.Stderr.Fd())),
@@ -100,6 +105,29 @@ func untilInterrupted[T any](interrupted <-chan struct{}, read func() (T, error)
 	case a := <-answers:
 		return a.value, a.err
 	}
+}
+
+// interruptible reads until the person interrupts the program: who waits for input that does not come ends as well.
+type interruptible struct {
+	r           io.Reader
+	interrupted <-chan struct{}
+	buffer      []byte // nobody else's, as a reading that was given up may still write to it
+}
+
+func (i *interruptible) Read(p []byte) (int, error) {
+	if i.buffer == nil {
+		i.buffer = make([]byte, 32<<10)
+	}
+	var end error
+	text, err := untilInterrupted(i.interrupted, func() ([]byte, error) {
+		n, err := i.r.Read(i.buffer[:min(len(p), len(i.buffer))])
+		end = err
+		return i.buffer[:n], nil
+	})
+	if err != nil {
+		return 0, err // and from now on each time: the channel stays closed
+	}
+	return copy(p, text), end
 }
 
 // sharedWriter is for several goroutines: one may have a warning to say while another prints an error.

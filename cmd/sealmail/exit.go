@@ -45,10 +45,13 @@ func exitCode(err error) int {
 		usage  *usageError
 		broken *config.Error
 		known  *client.Error
+		system *sysexit
 	)
 	switch {
 	case err == nil:
 		return exitGood
+	case errors.As(err, &system):
+		return system.code
 	case errors.Is(err, errInterrupted):
 		return exitFailed
 	case errors.Is(err, errAnswerIsNo):
@@ -67,7 +70,7 @@ func exitCode(err error) int {
 }
 
 // printError says what failed and why in one line, and in a second one what to do.
-func printError(w io.Writer, err error) {
+func printError(w io.Writer, err error, color bool) {
 	if err == nil || errors.Is(err, errAnswerIsNo) {
 		return
 	}
@@ -80,6 +83,8 @@ func printError(w io.Writer, err error) {
 	switch {
 	case errors.Is(err, errInterrupted): // whatever the answer was for
 		err = errInterrupted
+	case errors.Is(err, context.Canceled):
+		hint, err = explainInterruption(err)
 	case errors.As(err, &known) && known.Hint != "":
 		hint = known.Hint
 	case errors.As(err, &usage):
@@ -88,15 +93,36 @@ func printError(w io.Writer, err error) {
 		hint = broken.Hint
 	case errors.Is(err, config.ErrNoAccount):
 		hint = "set one up with `sealmail init ADDRESS`, or name one with --account"
-	case errors.Is(err, context.Canceled):
-		err = errors.New("interrupted")
 	case errors.Is(err, context.DeadlineExceeded):
 		hint = "allow more time with --timeout"
 	}
-	fmt.Fprintf(w, "sealmail: %s\n", oneLine(err.Error()))
+	lines := []string{"sealmail: " + oneLine(err.Error())}
 	if hint != "" {
-		fmt.Fprintf(w, "hint: %s\n", oneLine(hint))
+		lines = append(lines, "hint: "+oneLine(hint))
 	}
+	for _, line := range lines {
+		if color {
+			line = term.PaintNotice(line)
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
+// explainInterruption says what was interrupted. What to do about a server is of no help then; what lies in the outbox is there, and
+// what was written is kept.
+func explainInterruption(err error) (hint string, said error) {
+	var known *client.Error
+	if !errors.As(err, &known) {
+		return "", errInterrupted
+	}
+	said = errInterrupted
+	if known.What != "" {
+		said = fmt.Errorf("%s: %w", known.What, errInterrupted)
+	}
+	if strings.Contains(known.Hint, "`sealmail outbox") || strings.Contains(known.Hint, "`sealmail send --draft") {
+		hint = known.Hint
+	}
+	return hint, said
 }
 
 // oneLine keeps what servers and files put into an error from moving the cursor or adding lines.

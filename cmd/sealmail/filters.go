@@ -95,7 +95,7 @@ func tellEach[T any](a *app, results iter.Seq2[T, error], tell func(T) (good boo
 	allGood := true
 	for result, err := range results {
 		if err != nil {
-			printError(a.err, broken)
+			printError(a.err, broken, a.errColor)
 			broken = err
 			continue
 		}
@@ -129,6 +129,9 @@ func (a *app) checkVerifyTo(output string, files []string) error {
 
 // verifyTo judges one file and writes its content.
 func (a *app) verifyTo(ctx context.Context, c *client.Client, p client.VerifyParams, file, output string) error {
+	if err := a.checkRaw(output); err != nil {
+		return err
+	}
 	report, err := c.VerifyTo(ctx, p, file, client.Output{Name: output, Stdout: a.out})
 	if err != nil {
 		return err
@@ -169,6 +172,9 @@ message was checked: an altered message leaves no output.
 		keys.add(cmd)
 		addAllowWeak(cmd, &p.AllowWeak)
 	}, func(ctx context.Context, c *client.Client, in string, out client.Output) (err error) {
+		if err := a.checkRaw(out.Name); err != nil {
+			return err
+		}
 		if p.Keys, err = keys.read(ctx, a); err != nil {
 			return err
 		}
@@ -185,9 +191,22 @@ func newSignCommand(a *app) *cobra.Command {
 gets a protected copy of it inside (RFC 9788). With an account that has a timestamp authority, the signature is
 timestamped.
 
+With --bare the signature goes out alone, without MIME around it (a .p7s, or with --opaque a .p7m): for programs that
+write the entity themselves, as mutt does.
+
 ` + exitCodesHelp,
-		Example: "  sealmail sign mail.eml -o signed.eml\n  sealmail sign --opaque --p12 alice.p12 --p12-password-file secret < part > signed",
-	}, s.add, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
+		Example: `  sealmail sign mail.eml -o signed.eml
+  sealmail sign --opaque --p12 alice.p12 --p12-password-file secret < part > signed
+  sealmail sign --bare part -o smime.p7s`,
+	}, func(cmd *cobra.Command) {
+		s.add(cmd)
+		addBare(cmd, &s.p.Bare)
+	}, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
+		if s.p.Bare {
+			if err := a.checkRaw(out.Name); err != nil {
+				return err
+			}
+		}
 		p, err := s.read(ctx, a)
 		if err != nil {
 			return err
@@ -214,6 +233,9 @@ start of the text. A message that is signed already is left as it is.
 With --sign the entity is signed first, as sign does it, and the signed one is encrypted: at once, and without a file in
 between. The header is protected once, inside the signature.
 
+With --bare the encrypted message goes out without MIME around it (a .p7m): for programs that write the entity
+themselves, as mutt does.
+
 ` + exitCodesHelp,
 		Example: `  sealmail encrypt signed.eml --to bob@example.org -o sealed.eml
   sealmail encrypt --sign mail.eml --to bob@example.org -o sealed.eml
@@ -223,9 +245,15 @@ between. The header is protected once, inside the signature.
 		cmd.Flags().BoolVar(&sign, "sign", false, "sign it before it is encrypted; the flags for keys and timestamps are those of sign")
 		s.add(cmd)
 		cmd.Flags().StringArrayVar(&p.To, "to", nil, "encrypt to this `address`, or to the certificate in this file; repeat for more")
+		addBare(cmd, &p.Bare)
 		addHeaderConfidentiality(cmd, &p.HeaderConfidentiality)
 		cmd.Flags().StringVar(&p.Cipher, "cipher", "", "`cipher`: aes-256-gcm or aes-256-cbc, or 128 in place of 256 (default: what all recipients are known to take)")
 	}, func(ctx context.Context, c *client.Client, in string, out client.Output) error {
+		if p.Bare {
+			if err := a.checkRaw(out.Name); err != nil {
+				return err
+			}
+		}
 		if len(p.To) == 0 {
 			return usagef("name one with --to", "encrypting needs a recipient")
 		}
@@ -241,6 +269,19 @@ between. The header is protected once, inside the signature.
 		}
 		return c.Encrypt(ctx, p, in, out)
 	})
+}
+
+// checkRaw refuses to write the octets of a message, or of CMS, to a terminal, which would take some of them for commands.
+func (a *app) checkRaw(output string) error {
+	if output == "-" && a.outIsTerminal {
+		return usagef("write to a file, or pipe it; `sealmail read` shows a message", "what a message holds is not written to a terminal as it is")
+	}
+	return nil
+}
+
+// addBare adds the flag for programs that write the MIME entity themselves.
+func addBare(cmd *cobra.Command, bare *bool) {
+	cmd.Flags().BoolVar(bare, "bare", false, "write CMS in binary, without MIME around it")
 }
 
 // filterCommand completes a command that reads one file or stdin and writes one file or stdout.

@@ -15,6 +15,9 @@ import (
 // maxText bounds a message text that is given on stdin or by file.
 const maxText = 64 << 20
 
+// maxTyped bounds what a person types in answer to all questions.
+const maxTyped = 1 << 20
+
 // inputText reads a text from a file, or from stdin for "-". An empty name is an empty text.
 func (a *app) inputText(name string) ([]byte, error) {
 	var r io.Reader
@@ -54,18 +57,34 @@ func (a *app) confirm(question string) error {
 	if a.prompt == nil {
 		return usagef("say --yes to confirm", "%s There is no terminal to ask at", question)
 	}
-	fmt.Fprintf(a.err, "%s [y/N] ", question)
-	answer, err := untilInterrupted(a.interrupted, func() (string, error) { return bufio.NewReader(a.in).ReadString('\n') })
+	agreed, err := a.agree(question)
+	if err == nil && !agreed {
+		err = usagef("", "not confirmed; nothing was done")
+	}
+	return err
+}
+
+// agree asks a person, and takes no for an answer.
+func (a *app) agree(question string) (bool, error) {
+	answer, err := a.ask(question + " [y/N] ")
+	answer = strings.ToLower(answer)
+	return answer == "y" || answer == "yes", err
+}
+
+// ask has a person type a line, and returns it without the blanks around it. The end of the input is an empty line.
+func (a *app) ask(question string) (string, error) {
+	if a.typed == nil {
+		a.typed = bufio.NewReader(io.LimitReader(a.in, maxTyped))
+	}
+	fmt.Fprint(a.err, question)
+	answer, err := untilInterrupted(a.interrupted, func() (string, error) { return a.typed.ReadString('\n') })
 	if err != nil {
 		fmt.Fprintln(a.err) // no line end of theirs came before
 		if !errors.Is(err, io.EOF) {
-			return err
+			return "", err
 		}
 	}
-	if answer := strings.ToLower(strings.TrimSpace(answer)); answer == "y" || answer == "yes" {
-		return nil
-	}
-	return usagef("", "not confirmed; nothing was done")
+	return strings.TrimSpace(answer), nil
 }
 
 // mayReplace asks a person before a file is replaced.

@@ -5,18 +5,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -193,9 +190,16 @@ type killWorld struct {
 	imap, smtp *relay
 	// mail describes what is in a folder at the server: a line a message, with all that must not change.
 	mail func(t testing.TB, person, folder string) []string
+	// mayFlag is a flag that a message may get; empty: none.
+	mayFlag string
 	// recipients are the words by which alice names those whom she writes to, and places where her message belongs then,
 	// as "ADDRESS FOLDER".
 	recipients, places []string
+	// direct is the way to the messages that leads past the program, without somebody's name.
+	direct mailbox.Options
+	shelf  *shelf // nil: there is none
+	// gone are messages that bob has fetched, and that are no longer in his inbox.
+	gone []mailbox.UID
 	// queue, unless nil, waits until nothing is on its way inside the server.
 	queue func(t testing.TB)
 
@@ -203,8 +207,11 @@ type killWorld struct {
 	hook func(event string)
 }
 
-// addresses names the servers of a stage, whoever they were when it was made.
-type addresses struct{ IMAP, SMTP string }
+// addresses names the servers of a stage, whoever they were when it was made, and killWorld.gone.
+type addresses struct {
+	IMAP, SMTP string
+	Gone       []mailbox.UID
+}
 
 // world begins from a stage; the empty stage has neither homes nor mail.
 func (l *killLab) world(t testing.TB, stage string) *killWorld {
@@ -244,7 +251,10 @@ func (l *killLab) world(t testing.TB, stage string) *killWorld {
 		}
 	})
 	w.imap, w.smtp = newRelay(t, server.Addresses().IMAPS), newRelay(t, server.Addresses().Submissions)
-	w.mail = func(t testing.TB, person, folder string) []string { return localMail(t, server, person, folder) }
+	w.mail = func(t testing.TB, person, folder string) []string {
+		return localMail(t, server, person, folder, w.mayFlag)
+	}
+	w.direct = directOptions(t, server.Addresses().IMAPS, l.file("ca/root.pem"))
 	if stage != "" {
 		w.move(t)
 	}
@@ -255,7 +265,7 @@ func (l *killLab) world(t testing.TB, stage string) *killWorld {
 func (w *killWorld) keep(t testing.TB, stage string) {
 	t.Helper()
 	w.settle(t)
-	text, err := json.Marshal(addresses{w.imap.address(), w.smtp.address()})
+	text, err := json.Marshal(addresses{w.imap.address(), w.smtp.address(), w.gone})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,6 +286,7 @@ func (w *killWorld) move(t testing.TB) {
 	if err := json.Unmarshal(text, &old); err != nil {
 		t.Fatal(err)
 	}
+	w.gone = old.Gone
 	for _, person := range killPeople() {
 		path := filepath.Join(w.home(person), "config.toml")
 		text, err := os.ReadFile(path)
@@ -356,36 +367,4 @@ func (w *killWorld) kill(t testing.TB, person string, step int, started func(*os
 		}
 	})
 	return k
-}
-
-// localMail is killWorld.mail of the embedded server.
-func localMail(t testing.TB, server *localserver.Server, person, folder string) []string {
-	t.Helper()
-	all, err := server.Messages(person, folder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		t.Fatal(err)
-	}
-	var lines []string
-	for _, m := range all {
-		content, err := os.ReadFile(m.Path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		slices.Sort(m.Flags)
-		lines = append(lines, fmt.Sprintf("%d %v %v %x", m.UID, m.Flags, m.Date.UTC(), sha256.Sum256(content)))
-	}
-	return lines
-}
-
-// mailOfAll is the mail of everybody, inboxes and copies, once nothing more can come.
-func (w *killWorld) mailOfAll(t testing.TB) map[string][]string {
-	t.Helper()
-	w.settle(t)
-	all := map[string][]string{}
-	for _, person := range killPeople() {
-		for _, folder := range []string{"INBOX", "Sent"} {
-			all[person+" "+folder] = w.mail(t, person, folder)
-		}
-	}
-	return all
 }

@@ -16,82 +16,114 @@ import (
 	"github.com/sealmail/sealmail/internal/peertest"
 )
 
-// TestKillWithPeers kills send around the moments that matter with Dovecot and Postfix: before and after the final dot
-// of each message, and around the end of the sender's copy.
+// TestKillWithPeers kills the program with Dovecot and Postfix.
 func TestKillWithPeers(t *testing.T) {
-	servers := peertest.MailServers(t)
-	l := newKillLab(t)
-	imap, smtp := newRelay(t, servers.IMAPS), newRelay(t, servers.Submissions)
-	people := []string{killAlice, killBob, killCarol}
-	world := func(t *testing.T) *killWorld {
-		for _, person := range people {
-			servers.Empty(t, person)
-		}
-		return &killWorld{
-			killLab: l, dir: killDir(t), imap: imap, smtp: smtp, queue: servers.Settle,
-			mail:       func(t testing.TB, person, folder string) []string { return maildir(t, servers.MailDir(person, folder)) },
-			recipients: []string{"--to", killBob, "--bcc", killCarol},
-			places:     []string{killBob + " INBOX", killCarol + " INBOX", killAlice + " Sent"},
-		}
-	}
-	first := world(t)
-	for _, person := range people {
-		if user := servers.User(t, strings.TrimSuffix(person, "@example.test")); user.Address != person || user.Password != killPassword {
+	p := newKillPeers(t)
+	t.Run("send", p.killSend)
+	t.Run("fetch", p.killFetch)
+	t.Run("change", p.killMove)
+}
+
+// killPeers is a lab with servers that are not our own. All runs share the people's mailboxes.
+type killPeers struct {
+	*killLab
+	servers peertest.Servers
+}
+
+// The stages with these servers. Their mailboxes are not part of them.
+const (
+	stagePeers        = "stage-peers"         // alice, bob and carol have an account, and alice has written to the others
+	stagePeersChanged = "stage-peers-changed" // see killWorld.change
+)
+
+func newKillPeers(t *testing.T) *killPeers {
+	t.Helper()
+	p := &killPeers{newKillLab(t), peertest.MailServers(t)}
+	w := p.world(t, "")
+	for _, person := range p.people() {
+		if user := p.servers.User(t, strings.TrimSuffix(person, "@example.test")); user.Address != person || user.Password != killPassword {
 			t.Fatalf("the servers know %s by another name or password", person)
 		}
-		first.run(t, person, append(first.initArgs(person), "--server-ca", servers.CAFile)...).mustBe(t, exitGood)
+		w.run(t, person, append(w.initArgs(person), "--server-ca", p.servers.CAFile)...).mustBe(t, exitGood)
 	}
-	first.run(t, killAlice, "cert", "import", l.file(killBob+".pem"), l.file(killCarol+".pem")).mustBe(t, exitGood)
-	const stage = "stage-peers"
-	copyTree(t, first.dir, l.file(stage))
+	w.run(t, killAlice, "cert", "import", p.file(killBob+".pem"), p.file(killCarol+".pem")).mustBe(t, exitGood)
+	p.empty(t)
+	w.run(t, killAlice, w.sendArgs("old")...).mustBe(t, exitGood)
+	w.keep(t, stagePeers)
+	return p
+}
 
+func (p *killPeers) people() []string { return []string{killAlice, killBob, killCarol} }
+
+// empty removes all mail.
+func (p *killPeers) empty(t *testing.T) {
+	t.Helper()
+	for _, person := range p.people() {
+		p.servers.Empty(t, person)
+	}
+}
+
+// world begins from a stage; the mailboxes are as they are.
+func (p *killPeers) world(t *testing.T, stage string) *killWorld {
+	t.Helper()
+	w := &killWorld{
+		killLab: p.killLab, dir: killDir(t), queue: p.servers.Settle,
+		imap: newRelay(t, p.servers.IMAPS), smtp: newRelay(t, p.servers.Submissions),
+		direct: directOptions(t, p.servers.IMAPS, p.servers.CAFile),
+		mail: func(t testing.TB, person, folder string) []string {
+			return readMaildir(t, p.servers.MailDir(person, folder))
+		},
+		recipients: []string{"--to", killBob, "--bcc", killCarol},
+		places:     []string{killBob + " INBOX", killCarol + " INBOX", killAlice + " Sent"},
+	}
+	if stage != "" {
+		copyTree(t, p.file(stage), w.dir)
+		w.move(t)
+	}
+	return w
+}
+
+// killSend kills what sends a message. Runs take turns, as they share the people: one takes half a second.
+func (p *killPeers) killSend(t *testing.T) {
 	var f fates
-	one := func(t *testing.T, step int) killed {
-		w := world(t)
-		copyTree(t, l.file(stage), w.dir)
-		before := w.mailOfAll(t)
-		k := w.kill(t, killAlice, step, nil, w.sendArgs("new")...)
-		if !k.killed {
-			k.mustBe(t, exitGood)
-		}
-		w.sent(t, k, before, &f)
-		return k
+	c := killCase{
+		lab: p.killLab, person: killAlice, turns: true,
+		begin: func(t *testing.T) *killWorld {
+			p.empty(t)
+			return p.world(t, stagePeers)
+		},
+		args: func(w *killWorld) []string { return w.sendArgs("new") },
+		check: func(t *testing.T, w *killWorld, k killed, before map[string][]string) {
+			w.sent(t, k, before, &f, w.sendArgs("new"))
+		},
+		only: some(10),
 	}
-	var whole killed
-	t.Run("not killed", func(t *testing.T) { whole = one(t, 0) })
-	for _, step := range moments(whole.steps, smtp.address(), imap.address()) {
-		t.Run(fmt.Sprintf("%03d", step), func(t *testing.T) { one(t, step) })
-	}
-	f.mustHave(t, "queued", "uncertain and lost", "uncertain and arrived", "sent")
+	c.atEachStep(t)
+	f.mustHave(t, "refused", "queued", "uncertain and lost", "uncertain and arrived", "sent")
 }
 
-// moments are the numbers of the steps around what is said to the submission server right after a change of the entry in
-// the outbox (the final dot, and what comes after its answer is recorded),
-// and around the end of the copy, which such a change follows upon. Between two runs the steps may shift by one, as the
-// network cuts what is sent as it likes.
-func moments(steps []string, smtp, imap string) []int {
-	var at []int
-	around := func(i int) {
-		for step := i - 1; step <= i+4; step++ { // i counts from zero, steps from one
-			at = append(at, step)
-		}
+// killFetch kills bob's first fetch, and one that finds everything changed. No run changes a mailbox, so that they go side by side.
+func (p *killPeers) killFetch(t *testing.T) {
+	p.empty(t)
+	w := p.world(t, stagePeers)
+	for range 2 {
+		w.run(t, killAlice, w.sendArgs("new")...).mustBe(t, exitGood)
 	}
-	for i := 1; i < len(steps); i++ {
-		saved := strings.HasPrefix(steps[i-1], "syncdir ") && strings.Contains(steps[i-1], "/outbox/")
-		switch {
-		case saved && steps[i] == "write "+smtp:
-			around(i)
-		case strings.HasPrefix(steps[i], "create ") && steps[i-1] == "read "+imap:
-			around(i - 2)
-		}
-	}
-	slices.Sort(at)
-	return slices.Compact(at)
+	w.settle(t)
+	fetch := p.fetchKilled("", func(t *testing.T) *killWorld { return p.world(t, stagePeers) })
+	fetch.only, fetch.shortStride = some(10), 4
+	t.Run("new", fetch.atEachStep)
+
+	w.change(t)
+	w.keep(t, stagePeersChanged)
+	fetch = p.fetchKilled("", func(t *testing.T) *killWorld { return p.world(t, stagePeersChanged) })
+	fetch.only, fetch.shortStride = some(6), 4
+	t.Run("changed", fetch.atEachStep)
 }
 
-// maildir is killWorld.mail of Dovecot. Names of files begin with the time of arrival; what comes behind the colon are
+// readMaildir is killWorld.mail of Dovecot. Names of files begin with the time of arrival; what comes behind the colon are
 // flags.
-func maildir(t testing.TB, dir string) []string {
+func readMaildir(t testing.TB, dir string) []string {
 	t.Helper()
 	var lines []string
 	for _, state := range []string{"new", "cur"} {

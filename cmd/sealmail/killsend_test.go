@@ -44,8 +44,10 @@ func (l *killLab) killSend(t *testing.T) {
 	var f fates
 	c := killCase{
 		lab: l, stage: stageOld, person: killAlice,
-		args:  func(w *killWorld) []string { return w.sendArgs("new") },
-		check: func(t *testing.T, w *killWorld, k killed, before map[string][]string) { w.sent(t, k, before, &f) },
+		args: func(w *killWorld) []string { return w.sendArgs("new") },
+		check: func(t *testing.T, w *killWorld, k killed, before map[string][]string) {
+			w.sent(t, k, before, &f, w.sendArgs("new"))
+		},
 	}
 	t.Run("client", c.atEachStep)
 	t.Run("server", c.atEachEvent)
@@ -53,7 +55,7 @@ func (l *killLab) killSend(t *testing.T) {
 }
 
 // sent checks what a killed send left behind. What was not accepted is sent again; what was, is brought to its end.
-func (w *killWorld) sent(t *testing.T, k killed, before map[string][]string, f *fates) {
+func (w *killWorld) sent(t *testing.T, k killed, before map[string][]string, f *fates, again []string) {
 	t.Helper()
 	w.unharmed(t, killAlice)
 	if accepted(k) {
@@ -64,7 +66,7 @@ func (w *killWorld) sent(t *testing.T, k killed, before map[string][]string, f *
 			t.Errorf("in the outbox: %v", lines)
 		}
 		w.mustHaveArrived(t, before, 0)
-		w.run(t, killAlice, w.sendArgs("new")...).mustBe(t, exitGood)
+		w.run(t, killAlice, again...).mustBe(t, exitGood)
 		w.mustHaveArrived(t, before, 1)
 	}
 	w.readable(t, k)

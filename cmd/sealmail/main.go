@@ -30,8 +30,17 @@ func main() {
 }
 
 func runMain() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilEnded()
 	context.AfterFunc(ctx, stop) // who interrupts twice does not wait for a step that cannot be broken off
 	defer stop()
-	return run(ctx, systemEnvironment(), os.Args[1:])
+	return run(ctx, systemEnvironment(), asSendmail(os.Args[0], os.Args[1:]))
+}
+
+// untilEnded is a context that ends when a person or the system ends the program, as where its terminal is closed.
+func untilEnded() (context.Context, context.CancelFunc) {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signal.NotifyContext(context.Background(), signals...)
 }

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
-	"syscall"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/internal/peertest"
 )
@@ -27,13 +25,13 @@ func readStatus() []byte {
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		ctx, stop := untilEnded()
 		e, err := programEnvironment()
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(exitUsage)
 		}
-		code := run(ctx, e, os.Args[1:])
+		code := run(ctx, e, asSendmail(os.Args[0], os.Args[1:]))
 		stop()
 		if file := os.Getenv(peakFile); file != "" {
 			if err := os.WriteFile(file, readStatus(), 0o600); err != nil {
@@ -46,8 +44,21 @@ func TestMain(m *testing.M) {
 	peertest.Main(m)
 }
 
+// laterBy, in the environment, is how far the clock of such a process is ahead.
+const laterBy = "SEALMAIL_TEST_LATER"
+
 // programEnvironment is the environment of the test binary as a program.
-func programEnvironment() (environment, error) { return countSteps(systemEnvironment()) }
+func programEnvironment() (environment, error) {
+	e := systemEnvironment()
+	if word := os.Getenv(laterBy); word != "" {
+		ahead, err := time.ParseDuration(word)
+		if err != nil {
+			return e, err
+		}
+		e.now = func() time.Time { return time.Now().Add(ahead) }
+	}
+	return countSteps(e)
+}
 
 // program returns a command that runs sealmail in a process of its own. It finds no home, no passphrase and no terminal
 // but those that args and env give.

@@ -9,7 +9,8 @@ import (
 	"os/signal"
 	"runtime"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/sealmail/sealmail/internal/term"
 )
 
 // errPagerQuit says that the person has left the pager and wants to see no more.
@@ -19,7 +20,8 @@ var errPagerQuit = errors.New("the pager has ended")
 // without such a program, it writes straight on.
 type pager struct {
 	out           io.Writer
-	columns, rows int    // of the screen; 0: it is none
+	columns, rows int // of the screen; 0: it is none
+	color         bool
 	command       string // for the shell; "": there is none
 	env           []string
 
@@ -33,13 +35,21 @@ type pager struct {
 // newPager returns the way to the screen for a command's text. It must be ended.
 func (a *app) newPager(wanted bool) *pager {
 	p := &pager{out: a.out}
+	if screen, ok := a.out.(*term.Screen); ok {
+		p.out, p.color = screen.Writer, screen.Color // the program needs the terminal itself
+	}
 	if a.outIsTerminal && a.screen != nil {
 		p.columns, p.rows = a.screen()
 	}
 	if wanted && p.rows > 0 && p.columns > 0 {
 		p.command = a.pagerCommand()
-		// The text is clean, and nothing in it asks for colors: raw control characters need not get through.
-		for _, set := range [][2]string{{"LESS", "-FX"}, {"LESSSECURE", "1"}} {
+		// The text is clean: of control characters it has those of our own colours, if any, which -R alone lets through.
+		options := "-FX"
+		if p.color && p.command != "" {
+			p.color = a.flags.color == string(term.ColorAlways) || a.getenv("LESS") == "" && strings.HasPrefix(p.command, "less")
+			options += "R"
+		}
+		for _, set := range [][2]string{{"LESS", options}, {"LESSSECURE", "1"}} {
 			if a.getenv(set[0]) == "" {
 				p.env = append(p.env, set[0]+"="+set[1])
 			}
@@ -65,6 +75,9 @@ func inPath(program string) bool {
 	return err == nil
 }
 
+// Style is that of the screen; see [term.Screen].
+func (p *pager) Style() (columns int, color bool) { return p.columns, p.color }
+
 // Write takes text. Where it gets longer than the screen, the program begins.
 func (p *pager) Write(text []byte) (int, error) {
 	switch {
@@ -80,7 +93,7 @@ func (p *pager) Write(text []byte) (int, error) {
 	for rest := text; len(rest) > 0; {
 		line, after, ended := bytes.Cut(rest, []byte("\n"))
 		if ended {
-			p.lines += 1 + utf8.RuneCount(line)/p.columns
+			p.lines += 1 + max(term.Width(string(line))-1, 0)/p.columns
 		}
 		rest = after
 	}

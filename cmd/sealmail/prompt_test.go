@@ -2,12 +2,18 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sealmail/sealmail/internal/client"
 )
 
 // terminal is a person at a terminal, who answers questions for secrets in this order, and others by what is typed.
@@ -20,8 +26,14 @@ type terminal struct {
 // run runs a command at the terminal, and returns its exit code and all that was written.
 func (p *terminal) run(t *testing.T, args ...string) (code int, output string) {
 	t.Helper()
+	return p.runIn(t, &neighbourhood{}, args...)
+}
+
+// runIn is run with another network around it.
+func (p *terminal) runIn(t *testing.T, n *neighbourhood, args ...string) (code int, output string) {
+	t.Helper()
 	var out bytes.Buffer
-	e := environment{in: strings.NewReader(p.typed), out: &out, err: &out, getenv: func(string) string { return "" }, now: time.Now}
+	e := environment{in: strings.NewReader(p.typed), out: &out, err: &out, getenv: func(string) string { return "" }, now: time.Now, dial: n.dial, resolver: n}
 	e.prompt = func(question string, _ <-chan struct{}) ([]byte, error) {
 		p.questions = append(p.questions, question)
 		if len(p.secrets) == 0 {
@@ -84,6 +96,50 @@ func TestConfirm(t *testing.T) {
 		}
 		if err := os.RemoveAll(home); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestInterruptStdin: who waits for input that does not come ends as soon as the person wants it.
+func TestInterruptStdin(t *testing.T) {
+	for _, args := range [][]string{{"verify", "-"}, {"decrypt", "-", "-o", filepath.Join(t.TempDir(), "out")}} {
+		cmd := program(t, nil, args...)
+		stdin, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// More than a pipe holds: when it is written, the program is reading.
+		if _, err := io.WriteString(stdin, "Subject: x\r\n\r\n"+strings.Repeat("text\r\n", 1<<18)); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Signal(os.Interrupt); err != nil {
+			t.Skip(err)
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != exitFailed || out.String() != "sealmail: interrupted\n" {
+			t.Errorf("%v: %v\n%s", args, err, &out)
+		}
+		_ = stdin.Close()
+	}
+}
+
+// TestExplainInterruption has an interruption say what it interrupted, and where mail is that waits.
+func TestExplainInterruption(t *testing.T) {
+	canceled := fmt.Errorf("dial: %w", context.Canceled)
+	for want, err := range map[string]error{
+		"sealmail: interrupted\n":        canceled,
+		"sealmail: fetch: interrupted\n": &client.Error{What: "fetch", Err: canceled, Hint: "check the network"},
+		"sealmail: send: interrupted\nhint: `sealmail outbox flush` tries again\n": &client.Error{What: "send", Err: canceled, Hint: "`sealmail outbox flush` tries again"},
+	} {
+		var text strings.Builder
+		printError(&text, err, false)
+		if text.String() != want || exitCode(err) != exitFailed {
+			t.Errorf("%q, want %q", &text, want)
 		}
 	}
 }

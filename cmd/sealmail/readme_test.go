@@ -115,11 +115,34 @@ func (r *reader) run(t *testing.T, transcript string) {
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", line, err, out)
 		}
-		want = strings.TrimRight(strings.ReplaceAll(want, "example.org", worldDomain), "\n")
-		if got := strings.TrimRight(string(out), "\n"); !regexp.MustCompile("^" + asPrinted(want) + "$").MatchString(got) {
-			t.Errorf("%s prints\n%s\nand the README says\n%s", line, got, want)
+		if want = strings.ReplaceAll(want, "example.org", worldDomain); !printed(string(out), want) {
+			t.Errorf("%s prints\n%s\nand the README says\n%s", line, out, want)
 		}
 	}
+}
+
+// printed tells whether an output is what a page shows: see asPrinted.
+func printed(got, want string) bool {
+	return regexp.MustCompile("^" + asPrinted(strings.TrimRight(want, "\n")) + "$").MatchString(strings.TrimRight(got, "\n"))
+}
+
+// bin makes a folder in which the program has these names.
+func (r *reader) bin(t *testing.T, names ...string) string {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(r.dir, "bin")
+	if err := os.Mkdir(bin, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if err := os.Symlink(exe, filepath.Join(bin, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bin
 }
 
 // bobAnswers is what the README says that Bob does.

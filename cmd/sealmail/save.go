@@ -76,10 +76,15 @@ that of read: 1 where a signature is not good or no key opens the message, also 
 
 // saveAnyway asks a person whether to save what a message holds whose verdict is failed.
 func (a *app) saveAnyway(*client.Report) (bool, error) {
+	return a.agreed("The verdict is failed. Save what is attached all the same?")
+}
+
+// agreed asks a person; where there is none, the answer is no unless --yes says it.
+func (a *app) agreed(question string) (bool, error) {
 	if !a.flags.yes && a.prompt == nil {
 		return false, nil
 	}
-	err := a.confirm("The verdict is failed. Save what is attached all the same?")
+	err := a.confirm(question)
 	var refused *usageError
 	if errors.As(err, &refused) {
 		return false, nil

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"slices"
@@ -29,11 +30,13 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sealmail":        s.sealmail,
+			"sendmail":        s.sendmail,
 			"exit":            s.exit,
 			"account":         s.account,
 			"authority":       s.authority,
 			"mailserver":      s.mailServer,
 			"serve":           s.serve,
+			"await":           s.await,
 			"port":            freePort,
 			"evidence":        collectEvidence,
 			"end":             s.end,
@@ -155,6 +158,22 @@ func checkPromises(args []string, code int, stdout, stderr string) string {
 		}
 	}
 	return ""
+}
+
+// sendmail CODE WORDS…: runs the program under the name sendmail, which must end with this code.
+func (s *stories) sendmail(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: sendmail CODE WORDS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	link := ts.MkAbs("sendmail")
+	if err := os.Symlink(s.exe, link); !errors.Is(err, fs.ErrExist) {
+		ts.Check(err)
+	}
+	own := *s
+	own.exe = link
+	own.run(ts, want, args[1:])
 }
 
 // account NAME [FLAGS…]: sets up NAME@example.test in the home NAME, at the story's mail server.

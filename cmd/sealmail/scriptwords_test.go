@@ -124,7 +124,8 @@ func descend(v any, words []string) (any, error) {
 	return v, nil
 }
 
-// flip FILE: changes one letter in the middle of a message's body, and its bits if that is base64.
+// flip FILE: changes one letter in the middle of a message's body, and its bits if that is base64; or one bit in the middle of
+// what is no message.
 func flip(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: flip FILE")
@@ -132,7 +133,9 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	message := []byte(ts.ReadFile(args[0]))
 	body := bytes.Index(message, []byte("\n\r\n"))
 	if body < 0 {
-		ts.Fatalf("no body")
+		message[len(message)/2] ^= 1
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), message, 0o600))
+		return
 	}
 	at := body + (len(message)-body)/2
 	for !isLetter(message[at]) {
@@ -146,7 +149,7 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 
 func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
-// replace FILE OLD NEW: replaces text that must be there, where it stands first.
+// replace FILE OLD NEW: replaces text that must be there, where it stands first; \n in NEW is a line end.
 func replace(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
 		ts.Fatalf("usage: replace FILE OLD NEW")
@@ -155,7 +158,7 @@ func replace(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.Contains(text, args[1]) {
 		ts.Fatalf("%q is not in %s", args[1], args[0])
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], strings.ReplaceAll(args[2], `\n`, "\n"), 1)), 0o600))
 }
 
 // halve FILE: cuts off its second half.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -122,11 +123,12 @@ type mailServer struct {
 	stop      func() error // nil: it does not run
 }
 
-// mailserver [quota=USER:OCTETS] [cut=EVENT]: starts the story's mail server, for alice, bob and carol, and sets
-// $IMAP and $SMTP; cut makes it drop the line at that event, once. mailserver stop: ends it.
+// mailserver [quota=USER:OCTETS] [cut=EVENT] [answer=EVENT:CODE]: starts the story's mail server, for alice, bob and carol,
+// and sets $IMAP and $SMTP; cut makes it drop the line at that event, once; answer makes it answer so at an event of
+// SMTP, once. mailserver stop: ends it.
 func (s *stories) mailServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
-		ts.Fatalf("usage: mailserver [stop | quota=USER:OCTETS | cut=EVENT]…")
+		ts.Fatalf("usage: mailserver [stop | quota=USER:OCTETS | cut=EVENT | answer=EVENT:CODE]…")
 	}
 	own := storyOf(ts)
 	if own.mail == nil {
@@ -160,7 +162,12 @@ func (s *stories) mailServer(ts *testscript.TestScript, neg bool, args []string)
 			ts.Check(err)
 			o.Quotas[user+"@"+worldDomain] = n
 		case "cut":
-			o.Hook = cutOnce(value)
+			o.Hook = failOnce(value, errors.New("cut"))
+		case "answer":
+			event, word, _ := strings.Cut(value, ":")
+			code, err := strconv.Atoi(word)
+			ts.Check(err)
+			o.Hook = failOnce(event, localserver.Answer(code, [3]int{code / 100, 9, 9}, "Not today"))
 		default:
 			ts.Fatalf("mailserver: unknown word %q", arg)
 		}
@@ -170,8 +177,8 @@ func (s *stories) mailServer(ts *testscript.TestScript, neg bool, args []string)
 	ts.Setenv("SMTP", "submissions://"+own.mail.addresses.Submissions)
 }
 
-// cutOnce is a hook that drops the line at the first such event.
-func cutOnce(event string) func(string) error {
+// failOnce is a hook that fails at the first such event.
+func failOnce(event string, failure error) func(string) error {
 	once := make(chan struct{}, 1)
 	once <- struct{}{}
 	return func(e string) error {
@@ -180,7 +187,7 @@ func cutOnce(event string) func(string) error {
 		}
 		select {
 		case <-once:
-			return errors.New("cut")
+			return failure
 		default:
 			return nil
 		}
@@ -245,6 +252,8 @@ type background struct {
 	cmd    *exec.Cmd
 	stderr strings.Builder
 	rest   chan struct{} // closed when stdout has ended
+	lines  chan string   // of stdout that nobody waited for yet, as far as there is room
+	said   strings.Builder
 }
 
 // serve NAME WORDS…: runs the program beside the story, until it says that it is ready. What the first line on stdout has
@@ -254,7 +263,7 @@ func (s *stories) serve(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: serve NAME WORDS…")
 	}
 	own := storyOf(ts)
-	b := &background{cmd: exec.Command(s.exe, args[1:]...), rest: make(chan struct{})}
+	b := &background{cmd: exec.Command(s.exe, args[1:]...), rest: make(chan struct{}), lines: make(chan string, 1000)}
 	b.cmd.Env, b.cmd.Dir, b.cmd.Stderr = own.env, ts.MkAbs("."), &b.stderr
 	stdout, err := b.cmd.StdoutPipe()
 	ts.Check(err)
@@ -271,6 +280,10 @@ func (s *stories) serve(ts *testscript.TestScript, neg bool, args []string) {
 	go func() {
 		defer close(b.rest)
 		for lines.Scan() {
+			select {
+			case b.lines <- lines.Text():
+			default:
+			}
 		}
 	}()
 	var values map[string]string
@@ -278,6 +291,32 @@ func (s *stories) serve(ts *testscript.TestScript, neg bool, args []string) {
 	for key, value := range values {
 		ts.Setenv(strings.ToUpper(args[0]+"_"+key), value)
 	}
+}
+
+// await NAME PATTERN: waits until what serve has started prints a line that matches. What it has printed up to there, without
+// its first line, is in the file NAME.
+func (s *stories) await(ts *testscript.TestScript, neg bool, args []string) {
+	own := storyOf(ts)
+	if neg || len(args) != 2 || own.running[args[0]] == nil {
+		ts.Fatalf("usage: await NAME PATTERN")
+	}
+	b := own.running[args[0]]
+	pattern, err := regexp.Compile(args[1])
+	ts.Check(err)
+	timer := time.NewTimer(time.Minute)
+	defer timer.Stop()
+	for found := false; !found; {
+		select {
+		case line := <-b.lines:
+			b.said.WriteString(line + "\n")
+			found = pattern.MatchString(line)
+		case <-b.rest:
+			ts.Fatalf("it has ended: %s%s", b.said.String(), b.stderr.String())
+		case <-timer.C:
+			ts.Fatalf("no such line came: %s", b.said.String())
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.said.String()), 0o600))
 }
 
 // end NAME: ends what serve has started, by SIGTERM; it must end with 0. (The word stop is testscript's own: it ends the story.)

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sealmail/sealmail/internal/client"
 )
 
 // secretFlags are the two ways to give a secret; the command line itself is none.
@@ -46,8 +47,6 @@ func (s *secretFlags) read(ctx context.Context, a *app) ([]byte, error) {
 // question is what a person is asked.
 func (s *secretFlags) question() string { return strings.ToUpper(s.what[:1]) + s.what[1:] + ": " }
 
-const maxSecret = 64 << 10
-
 // readSecretFile reads a secret from a file, "-" being stdin, and strips one line end.
 func readSecretFile(stdin io.Reader, path string) ([]byte, error) {
 	r := stdin
@@ -63,33 +62,28 @@ func readSecretFile(stdin io.Reader, path string) ([]byte, error) {
 }
 
 func readSecret(r io.Reader, what string) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
-	if err != nil {
+	secret, err := client.ReadSecret(r)
+	if err != nil && !errors.Is(err, client.ErrSecretSize) {
 		return nil, unreadable(err)
 	}
-	if len(b) > maxSecret {
-		return nil, usagef("a secret is one line", "%s: larger than 64 KiB", what)
+	return secret, secretSize(what, err)
+}
+
+// secretSize says what of a secret that is too large.
+func secretSize(what string, err error) error {
+	if errors.Is(err, client.ErrSecretSize) {
+		return usagef("name a file or a command that gives the secret alone", "%s: %w", what, err)
 	}
-	b = bytes.TrimSuffix(b, []byte("\n"))
-	return bytes.TrimSuffix(b, []byte("\r")), nil
+	return err
 }
 
 // readSecretCommand runs a command by the shell, as the person wrote it, and takes what it prints.
 func readSecretCommand(ctx context.Context, command string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", command)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	secret, readErr := readSecret(out, "the command's output")
-	if err := cmd.Wait(); err != nil {
+	secret, err := client.RunSecretCommand(ctx, command, os.Stderr)
+	if err != nil && !errors.Is(err, client.ErrSecretSize) {
 		return nil, fmt.Errorf("the command for a secret failed: %w", err)
 	}
-	return secret, readErr
+	return secret, secretSize("the command's output", err)
 }
 
 // passphraseFlags is how the vault's passphrase is given, by flag or by environment.

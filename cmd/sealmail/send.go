@@ -12,8 +12,8 @@ import (
 
 func newSendCommand(a *app) *cobra.Command {
 	var (
-		p    client.SendParams
-		body string
+		p     client.SendParams
+		flags letterFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "send --to ADDRESS… --subject TEXT --body FILE",
@@ -24,6 +24,10 @@ recipient and to you, and submits it over TLS. A copy goes to the Sent folder.
 If one recipient has no usable certificate, nothing is sent, and each certificate that was considered is named with
 the reason. A message that was accepted but could not be handed over waits in the outbox.
 
+A template has header fields (To, Cc, Bcc, From, Reply-To, Subject, Attach and others), an empty line and the text. On a
+terminal, without --body, an editor opens on one; leaving it without a change does nothing. If sending fails after that,
+the text is kept as a draft. --draft goes on with a draft, and removes it once it was accepted.
+
 The subject of an encrypted message is hidden from everybody on the way (RFC 9788). --header-confidentiality hides
 more or less: baseline, which is the default, hides subject, comments and keywords; shy also the names of people and
 your time zone; none hides nothing. The account says with header_confidentiality what is usual. --dry-run shows what
@@ -33,34 +37,20 @@ stays readable.
 		Example: `  echo "See you at ten." | sealmail send --to bob@example.org --subject Tomorrow --body -
   sealmail send --to bob@example.org --cc carol@example.org --subject Report --body note.txt --attach q3.pdf
   sealmail send --to bob@example.org --subject Test --body - --dry-run --json < note.txt
+  sealmail send --template letter.txt --attach plan.pdf
+  sealmail send --draft last
   sealmail send --to bob@example.org --subject Offer --body offer.txt --header-confidentiality shy --dry-run`,
 		Args: argCount(0, 0, "no arguments; recipients are given with --to, --cc and --bcc"),
-		RunE: a.withClient(func(ctx context.Context, c *client.Client, _ []string) (err error) {
-			if p.Body, err = a.inputText(body); err != nil {
-				return err
-			}
-			result, err := c.Send(ctx, p)
-			// For a person, the error says all where nothing was sent.
-			if result != nil && (result.State != nil || a.flags.json) {
-				if printErr := a.printSend(result); printErr != nil {
-					return printErr
-				}
-			}
-			return err
-		}),
 	}
-	f := cmd.Flags()
-	f.StringArrayVar(&p.To, "to", nil, "an `address` to send to; repeat for more")
-	f.StringArrayVar(&p.Cc, "cc", nil, "an `address` for a copy; repeat for more")
-	f.StringArrayVar(&p.Bcc, "bcc", nil, "an `address` for a copy that the others do not see; repeat for more")
-	f.StringVar(&p.Subject, "subject", "", "the subject")
-	f.StringVar(&body, "body", "", "the text, from this `file`, or - for stdin")
-	f.StringArrayVar(&p.Attach, "attach", nil, "a `file` to attach; repeat for more")
-	f.BoolVar(&p.NoEncrypt, "no-encrypt", false, "sign only: every server on the way can read it")
-	f.BoolVar(&p.NoSign, "no-sign", false, "encrypt only: nobody can tell who sent it")
-	f.BoolVar(&p.NoTimestamp, "no-timestamp", false, "send without a trusted timestamp")
-	addHeaderConfidentiality(cmd, &p.HeaderConfidentiality)
-	f.BoolVar(&p.DryRun, "dry-run", false, "print recipients, certificates, algorithms and why, and what stays readable, and send nothing")
+	cmd.RunE = a.withClient(func(ctx context.Context, c *client.Client, _ []string) error {
+		if err := flags.read(cmd, a, &p); err != nil {
+			return err
+		}
+		return a.tellSend(c.Send(ctx, p))
+	})
+	flags.add(cmd, &p)
+	flags.addDraft(cmd, &p)
+	addDryRun(cmd, &p.SendOptions)
 	return cmd
 }
 
@@ -83,6 +73,10 @@ func newOutboxCommand(a *app) *cobra.Command {
 		Long: `What was accepted for sending lies in the outbox until a server has taken it: it survives a crash, and is never sent
 twice unasked.
 
+What could not be handed over is queued, and tried again: by flush at once, and beside any command that reaches the mail
+servers when its turn comes, after waits that grow from a minute to four hours. What the server refuses for good is kept
+and not tried again.
+
 ` + exitCodesHelp,
 		Example: "  sealmail outbox list\n  sealmail outbox flush",
 	}
@@ -90,7 +84,8 @@ twice unasked.
 		Use:   "list",
 		Short: "List what is waiting",
 		Long: `Lists messages that were accepted and are not yet sent. "uncertain" means that the line died after the message was
-handed over and before the server answered: it may or may not be under way, and only a person can decide.
+handed over and before the server answered: it may or may not be under way, and only a person can decide. "refused"
+means that the server said no for good. The JSON names each recipient with its state and the server's words.
 
 ` + exitCodesHelp,
 		Example: "  sealmail outbox list --json",
@@ -103,25 +98,27 @@ handed over and before the server answered: it may or may not be under way, and 
 			return a.printOutbox(entries)
 		}),
 	}
-	var resend bool
+	var p client.FlushParams
 	flush := &cobra.Command{
 		Use:   "flush",
 		Short: "Try again to send what is waiting",
-		Long: `Submits each message that is queued, and makes the Sent copies that are missing. Messages whose fate is uncertain are
-left alone, unless --resend-uncertain says to send the same bytes once more.
+		Long: `Submits each message that is queued, whenever its turn were, and makes the Sent copies that are missing. Messages whose
+fate is uncertain are left alone, unless --resend-uncertain says to send the same bytes once more; so are those that the
+server refused for good, unless --retry-refused says to try again.
 
 ` + exitCodesHelp,
 		Example: "  sealmail outbox flush\n  sealmail outbox flush --resend-uncertain",
 		Args:    argCount(0, 0, "no arguments"),
 		RunE: a.withClient(func(ctx context.Context, c *client.Client, _ []string) error {
-			entries, err := c.OutboxFlush(ctx, resend)
+			entries, err := c.OutboxFlush(ctx, p)
 			if printErr := a.printOutbox(entries); printErr != nil {
 				return printErr
 			}
 			return err
 		}),
 	}
-	flush.Flags().BoolVar(&resend, "resend-uncertain", false, "also send, once more and at the risk of a double, what is uncertain")
+	flush.Flags().BoolVar(&p.ResendUncertain, "resend-uncertain", false, "also send, once more and at the risk of a double, what is uncertain")
+	flush.Flags().BoolVar(&p.RetryRefused, "retry-refused", false, "also try again what was refused for good")
 	drop := &cobra.Command{
 		Use:     "drop ID",
 		Short:   "Give up a message that is waiting",

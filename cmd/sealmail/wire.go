@@ -11,6 +11,8 @@ import (
 	"github.com/sealmail/sealmail/internal/config"
 	"github.com/sealmail/sealmail/internal/keyring"
 	"github.com/sealmail/sealmail/mailbox"
+	"github.com/sealmail/sealmail/mailbox/maildir"
+	"github.com/sealmail/sealmail/mailbox/mbox"
 )
 
 // Bounds on network steps where none are given. A server may take long to answer to a whole message, and giving up early
@@ -41,8 +43,16 @@ func (a *app) options() client.Options {
 		Keyring:         keyring.System("sealmail", timeout),
 		AgentCommand:    ownCommand(agentCommand),
 
+		Resolver: a.resolver,
+
 		Dial: a.dial,
 		DialStore: func(ctx context.Context, o mailbox.Options) (mailbox.Store, error) {
+			switch o.Endpoint.Scheme {
+			case mailbox.SchemeMaildir:
+				return maildir.Open(maildir.Options{Path: o.Endpoint.Path, Disk: a.disk, Clock: a.now})
+			case mailbox.SchemeMbox:
+				return mbox.Open(mbox.Options{Path: o.Endpoint.Path, Disk: a.disk, Clock: a.now})
+			}
 			s, err := mailbox.DialIMAP(ctx, o)
 			if err != nil {
 				return nil, err // and not a nil *IMAP inside a Store
@@ -58,6 +68,11 @@ func (a *app) options() client.Options {
 			return s, nil
 		},
 		Say: func(message string) { a.say("%s", message) },
+		Detail: func(message string) {
+			if a.flags.verbose {
+				a.say("%s", message)
+			}
+		},
 	}
 }
 
@@ -74,11 +89,17 @@ func ownCommand(words ...string) []string {
 // withClient is what a command runs that needs a home and, mostly, an account.
 func (a *app) withClient(run func(ctx context.Context, c *client.Client, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		c, err := client.New(a.options())
+		o := a.options()
+		line := a.newProgress()
+		o.Progress = line.update
+		c, err := client.New(o)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		return run(cmd.Context(), c, args)
+		defer line.end()
+		err = run(cmd.Context(), c, args)
+		c.OutboxDue(cmd.Context())
+		return err
 	}
 }

@@ -33,17 +33,23 @@ var rooms = []room{
 		modules: []string{"github.com/rivo/uniseg", "golang.org/x/term", "golang.org/x/text"},
 		never:   networks,
 		why:     "what is displayed is a result that a use case has already judged"},
-	{dir: "internal/client", project: []string{"smime", "mailbox", "certstore", "tsa", "internal/config", "internal/glyph", "internal/safeio", "internal/agent", "internal/keyring"},
+	{dir: "internal/client", project: []string{"smime", "mailbox", "certstore", "tsa", "internal/config", "internal/discover", "internal/glyph", "internal/safeio", "internal/agent", "internal/keyring", "internal/backup"},
 		modules: []string{"github.com/emersion/go-message", "github.com/rivo/uniseg", "go.mozilla.org/pkcs7", "golang.org/x/net", "golang.org/x/text", crypto},
 		why:     "the use cases are where the siblings meet; they know neither flags nor terminals"},
 	{dir: "internal/config", project: []string{"mailbox", "internal/safeio"},
 		modules: []string{"github.com/pelletier/go-toml", "github.com/adrg/xdg", "github.com/gofrs/flock"}, never: []string{"net/http"},
 		why: "a configuration is decoded, checked, and written back by one at a time, and does nothing"},
+	{dir: "internal/discover", project: []string{"mailbox"}, modules: []string{"golang.org/x/net/idna"}, never: files,
+		why: "it asks with the resolver and the client that it is given, and proposes; who may be trusted with a password is decided elsewhere"},
 	{dir: "internal/safeio", modules: []string{"golang.org/x/sys"}, never: networks,
 		why: "everything that is stored stands on it, so it stands on nothing"},
+	{dir: "internal/backup", project: []string{"internal/safeio", "smime/spool"}, modules: []string{"github.com/gofrs/flock"}, never: networks,
+		why: "it copies folders whole; what is in them, and how the copy is sealed, is its caller's business"},
 	{dir: "internal/glyph", never: slices.Concat(files, networks), why: "it is about single characters"},
 	{dir: "internal/peertest", why: "any test may use it, so it uses nothing that is tested"},
-	{dir: "internal/bench", project: []string{"smime", "certstore", "tsa"}, why: "it has tests alone, and compares what others may import and run"},
+	{dir: "mailbox/index/indextest", modules: []string{"lukechampine.com/adiantum"},
+		why: "it judges what the index leaves behind, and shares nothing with it"},
+	{dir: "internal/bench", project: []string{"smime", "certstore", "tsa", "mailbox", "internal/safeio"}, why: "it has tests alone, and compares what others may import and run"},
 	{dir: "internal/interop", project: []string{"smime", "certstore", "tsa"}, modules: []string{crypto},
 		why: "it has tests alone, which exchange messages and files with others"},
 	{dir: "internal/hostiletest", project: []string{"smime", "certstore"}, why: "it makes messages that tests read"},
@@ -81,15 +87,17 @@ var rooms = []room{
 		modules: []string{"github.com/gofrs/flock", crypto},
 		why:     "time-stamping knows CMS and HTTP; which authority is trusted is decided by the function it is given"},
 	{dir: "mailbox", project: []string{"smime/cms", "internal/safeio"},
-		modules: []string{"github.com/emersion", "github.com/gofrs/flock", "golang.org/x/net/idna", "golang.org/x/text"},
+		modules: []string{"github.com/emersion", "github.com/gofrs/flock", "github.com/xdg-go/scram", "golang.org/x/net/idna", "golang.org/x/text"},
 		never:   []string{"net/http"},
 		why:     "transport and storage know octets, not what is in them"},
+	{dir: "mailbox/index", project: []string{"mailbox", "internal/safeio"}, modules: []string{"github.com/ncruces/go-sqlite3", "golang.org/x/text"},
+		never: networks, why: "the one place with a database, which keeps what it is given and looks into no message"},
 }
 
 var (
 	// testExtra is what test files may import besides: tools for tests, and independent voices on what we made.
-	testExtra = []string{"./internal/peertest", "./internal/hostiletest", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal",
-		"go.mozilla.org/pkcs7", "software.sslmate.com/src/go-pkcs12"}
+	testExtra = []string{"./internal/peertest", "./internal/hostiletest", "./mailbox/index/indextest", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal",
+		"go.mozilla.org/pkcs7", "software.sslmate.com/src/go-pkcs12", "lukechampine.com/adiantum"}
 	// neverAnywhere is not imported by any file but tests; each with the reason.
 	neverAnywhere = map[string]string{
 		"C":                    "the program builds without a C compiler",

@@ -158,15 +158,34 @@ func (p *player) play() (t turn, err error) {
 
 // end ends it, and returns the most memory that it took, in KiB.
 func (p *player) end() (peak int64, err error) {
+	own := p.resident()
 	_ = p.in.Close() // it may be gone already
 	err = p.cmd.Wait()
 	if use, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		peak = use.Maxrss
 	}
+	if own > 0 {
+		peak = own
+	}
 	if err != nil {
 		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(p.errors.String()))
 	}
 	return peak, err
+}
+
+// resident is the most memory that the process had resident since it was executed, in KiB, where the system says that (Linux).
+// What is told at its end counts the process as well that it was forked from.
+func (p *player) resident() int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	var peak int64
+	if _, err := fmt.Sscan(rest, &peak); err != nil {
+		return 0
+	}
+	return peak
 }
 
 // work is the command of a contender of this program, on so many CPUs (0: all).

@@ -31,8 +31,8 @@ func (t *table) add(r row) { t.rows = append(t.rows, r) }
 // String is the table in Markdown, under a line that says where and when it was taken.
 func (t *table) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Taken on %s: %d CPUs of %s; %s, %s, Crypt::SMIME %s, go.mozilla.org/pkcs7 %s.\n\n", time.Now().UTC().Format(time.DateOnly),
-		runtime.NumCPU(), processor(), runtime.Version(), said("openssl", "version"), said("perl", "-MCrypt::SMIME", "-e", "print $Crypt::SMIME::VERSION"), "v0.10.0")
+	fmt.Fprintf(&b, "Taken on %s: %d CPUs of %s; %s, %s, %s, Crypt::SMIME %s, go.mozilla.org/pkcs7 %s.\n\n", time.Now().UTC().Format(time.DateOnly),
+		runtime.NumCPU(), processor(), runtime.Version(), said("openssl", "version"), said("mbsync", "--version"), said("perl", "-MCrypt::SMIME", "-e", "print $Crypt::SMIME::VERSION"), "v0.10.0")
 	cells := [][]string{{"work", "sealmail", "beside it", "ratio", "bar"}}
 	for _, r := range t.rows {
 		cells = append(cells, []string{r.work, r.ours, r.theirs, r.ratio, r.bar})

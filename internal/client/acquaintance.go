@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
+	"github.com/sealmail/sealmail/internal/config"
 	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/smime/verdict"
 )
@@ -30,7 +31,7 @@ type ownership struct {
 
 func (c *Client) ownership() (o ownership, err error) {
 	for _, a := range c.config.Accounts {
-		o.addresses = append(o.addresses, a.Address)
+		o.addresses = append(o.addresses, a.Addresses...)
 	}
 	identities, _, err := c.certificates().Identities()
 	if err != nil {
@@ -43,6 +44,13 @@ func (c *Client) ownership() (o ownership, err error) {
 	}
 	o.addresses = append(o.addresses, o.certified...)
 	return o, nil
+}
+
+// owns tells whether an address is one of the person's own, in any account.
+func (c *Client) owns(address string) bool {
+	return slices.ContainsFunc(c.config.Accounts, func(a config.Account) bool {
+		return slices.ContainsFunc(a.Addresses, func(own string) bool { return smime.SameAddress(own, address) })
+	})
 }
 
 // acquaint compares the good signers of a message with those who signed as its sender before. Mail as from oneself is
@@ -71,11 +79,30 @@ func (j *judge) acquaint(r *judged) error {
 			r.acquaintances = map[*x509.Certificate]certstore.Acquaintance{}
 		}
 		r.acquaintances[signer] = a
+		if a.First {
+			r.first = append(r.first, contact{from, r.messageID(), signer})
+		}
 		if a.Changed() {
 			r.remarks = append(r.remarks, WarningReport{changeCode(a), changeWords(from, "signs", signer, a)})
 		}
 	}
 	return nil
+}
+
+// contact is a signer, and the message that they signed.
+type contact struct {
+	from, message string
+	signer        *x509.Certificate
+}
+
+// changed reports whether a good signer is not who signed before.
+func (r *judged) changed() bool {
+	for _, a := range r.acquaintances {
+		if a.Changed() {
+			return true
+		}
+	}
+	return false
 }
 
 // maxMessageID is the longest line of a message (RFC 5322 section 2.1.1).

@@ -27,7 +27,7 @@ type span struct {
 }
 
 // spanOf finds part, which must be there once.
-func spanOf(t *testing.T, name string, whole, part []byte) span {
+func spanOf(t testing.TB, name string, whole, part []byte) span {
 	t.Helper()
 	start := bytes.Index(whole, part)
 	if len(part) == 0 || start < 0 || bytes.Contains(whole[start+1:], part) {
@@ -88,14 +88,14 @@ type (
 	}
 )
 
-func decode(t *testing.T, der []byte, v any) {
+func decode(t testing.TB, der []byte, v any) {
 	t.Helper()
 	if rest, err := asn1.Unmarshal(der, v); err != nil || len(rest) > 0 {
 		t.Fatalf("%v, %d octets behind", err, len(rest))
 	}
 }
 
-func encode(t *testing.T, v any) []byte {
+func encode(t testing.TB, v any) []byte {
 	t.Helper()
 	der, err := asn1.Marshal(v)
 	if err != nil {
@@ -226,7 +226,7 @@ func (w *world) neverPasses(c *client.Client, whole []byte, s span, message func
 	})
 }
 
-func signerOf(t *testing.T, der []byte) (data signedData, signer signerInfo) {
+func signerOf(t testing.TB, der []byte) (data signedData, signer signerInfo) {
 	t.Helper()
 	var info contentInfo
 	decode(t, der, &info)
@@ -238,20 +238,20 @@ func signerOf(t *testing.T, der []byte) (data signedData, signer signerInfo) {
 }
 
 // attributes is where the signed attributes are, with their tag and length.
-func attributes(t *testing.T, der []byte) span {
+func attributes(t testing.TB, der []byte) span {
 	t.Helper()
 	_, signer := signerOf(t, der)
 	return spanOf(t, "signed attributes", der, signer.Attributes.FullBytes)
 }
 
-func signature(t *testing.T, der []byte) span {
+func signature(t testing.TB, der []byte) span {
 	t.Helper()
 	_, signer := signerOf(t, der)
 	return spanOf(t, "signature", der, signer.Signature)
 }
 
 // withoutAttributes signs the content of a SignedData once more, immediately.
-func withoutAttributes(t *testing.T, der []byte, key crypto.Signer) []byte {
+func withoutAttributes(t testing.TB, der []byte, key crypto.Signer) []byte {
 	t.Helper()
 	var info contentInfo
 	decode(t, der, &info)

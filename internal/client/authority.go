@@ -140,7 +140,7 @@ func CAIssue(ctx context.Context, o Options, p CAIssueParams) (*CAIssueResult, e
 		subjects = append(subjects, ip.String())
 	}
 	if len(subjects) == 0 {
-		subjects = []string{certstore.Describe(cert).Name}
+		subjects = []string{certstore.Name(cert)}
 	}
 	return &CAIssueResult{
 		File: p.Output.Name, Subjects: subjects, Serial: certstore.SerialHex(cert.SerialNumber), Fingerprint: certstore.Fingerprint(cert),

@@ -70,7 +70,7 @@ func CARevoke(ctx context.Context, o Options, p CARevokeParams) (*CARevokeResult
 			return nil, err
 		}
 	}
-	if err := p.Confirm(certstore.Describe(cert).Name+" (serial "+serial+")", lift); err != nil {
+	if err := p.Confirm(certstore.Name(cert)+" (serial "+serial+")", lift); err != nil {
 		return nil, err
 	}
 	result := &CARevokeResult{Revocations: []CARevocation{}}
@@ -97,7 +97,7 @@ func CARevoke(ctx context.Context, o Options, p CARevokeParams) (*CARevokeResult
 }
 
 func revocationReport(r ca.Revocation, cert *x509.Certificate) CARevocation {
-	return CARevocation{Serial: r.Serial, Issuer: string(r.Issuer), Name: certstore.Describe(cert).Name, Reason: string(r.Reason), Revoked: r.Revoked,
+	return CARevocation{Serial: r.Serial, Issuer: string(r.Issuer), Name: certstore.Name(cert), Reason: string(r.Reason), Revoked: r.Revoked,
 		InvalidityDate: timeOrNull(r.InvalidityDate)}
 }
 

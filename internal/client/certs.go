@@ -325,7 +325,7 @@ func (c *Client) certificateReport(ctx context.Context, s storedCertificate, v c
 			r.Chain = append(r.Chain, cert.Subject.String())
 		}
 		r.Path = append(r.Path, PathReport{
-			Subject: cert.Subject.String(), Name: certstore.Describe(cert).Name, Fingerprint: certstore.Fingerprint(cert), NotAfter: cert.NotAfter.UTC(),
+			Subject: cert.Subject.String(), Name: certstore.Name(cert), Fingerprint: certstore.Fingerprint(cert), NotAfter: cert.NotAfter.UTC(),
 			Anchor: anchored && i == len(path)-1,
 		})
 	}
@@ -339,11 +339,11 @@ func trustPath(s storedCertificate, v certstore.Validator, at time.Time) (path [
 		path = append([]*x509.Certificate{s.cert}, certstore.IssuersIn(slices.Concat(v.Anchors, s.chain), s.cert)...)
 		last := path[len(path)-1]
 		if !slices.ContainsFunc(v.Anchors, last.Equal) {
-			return nil, fmt.Errorf("%q is not trusted for mail", certstore.Describe(last).Name)
+			return nil, fmt.Errorf("%q is not trusted for mail", certstore.Name(last))
 		}
 		for _, cert := range path {
 			if at.Before(cert.NotBefore) || at.After(cert.NotAfter) {
-				return nil, fmt.Errorf("%q is valid from %s to %s", certstore.Describe(cert).Name, cert.NotBefore.UTC().Format(time.DateOnly), cert.NotAfter.UTC().Format(time.DateOnly))
+				return nil, fmt.Errorf("%q is valid from %s to %s", certstore.Name(cert), cert.NotBefore.UTC().Format(time.DateOnly), cert.NotAfter.UTC().Format(time.DateOnly))
 			}
 		}
 		return path, nil

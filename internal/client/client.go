@@ -1,25 +1,24 @@
 package client
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/certstore/vault"
 	"github.com/sealmail/sealmail/internal/config"
+	"github.com/sealmail/sealmail/internal/discover"
 	"github.com/sealmail/sealmail/internal/safeio"
 	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/smime/spool"
@@ -55,6 +54,13 @@ type Options struct {
 	DialStore     func(context.Context, mailbox.Options) (mailbox.Store, error)
 	DialSubmitter func(context.Context, mailbox.Options) (mailbox.Submitter, error)
 
+	// Resolver answers questions to the DNS for SRV records.
+	Resolver discover.Resolver
+
+	// Detail tells the person what is done, who wants to know; nil: nobody does.
+	Detail func(message string)
+	// Progress, unless nil, is told how far something is that may take long, often, and by several goroutines.
+	Progress func(Progress)
 	// Say tells the person something that is no result: a warning, a note. It may be called while a result is being used.
 	Say func(message string)
 }
@@ -68,11 +74,16 @@ type Client struct {
 	opening sync.Mutex // of the vault, which a use case may need at several places at once
 	vault   *vault.Vault
 	locked  error // why the vault could not be unlocked: nobody is asked twice
+
+	online atomic.Bool // a mail server was reached
 }
 
 // New reads the configuration. The caller closes the client.
 func New(o Options) (*Client, error) {
 	if err := o.Home.Check(); err != nil {
+		return nil, err
+	}
+	if err := finishRestore(o); err != nil {
 		return nil, err
 	}
 	loaded, err := config.Load(o.Home.ConfigFile)
@@ -126,6 +137,27 @@ func explainOpen(what string, err error) error {
 	return failed(what, err, hint)
 }
 
+// credentials are what an account logs in with: its password, or an OAuth 2.0 token.
+func (c *Client) credentials(ctx context.Context, a config.Account) (mailbox.Credentials, error) {
+	if a.OAuthTokenCommand != "" {
+		return mailbox.Credentials{User: a.User, Token: func(ctx context.Context) (mailbox.Password, error) { return c.token(ctx, a) }}, nil
+	}
+	password, err := c.password(ctx, a)
+	return mailbox.Credentials{User: a.User, Password: password}, err
+}
+
+// token has the account's command print an OAuth 2.0 access token, which is kept nowhere.
+func (c *Client) token(ctx context.Context, a config.Account) (mailbox.Password, error) {
+	secret, err := c.secret(ctx, secretWords{
+		what: "OAuth 2.0 token of account " + a.Name, command: a.OAuthTokenCommand,
+		hint: "run the command of oauth_token_command by hand: it must print a token and end with 0",
+	})
+	if err == nil && len(secret) == 0 {
+		err = failed("OAuth 2.0 token of account "+a.Name, errors.New("the command printed nothing"), "run the command of oauth_token_command by hand")
+	}
+	return mailbox.Password(secret), err
+}
+
 // password finds the account's password: from a command, a file, or the vault.
 func (c *Client) password(ctx context.Context, a config.Account) (mailbox.Password, error) {
 	secret, err := c.secret(ctx, secretWords{
@@ -149,25 +181,24 @@ func (c *Client) secret(ctx context.Context, w secretWords) ([]byte, error) {
 	case w.command != "":
 		ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 		defer cancel()
-		secret, err = exec.CommandContext(ctx, "/bin/sh", "-c", w.command).Output()
+		secret, err = RunSecretCommand(ctx, w.command, nil)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = fmt.Errorf("the command takes longer than %v: %w", c.o.Timeout, err)
+		}
 	case w.file != "":
 		c.closeToOthers(w.file, 0o077)
-		secret, err = os.ReadFile(w.file)
+		secret, err = readSecretFile(w.file)
 	default:
 		v, openErr := c.openVault(ctx, false)
 		if openErr != nil {
 			return nil, openErr
 		}
 		secret, err = v.Get(w.entry)
-		if err == nil {
-			return secret, nil
-		}
 	}
 	if err != nil {
 		return nil, failed(w.what, err, w.hint)
 	}
-	secret = bytes.TrimSuffix(secret, []byte("\n"))
-	return bytes.TrimSuffix(secret, []byte("\r")), nil
+	return secret, nil
 }
 
 // passwordEntry is where the vault keeps an account's password. Its names are visible ASCII, those of accounts need not
@@ -222,100 +253,6 @@ func (c *Client) sayProblems(problems []certstore.Problem) {
 	for _, p := range problems {
 		c.o.Say("warning: " + p.Error())
 	}
-}
-
-func (c *Client) mailboxOptions(e mailbox.Endpoint, a config.Account, password mailbox.Password, roots *x509.CertPool) mailbox.Options {
-	return mailbox.Options{
-		Endpoint: e, Credentials: mailbox.Credentials{User: a.User, Password: password}, TLSRoots: roots,
-		Timeout: c.o.Timeout, InsecureLoopback: a.InsecureLoopback, Dial: c.o.Dial,
-	}
-}
-
-// dialStore connects to the account's mail.
-func (c *Client) dialStore(ctx context.Context, a config.Account) (mailbox.Store, error) {
-	o, err := c.serverOptions(ctx, a, a.IMAP)
-	if err != nil {
-		return nil, err
-	}
-	s, err := c.o.DialStore(ctx, o)
-	return s, explainServer(err)
-}
-
-// dialSubmitter connects to where the account's mail is sent.
-func (c *Client) dialSubmitter(ctx context.Context, a config.Account) (mailbox.Submitter, error) {
-	o, err := c.serverOptions(ctx, a, a.SMTP)
-	if err != nil {
-		return nil, err
-	}
-	s, err := c.o.DialSubmitter(ctx, o)
-	return s, explainServer(err)
-}
-
-// serverOptions is how to reach one of the account's servers.
-func (c *Client) serverOptions(ctx context.Context, a config.Account, e mailbox.Endpoint) (mailbox.Options, error) {
-	password, err := c.password(ctx, a)
-	if err != nil {
-		return mailbox.Options{}, err
-	}
-	roots, err := c.serverRoots()
-	if err != nil {
-		return mailbox.Options{}, err
-	}
-	return c.mailboxOptions(e, a, password, roots), nil
-}
-
-// explainServer says what a mail server or the way to it answered, without the steps that it came through, and adds what
-// a person can do about it.
-func explainServer(err error) error {
-	if err == nil {
-		return nil
-	}
-	var (
-		known   *Error
-		connect *mailbox.ConnectError
-		auth    *mailbox.AuthError
-		quota   *mailbox.QuotaError
-		large   *mailbox.TooLargeError
-		all     *mailbox.RefusedRecipientsError
-		refused *mailbox.RefusedError
-	)
-	switch {
-	case errors.As(err, &known):
-		return known
-	case errors.As(err, &connect):
-		return failed("", connect, map[mailbox.Reason]string{
-			mailbox.ReasonUnreachable: "check the host, the port and the network",
-			mailbox.ReasonTimeout:     "try again, or allow more with --timeout",
-			mailbox.ReasonUntrusted:   "if the server is yours, trust its authority: `sealmail cert trust CA.pem --for server`",
-			mailbox.ReasonTLS:         "check the port: imaps:// and submissions:// begin with TLS, imap:// and submission:// with STARTTLS",
-			mailbox.ReasonNoSTARTTLS:  "use imaps:// or submissions://; sealmail does not talk in clear text",
-			mailbox.ReasonUnavailable: "try again later",
-			mailbox.ReasonLost:        "try again",
-		}[connect.Reason])
-	case errors.As(err, &auth):
-		return failed("", auth, "check user and password; `sealmail init` with the same words and --password-file stores a new one")
-	case errors.As(err, &quota):
-		return failed("", quota, "delete mail at the server, or ask for more space")
-	case errors.As(err, &large):
-		return failed("", large, "send less at once")
-	case errors.As(err, &all):
-		return failed("", all, "")
-	case errors.As(err, &refused):
-		return failed("", refused, "")
-	}
-	return failed("", err, "")
-}
-
-// httpClient is what timestamp authorities are asked with. Their servers are trusted as mail servers are.
-func (c *Client) httpClient() (*http.Client, error) {
-	roots, err := c.serverRoots()
-	if err != nil {
-		return nil, err
-	}
-	return &http.Client{Timeout: c.o.Timeout, Transport: &http.Transport{
-		DialContext: c.o.Dial, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
-		TLSHandshakeTimeout: c.o.Timeout, ResponseHeaderTimeout: c.o.Timeout, MaxResponseHeaderBytes: 64 << 10,
-	}}, nil
 }
 
 // certificates is the certificate store; it unlocks the vault when a private key is first asked for.

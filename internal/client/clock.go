@@ -29,5 +29,5 @@ func (t stamped) clockWords() string {
 	if t.clockOff < 0 {
 		way = "behind"
 	}
-	return fmt.Sprintf("the clock of this machine is %s %s that of %s", t.clockOff.Abs().Round(time.Second), way, certstore.Describe(t.result.Authority).Name)
+	return fmt.Sprintf("the clock of this machine is %s %s that of %s", t.clockOff.Abs().Round(time.Second), way, certstore.Name(t.result.Authority))
 }

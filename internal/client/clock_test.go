@@ -99,17 +99,20 @@ func TestSignWithWrongClock(t *testing.T) {
 // sent is a submitter, and a store, that keep what goes out.
 type sent struct {
 	*folder
-	messages []string
+	messages  []string
+	envelopes []mailbox.Envelope
 }
 
-func (s *sent) Submit(_ context.Context, _ mailbox.Envelope, _ int64, message io.Reader, commit func() error) error {
+func (s *sent) Submit(_ context.Context, e mailbox.Envelope, _ int64, message io.Reader, commit func() error) error {
 	text, err := io.ReadAll(message)
 	if err != nil {
 		return err
 	}
-	s.messages = append(s.messages, string(text))
+	s.messages, s.envelopes = append(s.messages, string(text)), append(s.envelopes, e)
 	return commit()
 }
+
+func (s *sent) Folders(context.Context) ([]mailbox.Folder, error) { return nil, nil }
 
 func (s *sent) Append(_ context.Context, _ string, m mailbox.NewMessage) (mailbox.UID, error) {
 	_, err := io.Copy(io.Discard, m.Body)
@@ -155,7 +158,7 @@ func TestSendWithWrongClock(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			result, err := c.Send(t.Context(), client.SendParams{To: []string{"bob@example.org"}, Subject: "s", Body: []byte("hello\n"), NoEncrypt: true})
+			result, err := c.Send(t.Context(), client.SendParams{Letter: client.Letter{To: []string{"bob@example.org"}, Subject: "s", Body: []byte("hello\n")}, SendOptions: client.SendOptions{NoEncrypt: true}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +187,7 @@ func TestSendWithClocksThatDiffer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_, err = c.Send(t.Context(), client.SendParams{To: []string{"bob@example.org"}, Subject: "s", Body: []byte("hello\n"), NoEncrypt: true})
+	_, err = c.Send(t.Context(), client.SendParams{Letter: client.Letter{To: []string{"bob@example.org"}, Subject: "s", Body: []byte("hello\n")}, SendOptions: client.SendOptions{NoEncrypt: true}})
 	if err == nil || !strings.Contains(err.Error(), "dated later than its timestamp") || len(out.messages) > 0 {
 		t.Errorf("%v, and %d were sent", err, len(out.messages))
 	}
@@ -217,7 +220,7 @@ func TestPreferredWithClocksThatDiffer(t *testing.T) {
 			return strings.Contains(s, " later than ") && strings.HasSuffix(s, "without a timestamp")
 		})
 	}
-	result, err := c.Send(t.Context(), client.SendParams{To: []string{"bob@example.org"}, Subject: "s", Body: []byte("hello\n"), NoEncrypt: true})
+	result, err := c.Send(t.Context(), client.SendParams{Letter: client.Letter{To: []string{"bob@example.org"}, Subject: "s", Body: []byte("hello\n")}, SendOptions: client.SendOptions{NoEncrypt: true}})
 	if err != nil || len(out.messages) != 1 || result.Timestamp != nil || !said() {
 		t.Errorf("sent: %v, %+v, said %q", err, result, w.said)
 	}

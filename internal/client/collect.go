@@ -16,6 +16,22 @@ const maxCollected = 4
 // collect keeps the certificates of good signers, and those that they want to be encrypted to, to write to them later. told
 // says that a person is shown the message, and with it what is new in its certificates.
 func (j *judge) collect(ctx context.Context, r *judged, source string, told bool) error {
+	return j.keep(ctx, j.correspondents(r, source, told))
+}
+
+// keep stores what was collected, of one message or of many.
+func (j *judge) keep(ctx context.Context, list []certstore.Correspondent) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if _, err := j.store.AddCorrespondents(ctx, list); err != nil {
+		return storeError(err)
+	}
+	return nil
+}
+
+// correspondents are what collect keeps of a message.
+func (j *judge) correspondents(r *judged, source string, told bool) []certstore.Correspondent {
 	if r.verdict.Status != verdict.Passed {
 		return nil
 	}
@@ -27,6 +43,9 @@ func (j *judge) collect(ctx context.Context, r *judged, source string, told bool
 			continue
 		}
 		s := r.layers[v.Layer].Signed.Signatures[v.Signature]
+		if j.own.keys[string(s.Signer.RawSubjectPublicKeyInfo)] {
+			continue // one's own draft, or a copy of what one sent
+		}
 		evidence := r.evidence[v.Layer][v.Signature]
 		// As of the signature: an old mail that is sent once more must not win over a newer one. Nor must one with a date to
 		// come win for ever.
@@ -65,8 +84,5 @@ func (j *judge) collect(ctx context.Context, r *judged, source string, told bool
 			}
 		}
 	}
-	if _, err := j.store.AddCorrespondents(ctx, list); err != nil {
-		return storeError(err)
-	}
-	return nil
+	return list
 }

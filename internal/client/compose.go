@@ -1,7 +1,7 @@
 package client
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -10,15 +10,15 @@ import (
 	"io"
 	"mime"
 	"net/mail"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
-	"github.com/emersion/go-message"
-
+	"github.com/sealmail/sealmail/internal/config"
+	"github.com/sealmail/sealmail/mailbox"
+	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/smime/entity"
 )
 
@@ -26,11 +26,24 @@ import (
 type draft struct {
 	From        *mail.Address
 	To, Cc, Bcc []*mail.Address
+	ReplyTo     []*mail.Address
 	Subject     string
+	InReplyTo   string // Message-IDs in angle brackets, as References
+	References  string
 	Date        time.Time
-	MessageID   string // without angle brackets
-	Text        []byte // UTF-8
-	Attachments []attachment
+	MessageID   string        // without angle brackets
+	further     entity.Header // what else stands in the header
+	original    entity.Header // the header as it was given; nil: it is made of the fields above
+	returnPath  string        // where errors go; empty: to From
+	content     content
+	// policy, if set, makes the policy of what is hidden outside out of the one that was chosen: answers hide more.
+	policy func(chosen smime.HCP) smime.HCP
+}
+
+// content is the MIME entity of a draft, without the message's header fields.
+type content interface {
+	// writeEntity writes it. It may be called more than once, and writes the same each time.
+	writeEntity(ctx context.Context, w io.Writer) error
 }
 
 // addresses are those of all who get the message.
@@ -42,17 +55,14 @@ func (d *draft) addresses() []string {
 	return list
 }
 
-// attachment is a file to go with a message. Its size is known before, and held to while it is read.
-type attachment struct {
-	path, name, mediaType string
-	size                  int64
-}
-
 // newMessageID makes a Message-ID that tells nothing of this machine or this moment.
 func newMessageID(from *mail.Address) string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
-	_, domain, _ := strings.Cut(from.Address, "@")
+	domain := from.Address[strings.LastIndexByte(from.Address, '@')+1:]
+	if ascii, err := mailbox.WireAddress("x@" + domain); err == nil { // also where the local part keeps the address in UTF-8
+		_, domain, _ = strings.Cut(ascii, "@")
+	}
 	return hex.EncodeToString(b[:]) + "@" + domain
 }
 
@@ -62,33 +72,141 @@ func parseAddresses(flag string, values []string) ([]*mail.Address, error) {
 	for _, v := range values {
 		list, err := mail.ParseAddressList(v)
 		if err != nil {
-			return nil, usage("", fmt.Errorf("--%s: %q is not an e-mail address", flag, v), "write it like bob@example.org, or \"Bob Brown <bob@example.org>\"")
+			return nil, usage("", fmt.Errorf("--%s: %q is not an e-mail address", flag, v), addressHint)
 		}
 		all = append(all, list...)
 	}
 	return all, nil
 }
 
-// openAttachment looks at a file that is to be attached.
-func openAttachment(path string) (attachment, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return attachment{}, failed("", err, "name a file that can be read")
+// newDraft checks the words of a letter, before anything is signed or sent. It need not go to anybody yet, nor say anything: see
+// draft.complete.
+func (c *Client) newDraft(a config.Account, l Letter) (*draft, error) {
+	d := &draft{Subject: l.Subject, Date: c.o.Now().Truncate(time.Second)}
+	var err error
+	if d.From, err = ownSender(a, l.From); err != nil {
+		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return attachment{}, failed("", fmt.Errorf("%s is not a regular file", path), "attach files only")
+	for _, group := range []struct {
+		flag   string
+		values []string
+		list   *[]*mail.Address
+	}{{"to", l.To, &d.To}, {"cc", l.Cc, &d.Cc}, {"bcc", l.Bcc, &d.Bcc}} {
+		list, err := parseAddresses(group.flag, group.values)
+		if err != nil {
+			return nil, err
+		}
+		for _, address := range list {
+			// Who is named twice gets one message, where it was named first.
+			if !slices.ContainsFunc(slices.Concat(d.To, d.Cc, d.Bcc), func(have *mail.Address) bool { return smime.SameAddress(have.Address, address.Address) }) {
+				*group.list = append(*group.list, address)
+			}
+		}
 	}
-	// The parameters are left out: that a file is UTF-8 is only a guess. A part of the last two types would be read as
-	// structure of the message.
-	mediaType, _, err := mime.ParseMediaType(mime.TypeByExtension(filepath.Ext(path)))
-	if err != nil || strings.HasPrefix(mediaType, "multipart/") || strings.HasPrefix(mediaType, "message/") {
-		mediaType = "application/octet-stream"
+	if d.ReplyTo, err = parseAddresses("reply-to", l.ReplyTo); err != nil {
+		return nil, err
 	}
-	return attachment{path: path, name: filepath.Base(path), mediaType: mediaType, size: info.Size()}, nil
+	if d.InReplyTo, err = identifiers("In-Reply-To", l.InReplyTo); err != nil {
+		return nil, err
+	}
+	if d.References, err = identifiers("References", l.References); err != nil {
+		return nil, err
+	}
+	for _, words := range l.Fields {
+		f, err := furtherField(words)
+		if err != nil {
+			return nil, err
+		}
+		d.further = append(d.further, f)
+	}
+	text := &composed{text: l.Body, attachments: slices.Clone(l.kept)}
+	for _, path := range l.Attach {
+		file, err := c.openAttachment(path)
+		if err != nil {
+			return nil, err
+		}
+		text.attachments = append(text.attachments, file)
+	}
+	d.content = text
+	d.MessageID = newMessageID(d.From)
+	if strings.ContainsFunc(d.Subject, endsLine) {
+		return nil, usage("send", fmt.Errorf("the subject %q has a control character", shortText(d.Subject)), controlHint)
+	}
+	if _, err := d.header(); err != nil {
+		return nil, usage("send", err, controlHint)
+	}
+	return d, nil
 }
+
+// complete is an error where the draft cannot be sent yet.
+func (l Letter) complete(d *draft) error {
+	switch {
+	case len(d.addresses()) == 0:
+		return usage("send", errors.New("nobody to send to"), "name somebody with --to, --cc or --bcc")
+	case l.Body == nil && len(l.Attach)+len(l.kept) == 0:
+		return usage("send", errors.New("neither text nor attachment"), "--body FILE, or --body - for stdin")
+	}
+	return nil
+}
+
+// ownSender is who a message is from: one of the account's addresses.
+func ownSender(a config.Account, from string) (*mail.Address, error) {
+	if from == "" {
+		return &mail.Address{Name: a.DisplayName, Address: a.Address}, nil
+	}
+	list, err := parseAddresses("from", []string{from})
+	if err != nil {
+		return nil, err
+	}
+	for _, own := range a.Addresses {
+		if len(list) == 1 && smime.SameAddress(own, list[0].Address) {
+			return &mail.Address{Name: cmp.Or(list[0].Name, a.DisplayName), Address: own}, nil
+		}
+	}
+	return nil, usage("send", fmt.Errorf("--from: %q is none of the addresses of account %s", from, a.Name),
+		"its addresses are "+strings.Join(a.Addresses, ", ")+"; `addresses` in the configuration adds one, -a names another account")
+}
+
+// identifiers are Message-IDs as they stand in a field (RFC 5322 section 3.6.4).
+func identifiers(name, words string) (string, error) {
+	ids := strings.Fields(words)
+	for _, id := range ids {
+		inside := strings.TrimSuffix(strings.TrimPrefix(id, "<"), ">")
+		if len(inside)+2 != len(id) || inside == "" || strings.ContainsAny(inside, "<>") {
+			return "", usage("send", fmt.Errorf("%s: %q is no Message-ID", name, shortText(id)), "write it like <1234@example.org>")
+		}
+	}
+	return strings.Join(ids, " "), nil
+}
+
+// furtherField is a field that an author wants in the header.
+func furtherField(words string) (entity.Field, error) {
+	name, value, _ := strings.Cut(words, ":")
+	if !isLetterField(name) {
+		return entity.Field{}, usage("send", fmt.Errorf("the header field %q cannot be set", shortText(words)), knownFieldsHint)
+	}
+	value = strings.TrimSpace(value)
+	if strings.ContainsFunc(value, endsLine) {
+		return entity.Field{}, usage("send", fmt.Errorf("the header field %q has a control character", shortText(words)), controlHint)
+	}
+	f, err := entity.NewField(name, mime.QEncoding.Encode("utf-8", value))
+	if err != nil {
+		return f, usage("send", err, controlHint)
+	}
+	return f, nil
+}
+
+const controlHint = "leave out line breaks and control characters"
+
+// endsLine reports whether a character would do more in a line than stand there. Encoded (RFC 2047) it would get into a header all
+// the same, and programs that decode before they split a header would see more fields than there are.
+func endsLine(r rune) bool { return unicode.IsControl(r) && r != '\t' }
 
 // header returns the message's header fields. Bcc is not among them: nobody shall see it.
 func (d *draft) header() (entity.Header, error) {
+	if d.original != nil {
+		return d.givenHeader()
+	}
 	var h entity.Header
 	var failure error
 	add := func(name, value string) {
@@ -102,97 +220,38 @@ func (d *draft) header() (entity.Header, error) {
 		}
 		h = append(h, f)
 	}
-	add("From", d.From.String())
+	add("From", joinAddresses([]*mail.Address{d.From}))
 	add("To", joinAddresses(d.To))
 	add("Cc", joinAddresses(d.Cc))
+	add("Reply-To", joinAddresses(d.ReplyTo))
 	add("Subject", mime.QEncoding.Encode("utf-8", d.Subject))
 	add("Date", d.Date.Format(time.RFC1123Z))
 	add("Message-ID", "<"+d.MessageID+">")
-	return h, failure
+	add("In-Reply-To", d.InReplyTo)
+	add("References", d.References)
+	return append(h, d.further...), failure
 }
 
 func joinAddresses(list []*mail.Address) string {
 	words := make([]string, len(list))
 	for i, a := range list {
-		words[i] = a.String()
+		words[i] = (&mail.Address{Name: a.Name, Address: wireAddress(a.Address)}).String()
 	}
 	return strings.Join(words, ", ")
 }
 
-// writeEntity writes the MIME entity of text and attachments, without the message's header fields. It is 7-bit, with
-// CRLF line ends, so that no relay has a reason to touch it.
-func (d *draft) writeEntity(ctx context.Context, w io.Writer) error {
-	if len(d.Attachments) == 0 {
-		return d.writeText(func(h message.Header) (*message.Writer, error) { return message.CreateWriter(w, h) })
+// wireAddress is an address as it stands in a header: in ASCII as far as it can be. One that mail cannot carry stays as it is,
+// for the server to be refused with.
+func wireAddress(address string) string {
+	if wire, err := mailbox.WireAddress(address); err == nil {
+		return wire
 	}
-	var h message.Header
-	h.SetContentType("multipart/mixed", nil)
-	mixed, err := message.CreateWriter(w, h)
-	if err != nil {
-		return err
-	}
-	if err := d.writeText(mixed.CreatePart); err != nil {
-		return err
-	}
-	for _, a := range d.Attachments {
-		if err := a.write(ctx, mixed.CreatePart); err != nil {
-			return err
-		}
-	}
-	return mixed.Close()
+	return address
 }
 
-func (d *draft) writeText(create func(message.Header) (*message.Writer, error)) error {
-	if !utf8.Valid(d.Text) {
-		return usage("", errors.New("the text is not UTF-8"), "convert it, or send it as an attachment")
-	}
-	var h message.Header
-	h.SetContentType("text/plain", map[string]string{"charset": "utf-8"})
-	h.Set("Content-Transfer-Encoding", "quoted-printable")
-	part, err := create(h)
-	if err != nil {
-		return err
-	}
-	text := bytes.ReplaceAll(bytes.ReplaceAll(d.Text, []byte("\r\n"), []byte("\n")), []byte("\n"), []byte("\r\n"))
-	if _, err := part.Write(text); err != nil {
-		return err
-	}
-	return part.Close()
-}
-
-func (a attachment) write(ctx context.Context, create func(message.Header) (*message.Writer, error)) error {
-	f, err := os.Open(a.path)
-	if err != nil {
-		return failed("", err, "")
-	}
-	defer f.Close()
-	var h message.Header
-	h.SetContentType(a.mediaType, nil)
-	h.SetContentDisposition("attachment", map[string]string{"filename": a.name})
-	h.Set("Content-Transfer-Encoding", "base64")
-	part, err := create(h)
-	if err != nil {
-		return err
-	}
-	n, err := io.Copy(part, contextReader{ctx, io.LimitReader(f, a.size+1)})
-	if err != nil {
-		return failed("", err, "")
-	}
-	if n != a.size {
-		return failed("", fmt.Errorf("%s changed while it was read", a.path), "send it again when it is complete")
-	}
-	return part.Close()
-}
-
-// contextReader ends with the context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
+// beyondASCII reports whether a header is one of RFC 6532, as it is with an address whose local part goes beyond ASCII.
+func beyondASCII(h entity.Header) bool {
+	return slices.ContainsFunc(h, func(f entity.Field) bool {
+		return slices.ContainsFunc(f.Raw, func(b byte) bool { return b >= utf8.RuneSelf })
+	})
 }

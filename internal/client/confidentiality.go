@@ -33,7 +33,7 @@ func headerConfidentiality(asked string, a config.Account) (config.HeaderConfide
 func (c *Client) protectSealed(word config.HeaderConfidentiality, own string, to []string) (smime.HeaderProtector, error) {
 	p := smime.HeaderProtector{Scheme: smime.HPCipher, Policy: headerPolicies[word]}
 	for _, address := range to {
-		if smime.SameAddress(address, own) {
+		if smime.SameAddress(address, own) || c.owns(address) {
 			continue
 		}
 		known, err := c.certificates().KnowsHeaderProtection(address)

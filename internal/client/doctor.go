@@ -4,7 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
@@ -48,16 +53,18 @@ func (d *doctor) examine(ctx context.Context) {
 		d.bad("configuration", err, "set up an account with `sealmail init ADDRESS`")
 		return
 	}
-	d.say("configuration", FindingGood, fmt.Sprintf("account %s in %s", a.Name, c.config.Path), "")
-	v, err := c.openVault(ctx, false)
-	switch {
-	case err != nil:
-		d.bad("vault", err, "")
-	case !v.Protected():
-		d.say("vault", FindingWarning, "it has no passphrase: who reads the disk reads the keys", "`sealmail vault passwd` gives it one")
-	default:
-		d.say("vault", FindingGood, "it opens with the passphrase", "")
+	detail := fmt.Sprintf("account %s in %s", a.Name, c.config.Path)
+	if len(a.Addresses) > 1 {
+		detail += ", for " + strings.Join(a.Addresses, ", ")
 	}
+	if _, err := c.config.Account(""); err != nil {
+		d.say("configuration", FindingWarning, detail+"; there are other accounts, and none is the default one",
+			"`sealmail init` with the account's words and --default makes it that, or write `default = true` into its table")
+	} else {
+		d.say("configuration", FindingGood, detail, "")
+	}
+	d.files()
+	d.vault(ctx)
 	d.anchors()
 	d.identities(ctx, a)
 	d.outbox()
@@ -65,69 +72,62 @@ func (d *doctor) examine(ctx context.Context) {
 	d.authorities(ctx, a)
 }
 
-func (d *doctor) anchors() {
-	for _, purpose := range []certstore.Purpose{certstore.Mail, certstore.TimeStamping} {
-		check := "anchors " + string(purpose)
-		anchors, err := d.client.anchors(purpose)
+// files checks that the folders of the home are there for their owner alone, and that there is room.
+func (d *doctor) files() {
+	home := d.client.o.Home
+	var said bool
+	dirs := []string{home.Data, home.State, home.Cache}
+	slices.Sort(dirs)
+	for _, dir := range slices.Compact(dirs) { // with --home they are one
+		info, err := os.Stat(dir)
 		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue // it is made at first need
 		case err != nil:
-			d.bad(check, err, "")
-		case len(anchors) == 0:
-			hint := "`sealmail cert trust ROOT.pem --for " + string(purpose) + "`"
-			if purpose == certstore.Mail {
-				hint += ", or `sealmail cert trust --system` for the roots that come with NSS"
-			}
-			d.say(check, FindingWarning, "none: nothing can be judged by them", hint)
-		default:
-			d.say(check, FindingGood, fmt.Sprintf("%d", len(anchors)), "")
+			d.bad("files", err, "see that "+dir+" belongs to you")
+			said = true
+		case runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0:
+			d.say("files", FindingWarning, fmt.Sprintf("%s is open to other users (mode %04o)", dir, info.Mode().Perm()), "`chmod go= "+dir+"` closes it to them")
+			said = true
 		}
-		for _, anchor := range anchors {
-			if anchor.NotAfter.Before(d.now) {
-				d.say(check, FindingWarning, fmt.Sprintf("%s expired on %s", certstore.Describe(anchor).Name, anchor.NotAfter.UTC().Format(time.DateOnly)), "get the new one from its owner")
-			}
-		}
+	}
+	free, known := freeSpace(home.Data)
+	switch {
+	case known && free < littleSpace:
+		d.say("files", FindingBad, fmt.Sprintf("%d MiB are free in %s: soon nothing can be stored", free>>20, home.Data), "make room on this disk, or name another home with --home")
+	case said:
+	case known:
+		d.say("files", FindingGood, fmt.Sprintf("%s is yours alone, with %d MiB free", home.Data, free>>20), "")
+	default:
+		d.say("files", FindingGood, home.Data+" is yours alone", "")
 	}
 }
 
-// identities checks that there is a certificate to sign with and one to be written to, with their keys.
-func (d *doctor) identities(ctx context.Context, a config.Account) {
-	by, err := d.client.selector(d.now, true)
+// littleSpace is less than what an account should have on its disk.
+const littleSpace = 100 << 20
+
+func (d *doctor) vault(ctx context.Context) {
+	v, err := d.client.openVault(ctx, false)
 	if err != nil {
-		return // said already
-	}
-	store := d.client.certificates()
-	for _, use := range []struct {
-		check  string
-		choose func(context.Context, string, certstore.Selector) (certstore.Selection, error)
-	}{{"signing", store.SigningIdentity}, {"encryption", store.Recipient}} {
-		s, err := use.choose(ctx, a.Address, by.Selector)
-		switch {
-		case err != nil:
-			d.bad(use.check, err, "")
-		case s.Chosen == nil || s.Chosen.Identity == nil:
-			d.say(use.check, FindingBad, refusal(s), ownHint(s))
-		default:
-			d.identity(use.check, s.Chosen)
-		}
-	}
-}
-
-func (d *doctor) identity(check string, c *certstore.Candidate) {
-	detail := fmt.Sprintf("certificate %.16s… from %s, valid to %s", certstore.Fingerprint(c.Certificate), certstore.IssuerName(c.Certificate), c.Certificate.NotAfter.UTC().Format(time.DateOnly))
-	if _, err := c.Identity.PrivateKey(); err != nil {
-		d.bad(check, err, "")
+		d.bad("vault", err, "")
 		return
 	}
-	switch {
-	case expiresSoon(c.Certificate.NotAfter, d.now) != "":
-		d.say(check, FindingWarning, detail+"; it "+expiresSoon(c.Certificate.NotAfter, d.now), fmt.Sprintf("`sealmail cert renew %.8s` asks for the next one", certstore.Fingerprint(c.Certificate)))
-	case c.Unchecked != "":
-		d.say(check, FindingWarning, detail+"; "+c.Unchecked, "others may not be able to find out either; tell the authority")
-	case c.Reason != "":
-		d.say(check, FindingWarning, detail+"; "+c.Reason, "others may not trust it either; `sealmail cert trust ROOT.pem --for mail` if you do")
-	default:
-		d.say(check, FindingGood, detail, "")
+	if !v.Protected() {
+		d.say("vault", FindingWarning, "it has no passphrase: who reads the disk reads the keys", "`sealmail vault passwd` gives it one")
+		return
 	}
+	detail := "it opens"
+	if status, err := d.client.vaultStatus(ctx, v); err != nil {
+		d.bad("vault", err, "")
+		return
+	} else if status.Agent != nil {
+		detail += ", by the agent until " + status.Agent.Until.Format(time.RFC3339)
+	} else if status.Keyring {
+		detail += ", by the keyring"
+	} else {
+		detail += " with the passphrase"
+	}
+	d.say("vault", FindingGood, detail, "")
 }
 
 func (d *doctor) outbox() {
@@ -140,28 +140,22 @@ func (d *doctor) outbox() {
 	switch {
 	case err != nil:
 		d.bad("outbox", err, "`sealmail outbox drop ID` gives up what cannot be read")
-	case len(entries) > 0:
-		d.say("outbox", FindingWarning, fmt.Sprintf("%d message(s) wait", len(entries)), "`sealmail outbox list`, then `sealmail outbox flush`")
-	default:
+	case len(entries) == 0:
 		d.say("outbox", FindingGood, "empty", "")
 	}
-}
-
-func (d *doctor) servers(ctx context.Context, a config.Account) {
-	if store, err := d.client.dialStore(ctx, a); err != nil {
-		d.bad("imap", err, "")
-	} else {
-		d.say("imap", FindingGood, a.IMAP.String()+" answers and takes the password", "")
-		if err := store.Close(); err != nil {
-			d.bad("imap", err, "")
-		}
+	count := map[string]int{}
+	for _, e := range entries {
+		count[string(e.State())]++
 	}
-	if submitter, err := d.client.dialSubmitter(ctx, a); err != nil {
-		d.bad("smtp", err, "")
-	} else {
-		d.say("smtp", FindingGood, a.SMTP.String()+" answers and takes the password", "")
-		if err := submitter.Close(); err != nil {
-			d.bad("smtp", err, "")
+	for _, of := range []struct{ state, words, hint string }{
+		{"queued", "%d message(s) wait", "`sealmail outbox list` says why, `sealmail outbox flush` tries again"},
+		{"uncertain", "of %d message(s) it is not known whether they were sent",
+			"ask the recipients, then `sealmail outbox flush --resend-uncertain`, or `sealmail outbox drop ID`"},
+		{"refused", "%d message(s) were refused for good", refusedHint("ID")},
+		{"sent", "of %d message(s) the copy for the folder of sent mail waits", "`sealmail outbox flush` tries again"},
+	} {
+		if n := count[of.state]; n > 0 {
+			d.say("outbox", FindingWarning, fmt.Sprintf(of.words, n), of.hint)
 		}
 	}
 }
@@ -193,6 +187,6 @@ func (d *doctor) authorities(ctx context.Context, a config.Account) {
 			d.say("timestamp", FindingWarning, token.clockWords(), "set the clock")
 			continue
 		}
-		d.say("timestamp", FindingGood, certstore.Describe(token.result.Authority).Name+" answers, and the clocks agree", "")
+		d.say("timestamp", FindingGood, certstore.Name(token.result.Authority)+" answers, and the clocks agree", "")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/sealmail/sealmail/internal/client"
 	"github.com/sealmail/sealmail/internal/peertest"
 	"github.com/sealmail/sealmail/smime/cms"

@@ -74,7 +74,7 @@ func (l *EvidenceLine) add(chain int, hash crypto.Hash, r *tsa.Result) {
 		l.Time = orNull(r.Time.UTC())
 	}
 	l.TimeStamps = append(l.TimeStamps, EvidenceStamp{
-		Chain: chain, Time: r.Time.UTC(), ProvenBy: certstore.Describe(r.Authority).Name, Digest: hashWord(hash), Expires: r.Authority.NotAfter.UTC(),
+		Chain: chain, Time: r.Time.UTC(), ProvenBy: certstore.Name(r.Authority), Digest: hashWord(hash), Expires: r.Authority.NotAfter.UTC(),
 	})
 }
 

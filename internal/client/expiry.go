@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
@@ -24,33 +25,37 @@ func expiresSoon(end, now time.Time) string {
 	return ""
 }
 
-// warnOfExpiry tells the person when the newest certificate of an account ends soon. Those that were renewed are of no
-// interest: they are kept to open old mail.
+// warnOfExpiry tells the person when the newest certificate for an address of an account ends soon. Those that were renewed
+// are of no interest: they are kept to open old mail.
 func (c *Client) warnOfExpiry(a config.Account) error {
 	identities, _, err := c.certificates().Identities()
 	if err != nil {
 		return storeError(err)
 	}
-	now := c.o.Now()
-	var said *certstore.Identity
-	for _, use := range []certstore.Use{certstore.SignMail, certstore.EncryptMail} {
-		var last *certstore.Identity
-		for _, i := range identities {
-			if certstore.MatchAddress(i.Certificate(), a.Address) && certstore.AllowsUse(i.Certificate(), use) &&
-				(last == nil || i.Certificate().NotAfter.After(last.Certificate().NotAfter)) {
-				last = i
-			}
+	for _, i := range newestFor(a.Addresses, identities) {
+		if words := expiresSoon(i.Certificate().NotAfter, c.o.Now()); words != "" {
+			c.o.Say(fmt.Sprintf("warning: your certificate %.16s… %s; `sealmail cert renew %.8s` asks for the next one",
+				certstore.Fingerprint(i.Certificate()), words, certstore.Fingerprint(i.Certificate())))
 		}
-		if last == nil || last == said {
-			continue
-		}
-		words := expiresSoon(last.Certificate().NotAfter, now)
-		if words == "" {
-			continue
-		}
-		said = last
-		c.o.Say(fmt.Sprintf("warning: your certificate %.16s… %s; `sealmail cert renew %.8s` asks for the next one",
-			certstore.Fingerprint(last.Certificate()), words, certstore.Fingerprint(last.Certificate())))
 	}
 	return nil
+}
+
+// newestFor are the identities that end last, of those for each address and use.
+func newestFor(addresses []string, identities []*certstore.Identity) (newest []*certstore.Identity) {
+	for _, address := range addresses {
+		for _, use := range []certstore.Use{certstore.SignMail, certstore.EncryptMail} {
+			var last *certstore.Identity
+			for _, i := range identities {
+				if certstore.MatchAddress(i.Certificate(), address) && certstore.AllowsUse(i.Certificate(), use) &&
+					(last == nil || i.Certificate().NotAfter.After(last.Certificate().NotAfter)) {
+					last = i
+				}
+			}
+			if last != nil && !slices.Contains(newest, last) {
+				newest = append(newest, last)
+			}
+		}
+	}
+	return newest
 }

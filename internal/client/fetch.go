@@ -2,14 +2,12 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 
+	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/internal/config"
 	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/mailbox/index"
@@ -21,35 +19,46 @@ import (
 
 // FetchParams say what to fetch.
 type FetchParams struct {
-	Folder string // empty: INBOX
+	Folder string // or a word such as sent for the one that is for that; empty: INBOX
+	All    bool   // every folder of the account
 	Strict bool   // the error tells about verdicts
 }
 
-// ListParams say what to list.
-type ListParams struct {
-	Folder  string // empty: INBOX
-	Refresh bool
-	Since   time.Time
-	Limit   int
-	Strict  bool
-}
-
-// indexRecord is what the index keeps of a message: its line, and what the verdict was decided by.
-type indexRecord struct {
-	Line     ListLine             `json:"line"`
-	Evidence [][]verdict.Evidence `json:"evidence,omitempty"`
-	Proof    proofRecord          `json:"proof,omitzero"`
-}
-
-// saveEvery is after how many messages the index is written: a kill costs at most so many to be fetched once more.
-const saveEvery = 64
-
 // Fetch downloads what is new in a folder, judges it, collects the certificates of good signers, and keeps all in the
-// index. each is told one line a message. A message that is broken has its error in its line and stops nothing.
-func (c *Client) Fetch(ctx context.Context, p FetchParams, each func(ListLine) error) error {
-	f := fetcher{client: c, folder: orInbox(p.Folder), each: each}
-	if err := f.run(ctx); err != nil {
+// index; what is gone from the folder is forgotten, and flags are taken over. each is told one line a message, in the order
+// of their UIDs, once the message is kept. A message that is broken has its error in its line and stops nothing. Whatever
+// ends it, an interruption too, what was told of is kept, and the rest comes the next time.
+func (c *Client) Fetch(ctx context.Context, p FetchParams, each func(ListLine) error) (err error) {
+	f := fetcher{client: c, each: each, proofs: proofKeeper{client: c}}
+	if f.account, err = c.account(); err != nil {
 		return err
+	}
+	if f.index, err = c.openIndex(ctx, f.account); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.index.Close()) }()
+	if f.judge, err = c.newJudge(VerifyParams{Revocation: string(f.account.Revocation), Online: true}); err != nil {
+		return err
+	}
+	f.judge.unseen = true
+	if f.store, err = c.dialStore(ctx, f.account); err != nil {
+		return err
+	}
+	defer f.store.Close()
+	var folders []string
+	if p.All {
+		folders, err = f.folders(ctx)
+	} else {
+		folders = make([]string, 1)
+		folders[0], err = folderAt(ctx, f.store, f.index, f.account, p.Folder)
+	}
+	if err != nil {
+		return err
+	}
+	for _, folder := range folders {
+		if err := f.fetch(ctx, folder); err != nil {
+			return err
+		}
 	}
 	if p.Strict {
 		return f.strict.err()
@@ -90,133 +99,128 @@ func (s *strictness) err() error {
 type fetcher struct {
 	client  *Client
 	account config.Account
-	folder  string
 	each    func(ListLine) error
 	judge   *judge
+	proofs  proofKeeper
 	store   mailbox.Store
 	index   *index.Index
-	state   index.State
 	strict  strictness
+
+	// renew, unless nil, makes the judge anew before messages are judged, for who fetches for longer than one would do.
+	renew func() (*judge, error)
+	// shown, unless nil, says what a person is to be told of a message as well, once its line was told. Then its signers count
+	// as known from now on, unless they are not who they were.
+	shown func(ctx context.Context, r *judged, line ListLine) ([]WatchAlert, error)
+	// changed is what a person is to be told of a signer who is not who they were.
+	changed func(line ListLine, remark WarningReport) WatchAlert
+	alert   func(WatchAlert) error
 }
 
-func (f *fetcher) run(ctx context.Context) (err error) {
-	c := f.client
-	if f.account, err = c.account(); err != nil {
-		return err
-	}
-	if f.index, err = c.openIndex(ctx, f.account, f.folder); err != nil {
-		return err
-	}
-	if f.state, err = c.loadIndex(f.index); err != nil {
-		return err
-	}
-	if f.judge, err = c.newJudge(VerifyParams{Revocation: string(f.account.Revocation), Online: true}); err != nil {
-		return err
-	}
-	if f.store, err = c.dialStore(ctx, f.account); err != nil {
-		return err
-	}
-	defer f.store.Close()
-	status, err := f.store.Status(ctx, f.folder)
+// folders are all folders of the account, the inbox first.
+func (f *fetcher) folders(ctx context.Context) ([]string, error) {
+	all, err := serverFolders(ctx, f.store, f.index)
 	if err != nil {
-		return explainMessage("", f.folder, err)
+		return nil, err
 	}
-	if before := f.state.UIDValidity; before != status.UIDValidity {
-		f.state = index.State{UIDValidity: status.UIDValidity, Next: 1}
-		if before != 0 {
-			c.o.Say("the server has renumbered " + f.folder + ": everything is fetched anew")
-			if err := f.save(); err != nil { // also where there is nothing to fetch: the old lines are of no message
-				return err
-			}
-		}
+	var names []string
+	for _, folder := range all {
+		names = append(names, orInbox(folder.Name))
 	}
-	infos, err := f.store.List(ctx, f.folder, f.state.Next)
+	slices.SortFunc(names, compareFolders)
+	return slices.Compact(names), nil
+}
+
+// fetch brings the index of one folder to where the server is.
+func (f *fetcher) fetch(ctx context.Context, folder string) error {
+	return f.look(ctx, folder, func() error { return nil })
+}
+
+// look is fetch that calls found as soon as the folder is open.
+func (f *fetcher) look(ctx context.Context, folder string, found func() error) error {
+	status, err := f.store.Status(ctx, folder)
+	if err != nil {
+		return explainMessage("", folder, err)
+	}
+	if err := found(); err != nil {
+		return err
+	}
+	renumbered, err := f.index.Begin(ctx, folder, status.UIDValidity)
+	if err != nil {
+		return explainIndex(err)
+	}
+	if renumbered {
+		f.client.o.Say("the server has renumbered " + folder + ": everything is fetched anew")
+	}
+	fresh, err := f.compare(ctx, folder, status)
+	if err != nil || len(fresh) == 0 {
+		return err
+	}
+	infos, err := f.store.List(ctx, folder, fresh[0])
 	if err != nil {
 		return explainServer(err)
 	}
-	return f.messages(ctx, infos)
-}
-
-// messages fetches and judges what is new. Whatever ends it, what was done is kept.
-func (f *fetcher) messages(ctx context.Context, infos []mailbox.Info) (err error) {
-	unsaved := 0
-	save := func() error {
-		if unsaved == 0 {
-			return nil
-		}
-		unsaved = 0
-		return f.save()
-	}
-	defer func() { err = errors.Join(err, save()) }()
-	for _, info := range infos {
-		record, err := f.message(ctx, info)
-		switch {
-		case errors.Is(err, mailbox.ErrNotFound):
-			continue // deleted by another client meanwhile
-		case err != nil:
-			return err
-		}
-		data, err := json.Marshal(record)
-		if err != nil {
-			return err
-		}
-		f.state.Records = append(f.state.Records, index.Record{UID: info.UID, Data: data})
-		f.state.Next = info.UID + 1
-		f.strict.add(record.Line)
-		if unsaved++; unsaved == saveEvery {
-			if err := save(); err != nil {
-				return err
-			}
-		}
-		if err := f.each(record.Line); err != nil {
+	infos = slices.DeleteFunc(infos, func(i mailbox.Info) bool {
+		_, isNew := slices.BinarySearch(fresh, i.UID)
+		return !isNew
+	})
+	if f.renew != nil {
+		if f.judge, err = f.renew(); err != nil {
 			return err
 		}
 	}
-	return nil
+	p := f.newPipeline(index.Folder{Name: folder, UIDValidity: status.UIDValidity}, infos)
+	return p.run(ctx)
 }
 
-func (f *fetcher) save() error {
-	if err := f.index.Save(f.state); err != nil {
-		return failed("index", err, "make room on the disk; nothing on the server was changed")
-	}
-	return nil
-}
-
-// message fetches and judges one message. The error is one that ends fetching; one of the message alone is in its line.
-func (f *fetcher) message(ctx context.Context, info mailbox.Info) (indexRecord, error) {
-	c := f.client
-	line := ListLine{Account: f.account.Name, Folder: f.folder, UID: uint32(info.UID), Size: info.Size, Flags: info.Flags}
-	if line.Flags == nil {
-		line.Flags = []string{}
-	}
-	s := spool.New(c.spoolOptions())
-	defer s.Close()
-	err := f.store.Fetch(ctx, f.folder, info.UID, s)
-	var tooLarge *mailbox.TooLargeError
-	switch {
-	case errors.As(err, &tooLarge):
-		line.Error = orNull(err.Error())
-		return indexRecord{Line: line}, nil
-	case errors.Is(err, mailbox.ErrNotFound):
-		return indexRecord{}, err
-	case err != nil:
-		return indexRecord{}, explainServer(err)
-	}
-	judged, err := f.judge.judge(ctx, fmt.Sprintf("message %d", info.UID), s)
-	switch {
-	case isMessageFault(err):
-		line.Error = orNull(err.Error())
-		return indexRecord{Line: line}, nil
-	case err != nil:
-		return indexRecord{}, err // the vault, the disk, an interruption: it concerns every message
-	}
-	defer judged.Close()
-	judged.fill(&line)
-	proof, err := c.keepProof(judged)
+// compare looks at what there is on both sides: what is gone from the folder is forgotten, changed flags are taken over,
+// and what the index has not is returned. As it is the whole that is compared, a run goes on where another one was
+// interrupted, wherever that was.
+func (f *fetcher) compare(ctx context.Context, folder string, status mailbox.Status) (fresh []mailbox.UID, err error) {
+	// The index first: what another process adds meanwhile would not be in the folder as it was, and count as gone.
+	here, err := f.index.UIDs(ctx, folder)
 	if err != nil {
-		return indexRecord{}, err
+		return nil, explainIndex(err)
 	}
-	return indexRecord{Line: line, Evidence: judged.evidence, Proof: proof}, f.judge.collect(ctx, judged, "came with signed mail to "+f.account.Name, false)
+	there, err := f.store.UIDs(ctx, folder)
+	if err != nil {
+		return nil, explainServer(err)
+	}
+	known, err := f.index.Folder(ctx, folder)
+	if err != nil {
+		return nil, explainIndex(err)
+	}
+	gone := uidsWithout(here, there)
+	if err := f.index.Remove(ctx, known, gone); err != nil {
+		return nil, explainIndex(err)
+	}
+	if len(gone) < len(here) && (status.HighestModSeq == 0 || status.HighestModSeq != known.HighestModSeq) {
+		infos, err := f.store.Flags(ctx, folder, known.HighestModSeq)
+		if err != nil {
+			return nil, explainServer(err)
+		}
+		if err := f.index.SetFlags(ctx, known, infos, status.HighestModSeq); err != nil {
+			return nil, explainIndex(err)
+		}
+	}
+	if len(here) == 0 && status.HighestModSeq != 0 {
+		if err := f.index.SetFlags(ctx, known, nil, status.HighestModSeq); err != nil {
+			return nil, explainIndex(err)
+		}
+	}
+	return uidsWithout(there, here), nil
+}
+
+// uidsWithout returns the UIDs of a that are not in b; both ascend.
+func uidsWithout(a, b []mailbox.UID) (rest []mailbox.UID) {
+	for _, uid := range a {
+		for len(b) > 0 && b[0] < uid {
+			b = b[1:]
+		}
+		if len(b) == 0 || b[0] != uid {
+			rest = append(rest, uid)
+		}
+	}
+	return rest
 }
 
 // isMessageFault tells an error that one message is to blame for from one that would befall the next one too.
@@ -225,91 +229,19 @@ func isMessageFault(err error) bool {
 }
 
 // fill writes what was found into a line.
-func (r *judged) fill(line *ListLine) {
-	header := r.header()
+func (r *judged) fill(line *ListLine, header MessageReport, parsed *certstore.ParseCache) {
 	line.MessageID, line.Date, line.From, line.Subject = header.MessageID, header.Date, header.From, header.Subject
 	line.Verdict, line.Encryption = orNull(string(r.verdict.Status)), orNull(string(r.message.Encryption()))
 	if cert := r.signer(); cert != nil {
-		s := signerReport(cert, nil, nil)
-		line.Signer = &ListLineSigner{Name: s.Name, Fingerprint: s.Fingerprint}
+		line.Signer = &ListLineSigner{Name: orNull(certstore.Name(cert)), Fingerprint: parsed.Fingerprint(cert)}
 	}
 }
 
-// openIndex opens the index of a folder, whose key is in the vault.
-func (c *Client) openIndex(ctx context.Context, a config.Account, folder string) (*index.Index, error) {
-	v, err := c.openVault(ctx, false)
-	if err != nil {
-		return nil, err
+// searchable is the text of a message that a search may find: what is displayed, and of what failed its check nothing.
+func (r *judged) searchable() (index.Text, error) {
+	if r.message.Content == nil || r.verdict.Status == verdict.Failed {
+		return index.Text{}, nil
 	}
-	key, err := v.Key(ctx, "index:"+url.PathEscape(a.Name))
-	if err != nil {
-		return nil, failed("vault", err, "")
-	}
-	path := c.o.Home.Index(a.Name, folder)
-	if err := c.o.Disk.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, failed("index", err, "")
-	}
-	return index.Open(c.o.Disk, path, [32]byte(key))
-}
-
-// loadIndex reads an index; one that is damaged is only a cache, and is made anew.
-func (c *Client) loadIndex(i *index.Index) (index.State, error) {
-	state, err := i.Load()
-	if errors.Is(err, index.ErrDamaged) {
-		c.o.Say("warning: the local index is damaged, and is made anew")
-		return index.State{}, nil
-	}
-	if err != nil {
-		return state, failed("index", err, "")
-	}
-	return state, nil
-}
-
-// List tells the lines of a folder from the index, the oldest first.
-func (c *Client) List(ctx context.Context, p ListParams, each func(ListLine) error) error {
-	folder := orInbox(p.Folder)
-	if p.Refresh {
-		if err := c.Fetch(ctx, FetchParams{Folder: folder}, func(ListLine) error { return nil }); err != nil {
-			return err
-		}
-	}
-	a, err := c.account()
-	if err != nil {
-		return err
-	}
-	i, err := c.openIndex(ctx, a, folder)
-	if err != nil {
-		return err
-	}
-	state, err := c.loadIndex(i)
-	if err != nil {
-		return err
-	}
-	var lines []ListLine
-	for _, r := range state.Records {
-		var record indexRecord
-		if err := json.Unmarshal(r.Data, &record); err != nil {
-			return failed("index", err, "`sealmail list --refresh` makes it anew")
-		}
-		if p.Since.IsZero() || record.Line.Date != nil && !record.Line.Date.Before(p.Since) {
-			lines = append(lines, record.Line)
-		}
-	}
-	if p.Limit > 0 && len(lines) > p.Limit {
-		lines = lines[len(lines)-p.Limit:]
-	}
-	if err := c.warnOfExpiry(a); err != nil {
-		return err
-	}
-	var strict strictness
-	for _, line := range lines {
-		strict.add(line)
-		if err := each(line); err != nil {
-			return err
-		}
-	}
-	if p.Strict {
-		return strict.err()
-	}
-	return nil
+	text, err := r.message.Text(0)
+	return index.NewText(text.Body), err
 }

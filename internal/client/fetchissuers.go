@@ -87,13 +87,13 @@ func (f *chainCompleter) complete(ctx context.Context, chain []*x509.Certificate
 		}
 		if f.fetch == nil {
 			f.settled[string(top.RawIssuer)] = true
-			f.c.o.Say(fmt.Sprintf("the issuer of %q is missing: `sealmail cert import --fetch-issuers` asks for it at %s", certstore.Describe(top).Name, issuerURLs(top)[0]))
+			f.c.o.Say(fmt.Sprintf("the issuer of %q is missing: `sealmail cert import --fetch-issuers` asks for it at %s", certstore.Name(top), issuerURLs(top)[0]))
 			return chain
 		}
 		issuer, err := f.fetch.issuerOf(ctx, top)
 		if err != nil {
 			f.settled[string(top.RawIssuer)] = true
-			f.c.o.Say(fmt.Sprintf("warning: the issuer of %q could not be fetched: %v", certstore.Describe(top).Name, err))
+			f.c.o.Say(fmt.Sprintf("warning: the issuer of %q could not be fetched: %v", certstore.Name(top), err))
 			return chain
 		}
 		if slices.ContainsFunc(chain, issuer.Equal) {

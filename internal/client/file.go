@@ -64,7 +64,7 @@ func (c *Client) openSource(in string) (*source, error) {
 			return nil, err
 		}
 		if info.Mode().IsRegular() {
-			return &source{io.NewSectionReader(f, 0, info.Size()), f.Close, watch(f, info)}, nil
+			return &source{c.fileSource(in, f, info), f.Close, watch(f, info)}, nil
 		}
 		defer f.Close()
 		r = f

@@ -86,6 +86,7 @@ var closedHints = map[string]string{
 type SignParams struct {
 	Keys                KeyFiles
 	Opaque, NoTimestamp bool
+	Bare                bool // the CMS message alone, as smime.SignOptions has it
 	TSA                 []string
 	Access              *TSAAccess // of the one authority in TSA; nil: what the configuration says of each
 }
@@ -96,7 +97,7 @@ func (c *Client) Sign(ctx context.Context, p SignParams, in string, out Output) 
 	if err != nil {
 		return err
 	}
-	return c.protect(ctx, in, out, smime.HeaderProtector{Scheme: smime.HPClear}, layer)
+	return c.protect(ctx, in, out, p.Bare, smime.HeaderProtector{Scheme: smime.HPClear}, layer)
 }
 
 // signature is the layer that signing adds.
@@ -109,7 +110,7 @@ func (c *Client) signature(ctx context.Context, p SignParams) (layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := smime.SignOptions{SigningTime: c.o.Now().Truncate(time.Second), Capabilities: cms.OwnCapabilities(), RevocationValues: known.values}
+	o := smime.SignOptions{Bare: p.Bare, SigningTime: c.o.Now().Truncate(time.Second), Capabilities: cms.OwnCapabilities(), RevocationValues: known.values}
 	if p.Opaque {
 		o.Form = smime.Opaque
 	}
@@ -169,6 +170,7 @@ func (c *Client) fileStamp(p SignParams, a config.Account, account bool) (stampF
 // EncryptParams say how to encrypt a file.
 type EncryptParams struct {
 	To     []string    // addresses, or files of certificates
+	Bare   bool        // the CMS message alone, as smime.EncryptOptions has it
 	Cipher string      // empty: what all recipients are known to take
 	Sign   *SignParams // nil: what is encrypted is not signed before
 
@@ -221,7 +223,7 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Ou
 		return err
 	}
 	protection := func(w io.Writer, payload io.Reader) error {
-		return smime.Encrypt(ctx, w, payload, recipients, smime.EncryptOptions{Cipher: choice.Cipher})
+		return smime.Encrypt(ctx, w, payload, recipients, smime.EncryptOptions{Cipher: choice.Cipher, Bare: p.Bare})
 	}
 	if p.Sign != nil {
 		signed, err := c.signature(ctx, *p.Sign)
@@ -230,7 +232,7 @@ func (c *Client) Encrypt(ctx context.Context, p EncryptParams, in string, out Ou
 		}
 		protection = around(signed, protection)
 	}
-	return c.protect(ctx, in, out, header, protection)
+	return c.protect(ctx, in, out, p.Bare, header, protection)
 }
 
 // protectFiltered is how Encrypt protects the header of a message. Who is named by a certificate may have any program.

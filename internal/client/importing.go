@@ -348,7 +348,7 @@ func someNames(certs []*x509.Certificate) string {
 	const most = 3
 	var names []string
 	for _, cert := range certs[:min(len(certs), most)] {
-		names = append(names, fmt.Sprintf("%q", certstore.Describe(cert).Name))
+		names = append(names, fmt.Sprintf("%q", certstore.Name(cert)))
 	}
 	if more := len(certs) - most; more > 0 {
 		names = append(names, fmt.Sprintf("and %d more", more))

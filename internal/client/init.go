@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/mail"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -19,31 +20,50 @@ import (
 type InitParams struct {
 	Name, Address, DisplayName string
 	IMAP, SMTP, User           string
+	Store                      string // where mail is in files, in place of IMAP
 	Password                   []byte
-	ServerCA                   []string // files
-	P12                        []string // files
-	P12Password                []byte
-	Trust, TSATrust            []string // files
-	TSA                        []string // URLs
-	Access                     *TSAAccess
-	Timestamp                  string
-	NoCheck, InsecureLoopback  bool
+	// PasswordFile or PasswordCommand is where Password came from, if it is to be read there each time and not kept in the vault.
+	PasswordFile, PasswordCommand string
+	OAuthTokenCommand             string   // prints the token that stands in for a password
+	ServerCA                      []string // files
+	P12                           []string // files
+	P12Password                   []byte
+	Trust, TSATrust               []string // files
+	TSA                           []string // URLs
+	Access                        *TSAAccess
+	Timestamp                     string
+	Default                       bool // the account is the one where none is named
+	NoCheck, InsecureLoopback     bool
 }
 
 // account is the account that the words describe, validated.
 func (p InitParams) account(c *config.Config) (config.Account, error) {
-	if p.IMAP == "" || p.SMTP == "" {
+	if p.Store != "" && p.IMAP != "" {
+		return config.Account{}, usage("init", errors.New("--imap and --store exclude each other"), "mail is read from one of them")
+	}
+	if p.IMAP+p.Store == "" || p.SMTP == "" {
 		return config.Account{}, usage("init", errors.New("the servers are not named"), "--imap imaps://HOST and --smtp submissions://HOST")
 	}
 	a := config.Account{
 		Name: p.Name, Address: p.Address, DisplayName: p.DisplayName, User: p.User, TSA: p.TSA,
 		Timestamp: config.TimestampPolicy(p.Timestamp), InsecureLoopback: p.InsecureLoopback,
+		PasswordCommand: p.PasswordCommand, OAuthTokenCommand: p.OAuthTokenCommand,
+	}
+	if p.PasswordFile != "" {
+		var err error
+		if a.PasswordFile, err = filepath.Abs(p.PasswordFile); err != nil {
+			return a, failed(p.PasswordFile, err, "")
+		}
 	}
 	if a.Name == "" {
 		a.Name = p.Address
 	}
 	var err error
-	if a.IMAP, err = mailbox.ParseEndpoint(p.IMAP); err != nil {
+	if p.Store != "" {
+		if a.IMAP, err = mailbox.ParseFiles(p.Store); err != nil {
+			return a, usage("--store", err, "write it like maildir:/home/alice/Maildir or mbox:/home/alice/mail")
+		}
+	} else if a.IMAP, err = mailbox.ParseEndpoint(p.IMAP); err != nil {
 		return a, usage("--imap", err, "write it like imaps://imap.example.org:993")
 	}
 	if a.SMTP, err = mailbox.ParseEndpoint(p.SMTP); err != nil {
@@ -91,6 +111,15 @@ func (p InitParams) authority(c *config.Config) (*config.TSA, error) {
 	return &t, nil
 }
 
+// CheckAddress says whether the address is one, before anything is looked for by it.
+func (p InitParams) CheckAddress() error {
+	parsed, err := mail.ParseAddress(p.Address)
+	if err != nil || parsed.Name != "" || parsed.Address != p.Address {
+		return usage("init", fmt.Errorf("%q is not an e-mail address", p.Address), "write it like alice@example.org")
+	}
+	return nil
+}
+
 // CheckInit says whether Init can be done with these words, before any secret is asked for.
 func (c *Client) CheckInit(p InitParams) error {
 	_, err := c.planInit(p)
@@ -122,8 +151,11 @@ func (plan initPlan) in(now *config.Config) (present bool, err error) {
 		if old.Name != plan.account.Name {
 			continue
 		}
-		old.Default = plan.account.Default
-		if !reflect.DeepEqual(old, plan.account) {
+		// What only a person writes there says nothing against it.
+		wanted := plan.account
+		wanted.Default, wanted.Addresses, wanted.Folders = old.Default, append(wanted.Addresses[:1:1], old.Addresses[1:]...), old.Folders
+		wanted.Revocation, wanted.HeaderConfidentiality = old.Revocation, old.HeaderConfidentiality
+		if !reflect.DeepEqual(old, wanted) {
 			return false, usage("init", fmt.Errorf("account %s is set up with other words in %s", old.Name, now.Path), "change it there, or name another account with --account")
 		}
 		present = true
@@ -186,11 +218,14 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 	}
 	for _, pair := range files.pairs {
 		if !certstore.MatchAddress(pair.Chain[0], a.Address) {
-			c.o.Say(fmt.Sprintf("warning: the certificate of %s is not for %s", certstore.Describe(pair.Chain[0]).Name, a.Address))
+			c.o.Say(fmt.Sprintf("warning: the certificate of %s is not for %s", certstore.Name(pair.Chain[0]), a.Address))
 		}
 	}
 	if !p.NoCheck {
 		if err := c.tryServers(ctx, a, mailbox.Password(p.Password), files.serverCA); err != nil {
+			return nil, err
+		}
+		if err := c.tryAuthorities(ctx, a, p, files.serverCA); err != nil {
 			return nil, err
 		}
 	}
@@ -199,8 +234,10 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 		return nil, err
 	}
 	result := &InitResult{Account: a.Name, Address: a.Address, Config: c.config.Path, Timestamp: string(a.Timestamp), Protected: v.Protected(), Checked: !p.NoCheck, Certificates: []string{}}
-	if err := v.Put(ctx, passwordEntry(a.Name), "password", p.Password); err != nil {
-		return nil, failed("vault", err, "")
+	if a.PasswordFile+a.PasswordCommand+a.OAuthTokenCommand == "" {
+		if err := v.Put(ctx, passwordEntry(a.Name), "password", p.Password); err != nil {
+			return nil, failed("vault", err, "")
+		}
 	}
 	if err := plan.keepTSASecrets(ctx, v, p.Access); err != nil {
 		return nil, err
@@ -224,10 +261,19 @@ func (c *Client) Init(ctx context.Context, p InitParams) (*InitResult, error) {
 		}
 	}
 	// The configuration last: an account that is named there is complete.
-	if !plan.present {
-		if err := c.addToConfig(ctx, plan); err != nil {
+	if !plan.present || p.Default {
+		if err := c.addToConfig(ctx, plan, p.Default); err != nil {
 			return nil, err
 		}
+	}
+	if result.Certificates, err = c.certificatesFor(a, result.Certificates); err != nil {
+		return nil, err
+	}
+	switch usual, err := c.config.Account(""); {
+	case err != nil:
+		c.o.Say("note: none of your accounts is the one for commands that name none: `sealmail init` with the same words and --default makes it that")
+	case !plan.present && usual.Name != a.Name:
+		c.o.Say(fmt.Sprintf("note: commands that name no account go on with %s; --account %s means this one", usual.Name, a.Name))
 	}
 	var chains [][]*x509.Certificate
 	for _, pair := range files.pairs {
@@ -270,47 +316,42 @@ func (plan initPlan) keepTSASecrets(ctx context.Context, v *vault.Vault, access 
 }
 
 // addToConfig writes the account and what is said of its authority into the configuration, unless somebody did just that
-// meanwhile.
-func (c *Client) addToConfig(ctx context.Context, plan initPlan) error {
+// meanwhile, and that it is the default one; else the only account that there was before stays that.
+func (c *Client) addToConfig(ctx context.Context, plan initPlan, asDefault bool) error {
 	return c.updateConfig(ctx, func(text []byte) ([]byte, error) {
 		now, err := config.Parse(c.config.Path, text)
 		if err != nil {
 			return nil, err
 		}
-		if present, err := plan.in(now); err != nil || present {
-			return text, err
+		present, err := plan.in(now)
+		if err == nil && !present {
+			text, err = plan.add(c.config.Path, text, now)
 		}
-		if !slices.ContainsFunc(now.Accounts, func(a config.Account) bool { return a.Name == plan.account.Name }) {
-			if text, err = config.WithAccount(c.config.Path, text, plan.account); err != nil {
-				return nil, err
+		if err == nil && asDefault {
+			return config.WithDefault(c.config.Path, text, plan.account.Name)
+		}
+		if err == nil && !present && len(now.Accounts) == 1 {
+			// Commands that name no account have meant that one so far, and go on to do so.
+			if marked, err := config.WithDefault(c.config.Path, text, now.Accounts[0].Name); err == nil {
+				return marked, nil
 			}
 		}
-		if plan.authority == nil {
-			return text, nil
-		}
-		if _, found := now.TSA(plan.authority.URL); found {
-			return text, nil
-		}
-		return config.WithTSA(c.config.Path, text, *plan.authority)
+		return text, err
 	})
 }
 
-// tryServers logs in at both servers.
-func (c *Client) tryServers(ctx context.Context, a config.Account, password mailbox.Password, serverCA []*x509.Certificate) error {
-	roots, err := c.serverRoots(serverCA...)
-	if err != nil {
-		return err
+// add returns the text of the configuration, of which now is what it says, with what it does not have yet.
+func (plan initPlan) add(path string, text []byte, now *config.Config) (_ []byte, err error) {
+	if !slices.ContainsFunc(now.Accounts, func(a config.Account) bool { return a.Name == plan.account.Name }) {
+		if text, err = config.WithAccount(path, text, plan.account); err != nil {
+			return nil, err
+		}
 	}
-	store, err := c.o.DialStore(ctx, c.mailboxOptions(a.IMAP, a, password, roots))
-	if err != nil {
-		return explainServer(err)
+	if plan.authority == nil {
+		return text, nil
 	}
-	if err := store.Close(); err != nil {
-		return explainServer(err)
+	if _, found := now.TSA(plan.authority.URL); found {
+		return text, nil
 	}
-	submitter, err := c.o.DialSubmitter(ctx, c.mailboxOptions(a.SMTP, a, password, roots))
-	if err != nil {
-		return explainServer(err)
-	}
-	return explainServer(submitter.Close())
+	return config.WithTSA(path, text, *plan.authority)
 }

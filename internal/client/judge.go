@@ -33,6 +33,7 @@ type judge struct {
 	detached    smime.Source
 	allowWeak   bool
 	brief       bool
+	unseen      bool // no person is shown the message: its signers are not compared with those before
 	policy      verdict.Policy
 	own         ownership
 }
@@ -101,6 +102,7 @@ type judged struct {
 	proof    revocation.Evidence // what revocation was decided by
 
 	acquaintances map[*x509.Certificate]certstore.Acquaintance // of good signers
+	first         []contact                                    // those of them whom nobody knew
 	remarks       []WarningReport                              // beside those of the verdict
 	closers       []io.Closer                                  // what is closed with the message
 }
@@ -175,8 +177,10 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 		r.evidence = append(r.evidence, layer)
 	}
 	r.verdict = verdict.Judge(verdict.SubjectOf(m), r.evidence, j.policy)
-	if err := j.acquaint(r); err != nil {
-		return nil, errors.Join(err, m.Close())
+	if !j.unseen {
+		if err := j.acquaint(r); err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
 	}
 	return r, nil
 }
@@ -223,7 +227,7 @@ func (j *judge) chainEvidence(r *judged, s smime.Signature, at time.Time) verdic
 		return verdict.ChainEvidence{Code: verdict.ChainInvalid, Reason: err.Error()}
 	}
 	r.paths[s.Signer] = path
-	e := verdict.ChainEvidence{Anchor: certstore.Describe(path[len(path)-1]).Name}
+	e := verdict.ChainEvidence{Anchor: certstore.Name(path[len(path)-1])}
 	for _, cert := range path {
 		e.Certificates = append(e.Certificates, j.parsed.Fingerprint(cert))
 	}
@@ -260,7 +264,7 @@ func (j *judge) tokenEvidence(ctx context.Context, r *judged, raw []byte, s smim
 	o := j.stamps.options(ctx, func(cert *x509.Certificate, a revocation.Answer) {
 		r.proof.Add(a.Evidence)
 		if a.Status == revocation.Unknown && e.AuthorityUnchecked == "" && namesRevocation([]*x509.Certificate{cert}) {
-			e.AuthorityUnchecked = fmt.Sprintf("%q: %s", certstore.Describe(cert).Name, a.Why)
+			e.AuthorityUnchecked = fmt.Sprintf("%q: %s", certstore.Name(cert), a.Why)
 		}
 	})
 	o.AllowWeak = j.allowWeak
@@ -285,7 +289,7 @@ func (j *judge) tokenEvidence(ctx context.Context, r *judged, raw []byte, s smim
 	case err != nil:
 		e.Code, e.Reason = verdict.TimeTokenBroken, err.Error()
 	default:
-		e.Proven, e.Authority, e.AuthorityEnds = result.Time.UTC(), certstore.Describe(result.Authority).Name, result.Authority.NotAfter.UTC()
+		e.Proven, e.Authority, e.AuthorityEnds = result.Time.UTC(), certstore.Name(result.Authority), result.Authority.NotAfter.UTC()
 		for _, cert := range result.Chain {
 			r.proof.Add(revocation.Evidence{Certificates: [][]byte{cert.Raw}})
 		}

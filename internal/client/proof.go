@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
+	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/internal/safeio"
 )
 
@@ -18,21 +20,28 @@ type proofRecord struct {
 	OCSPResponses []string `json:"ocsp_responses,omitempty"`
 }
 
-// keepProof writes what a message was judged by. Most of it is the same for many messages, and is there already.
-func (c *Client) keepProof(r *judged) (p proofRecord, err error) {
-	var files []safeio.NewFile
-	keep := func(names *[]string, extension string, values ...[]byte) {
+// proofKeeper writes what messages were judged by, of many at once. It is for use by several goroutines.
+type proofKeeper struct {
+	client *Client
+
+	mu    sync.Mutex
+	known map[string]bool // names of files that are there, or are about to be
+	files []safeio.NewFile
+}
+
+// keep names what a message was judged by, and notes what of it is not there yet. Most of it is the same for many messages.
+func (k *proofKeeper) keep(r *judged, parsed *certstore.ParseCache) (p proofRecord) {
+	one := func(names *[]string, name, extension string, der []byte) {
+		if slices.Contains(*names, name) { // a root above both a signer and an authority
+			return
+		}
+		*names = append(*names, name)
+		k.note(name, extension, der)
+	}
+	note := func(names *[]string, extension string, values ...[]byte) {
 		for _, der := range values {
 			sum := sha256.Sum256(der)
-			name := hex.EncodeToString(sum[:])
-			if slices.Contains(*names, name) { // a root above both a signer and an authority
-				continue
-			}
-			*names = append(*names, name)
-			path := filepath.Join(c.o.Home.Evidence(), name[:2], name+extension)
-			if _, err := os.Lstat(path); err != nil { // else it is there, and whole
-				files = append(files, safeio.NewFile{Path: path, Data: der, Perm: 0o600})
-			}
+			one(names, hex.EncodeToString(sum[:]), extension, der)
 		}
 	}
 	for _, v := range r.verdict.Signatures {
@@ -40,20 +49,47 @@ func (c *Client) keepProof(r *judged) (p proofRecord, err error) {
 			continue
 		}
 		for _, cert := range r.paths[r.layers[v.Layer].Signed.Signatures[v.Signature].Signer] {
-			keep(&p.Certificates, ".cer", cert.Raw)
+			one(&p.Certificates, parsed.Fingerprint(cert), ".cer", cert.Raw)
 		}
 	}
-	keep(&p.Certificates, ".cer", r.proof.Certificates...)
-	keep(&p.CRLs, ".crl", r.proof.CRLs...)
-	keep(&p.OCSPResponses, ".ocsp", r.proof.OCSPResponses...)
+	note(&p.Certificates, ".cer", r.proof.Certificates...)
+	note(&p.CRLs, ".crl", r.proof.CRLs...)
+	note(&p.OCSPResponses, ".ocsp", r.proof.OCSPResponses...)
+	return p
+}
+
+func (k *proofKeeper) note(name, extension string, data []byte) {
+	file := name + extension
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known[file] {
+		return
+	}
+	if k.known == nil {
+		k.known = map[string]bool{}
+	}
+	k.known[file] = true
+	path := filepath.Join(k.client.o.Home.Evidence(), name[:2], file)
+	if _, err := os.Lstat(path); err != nil { // else it is there, and whole
+		k.files = append(k.files, safeio.NewFile{Path: path, Data: data, Perm: 0o600})
+	}
+}
+
+// write brings to the disk what was noted.
+func (k *proofKeeper) write() error {
+	k.mu.Lock()
+	files := k.files
+	k.files = nil
+	k.mu.Unlock()
+	disk := k.client.o.Disk
 	for _, f := range files {
-		if err := c.o.Disk.MkdirAll(filepath.Dir(f.Path), 0o700); err != nil {
-			return p, failed("evidence", err, "")
+		if err := disk.MkdirAll(filepath.Dir(f.Path), 0o700); err != nil {
+			return failed("evidence", err, "")
 		}
 		_ = safeio.RemoveStale(filepath.Dir(f.Path)) // what a kill left behind; not being able to is no reason to stop
 	}
-	if err := c.o.Disk.WriteFiles(files); err != nil {
-		return p, failed("evidence", err, "make room on the disk; nothing on the server was changed")
+	if err := disk.WriteFiles(files); err != nil {
+		return failed("evidence", err, "make room on the disk; nothing on the server was changed")
 	}
-	return p, nil
+	return nil
 }

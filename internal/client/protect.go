@@ -39,8 +39,9 @@ func around(inner, outer layer) layer {
 var messageFields = []string{"From", "To", "Cc", "Subject", "Date", "Message-ID"}
 
 // protect reads a MIME entity or a whole message and writes it under one more layer. The header of a message is
-// protected inside, and stays outside as far as the scheme lets it.
-func (c *Client) protect(ctx context.Context, name string, out Output, header smime.HeaderProtector, protection layer) error {
+// protected inside, and stays outside as far as the scheme lets it: a message is refused where the layer is to be bare, which has
+// no place for a header outside.
+func (c *Client) protect(ctx context.Context, name string, out Output, bare bool, header smime.HeaderProtector, protection layer) error {
 	in, err := c.openInput(name)
 	if err != nil {
 		return err
@@ -48,6 +49,9 @@ func (c *Client) protect(ctx context.Context, name string, out Output, header sm
 	defer in.Close()
 	e := in.head
 	whole := slices.ContainsFunc(messageFields, func(name string) bool { return len(e.Header.All(name)) > 0 })
+	if whole && bare {
+		return usage(name, errors.New("it is a whole message, and bare CMS has no place for its header fields"), "leave out --bare, or take the fields off first")
+	}
 	if whole && isLayer(e) && header.Scheme == smime.HPCipher {
 		inside, err := c.headerInside(ctx, in)
 		if err != nil {
@@ -125,8 +129,8 @@ func (c *Client) openInput(name string) (*input, error) {
 		r, in.file = f, f
 		if info.Mode().IsRegular() {
 			in.watch = watch(f, info)
-			in.source = io.NewSectionReader(f, 0, info.Size())
-			r = io.NewSectionReader(f, 0, info.Size())
+			in.source = c.fileSource(name, f, info)
+			r = io.NewSectionReader(in.source, 0, info.Size())
 		}
 	}
 	body := bufio.NewReaderSize(r, 64<<10)

@@ -6,19 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 
 	"github.com/sealmail/sealmail/mailbox"
-	"github.com/sealmail/sealmail/smime/spool"
 )
 
 // ReadParams say which message to read.
 type ReadParams struct {
 	ID        string
-	Folder    string
+	Folder    string // or a word such as sent for the one that is for that; empty: INBOX
 	Keys      KeyFiles
 	AllowWeak bool // as in VerifyParams
+	// MarkSeen marks what Read has told of as seen, at the server and in the index, as far as that can be done soon.
+	MarkSeen bool
 }
 
 // isFile reports whether the message is in a file: then nothing is asked of any server.
@@ -26,6 +25,13 @@ func (p ReadParams) isFile() bool { return p.ID == "-" || namesFile(p.ID, ".eml"
 
 // Read opens messages and judges them, with their text; each is told one report.
 func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) error) error {
+	var seen []mailbox.UID
+	folder := ""
+	defer func() {
+		if len(seen) > 0 && ctx.Err() == nil {
+			c.markSeen(ctx, folder, seen)
+		}
+	}()
 	return c.eachJudged(ctx, p, func(j *judge, m located, judged *judged) error {
 		if m.account != "" { // a file may be anybody's
 			if err := j.collect(ctx, judged, "came with signed mail to "+m.account, true); err != nil {
@@ -44,6 +50,9 @@ func (c *Client) Read(ctx context.Context, p ReadParams, each func(*Report) erro
 			report.Text = &text.Body
 		}
 		report.Warnings = boundWarnings(append(report.Warnings, judged.textWarnings(text)...))
+		if p.MarkSeen && m.uid != 0 {
+			folder, seen = m.folder, append(seen, m.uid)
+		}
 		return each(report)
 	})
 }
@@ -106,24 +115,24 @@ func (c *Client) eachMessage(ctx context.Context, p ReadParams, use func(located
 	if err != nil {
 		return err
 	}
-	store, err := c.dialStore(ctx, a)
-	if err != nil {
+	f := finder{client: c, account: a}
+	defer f.Close()
+	if err := f.inFolder(ctx, p.Folder); err != nil {
 		return err
 	}
-	defer store.Close()
-	uids, err := resolve(ctx, store, p.Folder, p.ID)
+	uids, err := f.find(ctx, p.ID)
 	if err != nil {
 		return err
 	}
 	var broken error
 	for _, uid := range uids {
 		err := func() error {
-			s := spool.New(c.spoolOptions())
-			defer s.Close()
-			if err := store.Fetch(ctx, p.Folder, uid, s); err != nil {
-				return explainMessage(strconv.FormatUint(uint64(uid), 10), p.Folder, err)
+			s, err := f.get(ctx, uid)
+			if err != nil {
+				return err
 			}
-			return use(located{source: &source{s, s.Close, nil}, account: a.Name, folder: p.Folder, uid: uid})
+			defer s.Close()
+			return use(located{source: &source{s, s.Close, nil}, account: a.Name, folder: f.folder, uid: uid})
 		}()
 		if err := c.passOver(&broken, err); err != nil {
 			return err
@@ -160,63 +169,6 @@ func (c *Client) eachInFile(ctx context.Context, name string, use func(located) 
 	return broken
 }
 
-// resolve finds the UIDs that an ID means: a UID, a range, "last", or "mid:" with a Message-ID.
-func resolve(ctx context.Context, store mailbox.Store, folder, id string) ([]mailbox.UID, error) {
-	if messageID, ok := strings.CutPrefix(id, "mid:"); ok {
-		uids, err := store.Find(ctx, folder, messageID)
-		if err == nil && len(uids) == 0 {
-			err = mailbox.ErrNotFound
-		}
-		return uids, explainMessage(id, folder, err)
-	}
-	if id == "last" {
-		uid, err := lastUID(ctx, store, folder)
-		return []mailbox.UID{uid}, explainMessage(id, folder, err)
-	}
-	first, last, isRange := strings.Cut(id, ":")
-	from, err := strconv.ParseUint(first, 10, 32)
-	to := from
-	if isRange && err == nil {
-		to, err = strconv.ParseUint(last, 10, 32)
-	}
-	if err != nil || from == 0 || to < from {
-		return nil, usage("", fmt.Errorf("%q names no message", id), "a UID, a range like 40:50, last, mid:<Message-ID>, or a file with a \"/\" in it")
-	}
-	if !isRange {
-		return []mailbox.UID{mailbox.UID(from)}, nil
-	}
-	infos, err := store.List(ctx, folder, mailbox.UID(from))
-	var uids []mailbox.UID
-	for _, info := range infos {
-		if info.UID <= mailbox.UID(to) {
-			uids = append(uids, info.UID)
-		}
-	}
-	if err == nil && len(uids) == 0 {
-		err = mailbox.ErrNotFound
-	}
-	return uids, explainMessage(id, folder, err)
-}
-
-// lastUID finds the newest message, looking at the end of the folder first.
-func lastUID(ctx context.Context, store mailbox.Store, folder string) (mailbox.UID, error) {
-	status, err := store.Status(ctx, folder)
-	if err != nil {
-		return 0, err
-	}
-	const window = 100
-	for _, first := range []mailbox.UID{max(status.UIDNext, window+1) - window, 1} {
-		infos, err := store.List(ctx, folder, first)
-		if err != nil {
-			return 0, err
-		}
-		if len(infos) > 0 {
-			return infos[len(infos)-1].UID, nil
-		}
-	}
-	return 0, mailbox.ErrNotFound
-}
-
 // explainMessage says what to do where a message or a folder is not there.
 func explainMessage(id, folder string, err error) error {
 	switch {
@@ -225,7 +177,7 @@ func explainMessage(id, folder string, err error) error {
 	case errors.Is(err, mailbox.ErrNotFound):
 		return failed(id+" in "+folder, mailbox.ErrNotFound, "`sealmail list "+folder+"` shows what there is; a file must contain a \"/\"")
 	case errors.Is(err, mailbox.ErrNoFolder):
-		return failed(folder, mailbox.ErrNoFolder, "name a folder that is there")
+		return failed(folder, mailbox.ErrNoFolder, "`sealmail folders` lists those that are there")
 	}
 	return explainServer(err)
 }

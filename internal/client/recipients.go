@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
-	"github.com/sealmail/sealmail/smime"
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
@@ -75,6 +74,27 @@ func (c *Client) planEncryption(ctx context.Context, d *draft, self certstore.Se
 		}
 	}
 	return p, nil
+}
+
+// planClear is the plan of a message that is signed only. Who is in Bcc has an envelope of their own, as where it is
+// encrypted: no server that hands it over to one of them learns of the others.
+func planClear(d *draft) *plan {
+	p := &plan{}
+	add := func(to []*mail.Address) {
+		a := audience{}
+		for _, address := range to {
+			a.addresses = append(a.addresses, address.Address)
+			p.results = append(p.results, SendRecipientResult{Address: address.Address})
+		}
+		p.audiences = append(p.audiences, a)
+	}
+	if open := slices.Concat(d.To, d.Cc); len(open) > 0 {
+		add(open)
+	}
+	for _, bcc := range d.Bcc {
+		add([]*mail.Address{bcc})
+	}
+	return p
 }
 
 func (c *Client) planAudience(ctx context.Context, p *plan, self certstore.Selection, to []*mail.Address, by certstore.Selector) error {
@@ -211,10 +231,9 @@ func (c *Client) refused(what string, refusals []certstore.Selection, outcome st
 	}
 	hint := "import the certificate with `sealmail cert import FILE`"
 	var reasons []string
-	own, _ := c.account() // none: nobody is oneself
 	for _, s := range refusals {
 		reasons = append(reasons, refusal(s))
-		if share := "`sealmail cert share "; !smime.SameAddress(s.Address, own.Address) && !strings.Contains(hint, share) {
+		if share := "`sealmail cert share "; !c.owns(s.Address) && !strings.Contains(hint, share) {
 			hint += ", or ask for a signed mail: " + share + s.Address + "` sends yours along"
 		}
 	}

@@ -176,7 +176,7 @@ type ListLineSigner struct {
 // SendResult is what `send` says; its JSON is a contract.
 type SendResult struct {
 	MessageID  string                `json:"message_id"`
-	State      *string               `json:"state"` // sent, queued, uncertain; dry-run; null where nothing was accepted
+	State      *string               `json:"state"` // sent, queued, uncertain, refused; dry-run; null where nothing was accepted
 	Timestamp  *time.Time            `json:"timestamp"`
 	Revocation *RevocationReport     `json:"revocation"` // what goes along about the signer's own certificate; null: nothing does
 	Recipients []SendRecipientResult `json:"recipients"`
@@ -184,6 +184,31 @@ type SendResult struct {
 	HeaderConfidentiality *string `json:"header_confidentiality"`
 	// Readable are the header fields that everybody on the way can read, in a dry run.
 	Readable []FieldReport `json:"readable,omitempty"`
+	// Draft is the message itself, in a dry run.
+	Draft *DraftReport `json:"draft,omitempty"`
+}
+
+// DraftReport is a message as its author means it.
+type DraftReport struct {
+	From        string             `json:"from"`
+	To          []string           `json:"to"`
+	Cc          []string           `json:"cc"`
+	Bcc         []string           `json:"bcc"`
+	ReplyTo     []string           `json:"reply_to"`
+	Subject     *string            `json:"subject"`
+	Date        time.Time          `json:"date"`
+	InReplyTo   *string            `json:"in_reply_to"`
+	References  *string            `json:"references"`
+	Fields      []FieldReport      `json:"fields"` // further ones
+	Text        *string            `json:"text"`   // null where there is none
+	Attachments []AttachmentReport `json:"attachments"`
+}
+
+// AttachmentReport is what goes along with a message.
+type AttachmentReport struct {
+	Filename string `json:"filename"`
+	Type     string `json:"type"`
+	Size     int64  `json:"size"` // octets
 }
 
 // FieldReport is a header field, decoded.
@@ -251,10 +276,20 @@ type OutboxLine struct {
 	Account   string    `json:"account"`
 	MessageID string    `json:"message_id"`
 	Created   time.Time `json:"created"`
-	State     string    `json:"state"` // queued, uncertain, sent (and its copy is not yet in the Sent folder)
+	State     string    `json:"state"` // queued, uncertain, refused, sent (and its copy is not yet in the Sent folder)
 	To        []string  `json:"to"`    // the envelope recipients that are still waiting
 	Attempts  int       `json:"attempts"`
 	Error     *string   `json:"error"` // of the last attempt
+
+	NextAttempt *time.Time        `json:"next_attempt"` // null: at the next opportunity, or, uncertain and refused, never by itself
+	Recipients  []OutboxRecipient `json:"recipients"`
+}
+
+// OutboxRecipient is what became of a message for one of its envelope recipients.
+type OutboxRecipient struct {
+	Address string  `json:"address"`
+	State   string  `json:"state"` // queued, uncertain, refused, sent
+	Error   *string `json:"error"`
 }
 
 // CertificateLine is a certificate in a list.

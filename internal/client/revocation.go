@@ -29,7 +29,17 @@ type revocations struct {
 
 	mu    sync.Mutex
 	found map[string][]revocation.Answer // about the paths of certificates that could be chosen
+	asked map[question][]revocation.Answer
 }
+
+// question is what was asked about revocation, beside nothing that a message brought along: in one command the answer stays.
+type question struct {
+	path string
+	at   time.Time // UTC
+}
+
+// maxAsked bounds the answers that are remembered. Signatures whose time a timestamp shows are questions of their own.
+const maxAsked = 1024
 
 // maxRevocationTimeout bounds all questions about one path, where --timeout allows more: mail can be read without an answer,
 // and who reads is waiting.
@@ -54,6 +64,31 @@ func (c *Client) newRevocations(online bool) (*revocations, error) {
 // check finds out about a validated path, leaf first, at the time that counts. The answers are those of the whole path
 // but the anchor.
 func (r *revocations) check(ctx context.Context, path []*x509.Certificate, given revocation.Evidence, at time.Time) ([]revocation.Answer, error) {
+	if len(given.CRLs)+len(given.OCSPResponses)+len(given.Certificates) > 0 {
+		return r.ask(ctx, path, given, at)
+	}
+	q := question{pathName(path), at.UTC().Round(0)}
+	r.mu.Lock()
+	answers, ok := r.asked[q]
+	r.mu.Unlock()
+	if ok {
+		return answers, nil
+	}
+	answers, err := r.ask(ctx, path, given, at)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asked == nil || len(r.asked) >= maxAsked {
+		r.asked = map[question][]revocation.Answer{}
+	}
+	r.asked[q] = answers
+	return answers, nil
+}
+
+// ask is check that remembers nothing.
+func (r *revocations) ask(ctx context.Context, path []*x509.Certificate, given revocation.Evidence, at time.Time) ([]revocation.Answer, error) {
 	parsed := make([]*certpath.Certificate, len(path))
 	for i, c := range path {
 		var err error
@@ -122,7 +157,7 @@ func revocationEvidence(path []*x509.Certificate, answers []revocation.Answer, t
 func ofAnswer(path []*x509.Certificate, a revocation.Answer) verdict.RevocationEvidence {
 	e := verdict.RevocationEvidence{Code: verdict.RevocationUnknown, Source: a.Source, At: a.At, Reason: a.Why, KeyCompromise: a.KeyCompromise, Invalidity: a.Invalidity}
 	if a.Index > 0 {
-		e.Reason = fmt.Sprintf("the authority %q: %s", certstore.Describe(path[a.Index]).Name, a.Why)
+		e.Reason = fmt.Sprintf("the authority %q: %s", certstore.Name(path[a.Index]), a.Why)
 	}
 	switch a.Status {
 	case revocation.Good:

@@ -1,7 +1,11 @@
 package client
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"math/big"
 	"testing"
 	"time"
 
@@ -64,4 +68,53 @@ func TestRevocationOfLeafFirst(t *testing.T) {
 func verdictOn(e verdict.Evidence, p verdict.Policy) verdict.Check {
 	s := verdict.Subject{Layers: []verdict.Layer{{Covers: smime.CoversWhole, Signed: &verdict.Signed{Signatures: []verdict.Signature{{}}}}}}
 	return verdict.Judge(s, [][]verdict.Evidence{{e}}, p).Signatures[0].Revocation
+}
+
+// TestRevocationAskedOnce: what was found out is remembered for the same path and time, where the message brought nothing along.
+func TestRevocationAskedOnce(t *testing.T) {
+	now := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now, NotAfter: now.AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := []*x509.Certificate{cert} // nothing is to be asked about an anchor
+	r := &revocations{now: now, checker: &revocation.Checker{}}
+	check := func(given revocation.Evidence, at time.Time) int {
+		t.Helper()
+		answers, err := r.check(t.Context(), path, given, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(answers)
+	}
+	if n := check(revocation.Evidence{}, now); n != 0 || len(r.asked) != 1 {
+		t.Fatalf("%d answers, and %d are remembered", n, len(r.asked))
+	}
+	for q := range r.asked {
+		r.asked[q] = []revocation.Answer{{Status: revocation.Revoked}}
+	}
+	if n := check(revocation.Evidence{}, now.In(time.FixedZone("", 3600))); n != 1 {
+		t.Error("what is remembered was asked again")
+	}
+	if n := check(revocation.Evidence{CRLs: [][]byte{{0}}}, now); n != 0 {
+		t.Error("what the message brings along was not looked at")
+	}
+	if n := check(revocation.Evidence{}, now.Add(-time.Second)); n != 0 {
+		t.Error("the answer for one time was given for another")
+	}
+	for i := range 2 * maxAsked {
+		check(revocation.Evidence{}, now.Add(-time.Duration(i)*time.Second))
+	}
+	if n := len(r.asked); n > maxAsked {
+		t.Errorf("%d answers are remembered", n)
+	}
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // shareText is what a mail that carries a certificate says. Whoever gets it need not know what a certificate is.
-const shareText = `This mail is signed with my S/MIME certificate. Most mail programs keep it by themselves, and can then
-encrypt mail to me.
+// Its paragraphs are lines, for whoever reads it to fold.
+const shareText = `This mail is signed with my S/MIME certificate. Most mail programs keep it by themselves, and can then encrypt mail to me.
 
 Please answer with a signed mail of yours, so that I can do the same.
 `
@@ -19,7 +19,8 @@ func (c *Client) CertShare(ctx context.Context, to string, dryRun bool) (*SendRe
 	if _, ok := certstore.NormalizeAddress(to); !ok {
 		return nil, noAddress("cert share", to)
 	}
-	return c.Send(ctx, SendParams{To: []string{to}, Subject: "My certificate, to encrypt mail to me", Body: []byte(shareText), NoEncrypt: true, DryRun: dryRun})
+	return c.Send(ctx, SendParams{Letter: Letter{To: []string{to}, Subject: "My certificate, to encrypt mail to me", Body: []byte(shareText)},
+		SendOptions: SendOptions{NoEncrypt: true, DryRun: dryRun}})
 }
 
 func noAddress(command, word string) error {

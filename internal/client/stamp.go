@@ -184,7 +184,7 @@ func (c *Client) VerifyStamp(ctx context.Context, p StampVerifyParams, in string
 
 func stampResult(r *tsa.Result, trusted bool) *StampResult {
 	result := &StampResult{
-		Time: r.Time.UTC(), ProvenBy: certstore.Describe(r.Authority).Name, Policy: r.Policy.String(), Serial: r.Serial.Text(16), Trusted: trusted,
+		Time: r.Time.UTC(), ProvenBy: certstore.Name(r.Authority), Policy: r.Policy.String(), Serial: r.Serial.Text(16), Trusted: trusted,
 	}
 	if r.Accuracy > 0 {
 		result.Accuracy = orNull(r.Accuracy.String())

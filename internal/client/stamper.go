@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
 	"errors"
@@ -75,14 +76,15 @@ func (c *Client) newStamper(urls []string, trust *stampTrust) (*stamper, error) 
 	return c.stamperWith(urls, nil, trust)
 }
 
-// stamperWith is newStamper with what the one authority knows this client by. No secret is looked for before it is needed.
-func (c *Client) stamperWith(urls []string, access *TSAAccess, trust *stampTrust) (*stamper, error) {
+// stamperWith is newStamper with what the one authority knows this client by, and further anchors for the servers. No secret is
+// looked for before it is needed.
+func (c *Client) stamperWith(urls []string, access *TSAAccess, trust *stampTrust, serverCA ...*x509.Certificate) (*stamper, error) {
 	if err := checkAccess("--tsa", urls, access); err != nil {
 		return nil, err
 	}
 	s := &stamper{trust: trust, now: c.o.Now, say: c.o.Say}
 	for _, u := range urls {
-		web, err := c.httpClient()
+		web, err := c.httpClient(serverCA...)
 		if err != nil {
 			return nil, err
 		}

@@ -44,7 +44,7 @@ func stampClaim(token *tsa.Token) string {
 	by := "an authority that it does not name"
 	for _, raw := range token.Certificates {
 		if cert, err := raw.Parse(); err == nil && tsa.CheckCertificate(cert) == nil {
-			name := certstore.Describe(cert).Name
+			name := certstore.Name(cert)
 			by = fmt.Sprintf("%q, whose certificate is from %q", name, certstore.IssuerName(cert))
 			break
 		}

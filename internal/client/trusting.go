@@ -31,7 +31,7 @@ func (c *Client) CertAnchors(in string) ([]Anchor, error) {
 	}
 	anchors := make([]Anchor, len(certs))
 	for i, cert := range certs {
-		anchors[i] = Anchor{Subject: certstore.Describe(cert).Name, Fingerprint: certstore.Fingerprint(cert), cert: cert}
+		anchors[i] = Anchor{Subject: certstore.Name(cert), Fingerprint: certstore.Fingerprint(cert), cert: cert}
 	}
 	return anchors, nil
 }
@@ -96,7 +96,7 @@ func (c *Client) sayUntrusted(chains ...[]*x509.Certificate) error {
 			continue
 		}
 		c.o.Say(fmt.Sprintf("note: the authority of this certificate, %q (SHA-256 %s), is not trusted yet; if it is the one that you know: `sealmail cert trust %.16s --for mail`",
-			certstore.Describe(top).Name, certstore.Fingerprint(top), certstore.Fingerprint(top)))
+			certstore.Name(top), certstore.Fingerprint(top), certstore.Fingerprint(top)))
 	}
 	return nil
 }

@@ -300,7 +300,7 @@ func (c *Client) closeToOthers(path string, bits fs.FileMode) {
 func (c *Client) closeConfig() {
 	bits := fs.FileMode(0o022)
 	for _, a := range c.config.Accounts {
-		if a.PasswordCommand != "" {
+		if a.PasswordCommand+a.OAuthTokenCommand != "" {
 			bits = 0o077
 		}
 	}

@@ -76,7 +76,7 @@ func (c *Client) vaultStatus(ctx context.Context, v *vault.Vault) (*VaultStatus,
 		s.Rotated = &info.Made
 	}
 	s.judgeDevice(info)
-	if s.Device != nil && s.Device.Folder != nil {
+	if s.Device != nil && s.Device.Folder != nil && !info.Beside {
 		if _, err := os.Stat(cmp.Or(c.setting().Folder, *s.Device.Folder)); err != nil {
 			c.o.Say(fmt.Sprintf("warning: the folder of the device secret is not there (%v): without it the vault stays closed", err))
 		}
@@ -106,6 +106,12 @@ func (c *Client) queryAgent(ctx context.Context) (agent.Status, error) {
 func (s *VaultStatus) judgeDevice(info vault.Info) {
 	const elsewhere = "`sealmail vault passwd --device keyring`, or --device /FOLDER on another disk"
 	folder := info.Device.Folder
+	if info.Beside {
+		folder = filepath.Dir(s.Path)
+		s.weak("a restored backup has put the device secret beside the vault: who copies the folder has both", elsewhere)
+		s.Device = &VaultDevice{Place: string(vault.DeviceBeside), Folder: &folder}
+		return
+	}
 	switch info.Device.Kind {
 	case vault.DeviceKeyring:
 		s.Device = &VaultDevice{Place: "keyring"}

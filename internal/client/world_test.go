@@ -13,12 +13,12 @@ import (
 
 // world is a folder with an authority and what it issued.
 type world struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	said []string // warnings
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, dir: t.TempDir()}
 	if _, err := client.CAInit(t.Context(), w.options(), client.CAInitParams{Dir: w.in("ca"), Name: "Test", Key: "p256", Days: 3650, Unprotected: true}); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/mail"
 	"os"
 	"slices"
 	"strconv"
@@ -49,21 +48,39 @@ const (
 
 // Account is one validated account. It is never changed after loading.
 type Account struct {
-	Name             string
-	Address          string // addr-spec
-	DisplayName      string // may be empty
-	Default          bool
-	IMAP             mailbox.Endpoint
-	SMTP             mailbox.Endpoint
-	User             string
-	PasswordCommand  string // empty: the file, or the vault
-	PasswordFile     string
+	Name            string
+	Address         string   // addr-spec
+	Addresses       []string // all own addresses, addr-specs; the first is Address
+	DisplayName     string   // may be empty
+	Default         bool
+	IMAP            mailbox.Endpoint // where mail is read: a server, or files
+	SMTP            mailbox.Endpoint
+	User            string
+	PasswordCommand string // empty: the file, or the vault
+	PasswordFile    string
+
+	// OAuthTokenCommand prints an OAuth 2.0 access token, which is shown at each log-in in place of a password; empty: a
+	// password is.
+	OAuthTokenCommand string
+
 	TSA              []string // URLs, asked in this order
 	Timestamp        TimestampPolicy
 	Revocation       RevocationPolicy
 	InsecureLoopback bool
 
 	HeaderConfidentiality HeaderConfidentiality
+
+	Folders Folders
+}
+
+// Folders are the names of folders with a use, where the person has said them; empty: the server says (RFC 6154).
+type Folders struct {
+	Sent, Drafts, Trash, Archive string
+}
+
+// Owns tells whether an address is one of the account's own.
+func (a Account) Owns(address string) bool {
+	return slices.ContainsFunc(a.Addresses, func(own string) bool { return strings.EqualFold(own, address) })
 }
 
 // Config is the validated configuration.
@@ -95,22 +112,31 @@ var ErrNoAccount = errors.New("no such account")
 // fileAccount is an account as it stands in the file.
 type fileAccount struct {
 	Address          string   `toml:"address"`
+	Addresses        []string `toml:"addresses,omitempty"`
 	DisplayName      string   `toml:"display_name,omitempty"`
 	Default          bool     `toml:"default,omitempty"`
-	IMAP             string   `toml:"imap"`
+	IMAP             string   `toml:"imap,omitempty"`
+	Store            string   `toml:"store,omitempty"`
 	SMTP             string   `toml:"smtp"`
 	User             string   `toml:"user"`
 	PasswordCommand  string   `toml:"password_command,omitempty"`
 	PasswordFile     string   `toml:"password_file,omitempty"`
+	OAuthToken       string   `toml:"oauth_token_command,omitempty"`
 	TSA              []string `toml:"tsa,omitempty"`
 	Timestamp        string   `toml:"timestamp"`
 	Revocation       string   `toml:"revocation,omitempty"`
 	InsecureLoopback bool     `toml:"insecure_loopback,omitempty"`
 
 	HeaderConfidentiality string `toml:"header_confidentiality,omitempty"`
+
+	Sent    string `toml:"sent,omitempty"`
+	Drafts  string `toml:"drafts,omitempty"`
+	Trash   string `toml:"trash,omitempty"`
+	Archive string `toml:"archive,omitempty"`
 }
 
-var knownKeys = []string{"address", "display_name", "default", "imap", "smtp", "user", "password_command", "password_file", "tsa", "timestamp", "revocation", "header_confidentiality", "insecure_loopback"}
+var knownKeys = []string{"address", "addresses", "display_name", "default", "imap", "store", "smtp", "user", "password_command", "password_file",
+	"oauth_token_command", "tsa", "timestamp", "revocation", "header_confidentiality", "insecure_loopback", "sent", "drafts", "trash", "archive"}
 
 var knownVaultKeys = []string{"device", "keyring"}
 
@@ -254,24 +280,25 @@ func lineOf(data []byte, table, name string) int {
 func (fa fileAccount) validate(name string) (Account, error) {
 	a := Account{
 		Name: name, DisplayName: fa.DisplayName, Default: fa.Default, User: fa.User,
-		PasswordCommand: fa.PasswordCommand, PasswordFile: fa.PasswordFile,
+		PasswordCommand: fa.PasswordCommand, PasswordFile: fa.PasswordFile, OAuthTokenCommand: fa.OAuthToken,
 		Timestamp: TimestampPolicy(fa.Timestamp), Revocation: RevocationPolicy(fa.Revocation), InsecureLoopback: fa.InsecureLoopback,
 		HeaderConfidentiality: HeaderConfidentiality(fa.HeaderConfidentiality),
+		Folders:               Folders{Sent: fa.Sent, Drafts: fa.Drafts, Trash: fa.Trash, Archive: fa.Archive},
 	}
 	// The name becomes a folder of the cache.
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\x00") {
 		return Account{}, errors.New("the name cannot be a folder's")
 	}
-	parsed, err := mail.ParseAddress(fa.Address)
-	if err != nil || parsed.Name != "" {
-		return Account{}, fmt.Errorf("address %q is not an e-mail address", fa.Address)
+	var err error
+	if a.Addresses, err = ownAddresses(fa.Address, fa.Addresses); err != nil {
+		return Account{}, err
 	}
-	a.Address = parsed.Address
-	if a.IMAP, err = mailbox.ParseEndpoint(fa.IMAP); err != nil {
-		return Account{}, fmt.Errorf("imap: %w", err)
+	a.Address = a.Addresses[0]
+	if err := a.Folders.validate(); err != nil {
+		return Account{}, err
 	}
-	if a.IMAP.Scheme != mailbox.SchemeIMAPS && a.IMAP.Scheme != mailbox.SchemeIMAP {
-		return Account{}, fmt.Errorf("imap: %q is not an imaps:// or imap:// address", fa.IMAP)
+	if a.IMAP, err = fa.reading(); err != nil {
+		return Account{}, err
 	}
 	if a.SMTP, err = mailbox.ParseEndpoint(fa.SMTP); err != nil {
 		return Account{}, fmt.Errorf("smtp: %w", err)
@@ -284,6 +311,9 @@ func (fa fileAccount) validate(name string) (Account, error) {
 	}
 	if fa.PasswordCommand != "" && fa.PasswordFile != "" {
 		return Account{}, errors.New("password_command and password_file exclude each other")
+	}
+	if a.OAuthTokenCommand != "" && fa.PasswordCommand+fa.PasswordFile != "" {
+		return Account{}, errors.New("oauth_token_command and a password exclude each other")
 	}
 	for _, raw := range fa.TSA {
 		if _, err := parseTSA(raw); err != nil {
@@ -323,29 +353,26 @@ func (fa fileAccount) validate(name string) (Account, error) {
 	return a, nil
 }
 
-// Account returns the account of this name or address; for an empty name the one marked default, or the only one.
-// Where there is none, the error wraps ErrNoAccount.
-func (c *Config) Account(name string) (Account, error) {
-	if name != "" {
-		for _, a := range c.Accounts {
-			if a.Name == name || strings.EqualFold(a.Address, name) {
-				return a, nil
-			}
+// reading is where mail is read.
+func (fa fileAccount) reading() (mailbox.Endpoint, error) {
+	if fa.Store != "" {
+		if fa.IMAP != "" {
+			return mailbox.Endpoint{}, errors.New("imap and store exclude each other")
 		}
-		return Account{}, fmt.Errorf("%w: %q is not in %s", ErrNoAccount, name, c.Path)
-	}
-	for _, a := range c.Accounts {
-		if a.Default {
-			return a, nil
+		e, err := mailbox.ParseFiles(fa.Store)
+		if err != nil {
+			return e, fmt.Errorf("store: %w", err)
 		}
+		return e, nil
 	}
-	switch len(c.Accounts) {
-	case 1:
-		return c.Accounts[0], nil
-	case 0:
-		return Account{}, fmt.Errorf("%w: none is set up in %s", ErrNoAccount, c.Path)
+	e, err := mailbox.ParseEndpoint(fa.IMAP)
+	if err != nil {
+		return e, fmt.Errorf("imap: %w", err)
 	}
-	return Account{}, fmt.Errorf("%w: there are %d, and none is marked default", ErrNoAccount, len(c.Accounts))
+	if e.Scheme != mailbox.SchemeIMAPS && e.Scheme != mailbox.SchemeIMAP {
+		return e, fmt.Errorf("imap: %q is not an imaps:// or imap:// address", fa.IMAP)
+	}
+	return e, nil
 }
 
 // WithAccount returns the text of the configuration in data with one more account at its end; what stands there stays
@@ -353,8 +380,15 @@ func (c *Config) Account(name string) (Account, error) {
 func WithAccount(path string, data []byte, a Account) ([]byte, error) {
 	fa := fileAccount{
 		Address: a.Address, DisplayName: a.DisplayName, Default: a.Default, IMAP: a.IMAP.String(), SMTP: a.SMTP.String(),
-		User: a.User, PasswordCommand: a.PasswordCommand, PasswordFile: a.PasswordFile, TSA: a.TSA,
+		User: a.User, PasswordCommand: a.PasswordCommand, PasswordFile: a.PasswordFile, OAuthToken: a.OAuthTokenCommand, TSA: a.TSA,
 		Timestamp: string(a.Timestamp), Revocation: string(a.Revocation), InsecureLoopback: a.InsecureLoopback,
+		Sent: a.Folders.Sent, Drafts: a.Folders.Drafts, Trash: a.Folders.Trash, Archive: a.Folders.Archive,
+	}
+	if a.IMAP.Scheme.IsFiles() {
+		fa.IMAP, fa.Store = "", a.IMAP.String()
+	}
+	if len(a.Addresses) > 0 {
+		fa.Addresses = a.Addresses[1:]
 	}
 	if a.HeaderConfidentiality != HeaderConfidentialityBaseline { // which is what it is where nothing is said
 		fa.HeaderConfidentiality = string(a.HeaderConfidentiality)

@@ -71,6 +71,48 @@ func (h Home) Check() error {
 	return nil
 }
 
+// Part is one of the folders that a home consists of.
+type Part struct {
+	Name string // config, data, state, cache
+	Dir  string
+	// Has tells which files and folders directly in Dir belong to the part, where others share the folder; nil: all.
+	Has func(name string) bool
+}
+
+// Parts are all that is in a home, but for sockets: what was written first comes last, so that who copies them in this order
+// copies nothing that points to something that was not there yet. Below one folder for everything, the names of what lies
+// there tell them apart.
+func (h Home) Parts() []Part {
+	named := map[string][]string{"config": {filepath.Base(h.ConfigFile)}, "state": {filepath.Base(h.Outbox())}}
+	parts := []Part{
+		{Name: "config", Dir: filepath.Dir(h.ConfigFile)},
+		{Name: "data", Dir: h.Data},
+		{Name: "state", Dir: h.State},
+		{Name: "cache", Dir: h.Cache},
+	}
+	for i := range parts {
+		p := &parts[i]
+		var others []string // that have other places in the same folder
+		shared := false
+		for _, q := range parts {
+			if q.Name == p.Name {
+				continue
+			}
+			if q.Dir == p.Dir {
+				shared = true
+				others = append(others, named[q.Name]...)
+			} else if filepath.Dir(q.Dir) == p.Dir {
+				others = append(others, filepath.Base(q.Dir))
+			}
+		}
+		own, rest := named[p.Name], !shared || p.Name == "data"
+		if shared || len(others) > 0 {
+			p.Has = func(name string) bool { return slices.Contains(own, name) || rest && !slices.Contains(others, name) }
+		}
+	}
+	return parts
+}
+
 // Vault is the file that holds the wrapped keys.
 func (h Home) Vault() string { return filepath.Join(h.Data, "vault.json") }
 
@@ -86,7 +128,20 @@ func (h Home) Evidence() string { return filepath.Join(h.Data, "evidence") }
 // Outbox is the folder of what was accepted and not yet sent.
 func (h Home) Outbox() string { return filepath.Join(h.State, "outbox") }
 
-// Index is the file of the local index of a folder of an account.
-func (h Home) Index(account, folder string) string {
-	return filepath.Join(h.Cache, "index", url.PathEscape(account), url.PathEscape(folder)+".index")
+// Drafts is the folder of what was written and could neither be sent nor be put into the account's own folder of drafts.
+func (h Home) Drafts() string { return filepath.Join(h.State, "drafts") }
+
+// Index is the folder of the local index of an account.
+func (h Home) Index(account string) string {
+	return filepath.Join(h.Cache, "index", url.PathEscape(account))
+}
+
+// Alerts is the file of what watching an account has said, and does not say again.
+func (h Home) Alerts(account string) string {
+	return filepath.Join(h.Cache, "alerts", url.PathEscape(account)+".json")
+}
+
+// Moves is the file of moves of messages that may have to be brought to their end.
+func (h Home) Moves(account string) string {
+	return filepath.Join(h.Cache, "moves", url.PathEscape(account)+".json")
 }

@@ -9,9 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"software.sslmate.com/src/go-pkcs12"
+
 	"github.com/sealmail/sealmail/internal/peertest"
 	"github.com/sealmail/sealmail/smime/cms"
-	"software.sslmate.com/src/go-pkcs12"
 )
 
 const nssHow = "`cmsutil` with `-S`, `-E`, `-O`, `-C` and `-D`, with `-k` and a look into the database for certificates only"

@@ -14,8 +14,9 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sealmail/sealmail/internal/peertest"
 	"go.mozilla.org/pkcs7"
+
+	"github.com/sealmail/sealmail/internal/peertest"
 )
 
 const pkcs7How = "`NewSignedData`, `AddSigner`, `Encrypt`, `EncryptUsingPSK`, `DegenerateCertificate`; `Parse`, `Verify`, `Decrypt`, `DecryptUsingPSK`"

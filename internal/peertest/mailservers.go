@@ -54,6 +54,13 @@ func (s Servers) Empty(t testing.TB, user string) {
 	Run(t, "doveadm", "-c", s.config, "expunge", "-u", user, "mailbox", "*", "all")
 }
 
+// DeleteFolder removes a folder of a user, given by address, with all that is in it. Whoever makes one of the same name
+// makes one with another UIDVALIDITY.
+func (s Servers) DeleteFolder(t testing.TB, user, folder string) {
+	t.Helper()
+	Run(t, "doveadm", "-c", s.config, "mailbox", "delete", "-u", user, folder)
+}
+
 // settleLimit bounds how long a message may take through the servers.
 const settleLimit = 30 * time.Second
 

@@ -15,7 +15,7 @@ func PrintCertificates(w io.Writer, list []client.CertificateLine) error {
 		_, err := io.WriteString(w, "no certificate\n")
 		return err
 	}
-	return Table(w, append([][]string{{"KIND", "NAME", "ADDRESSES", "ISSUER", "VALID TO", "FINGERPRINT"}}, certificateRows(list)...))
+	return fittedTable(w, append([][]string{{"KIND", "NAME", "ADDRESSES", "ISSUER", "VALID TO", "FINGERPRINT"}}, certificateRows(list)...), "NAME", "ADDRESSES", "ISSUER")
 }
 
 // PrintMoreCertificates goes on with a table of certificates that is too long to be held as a whole.

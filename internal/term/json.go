@@ -3,6 +3,7 @@ package term
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -16,6 +17,9 @@ func JSON(v any) ([]byte, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
+	}
+	if isPlain(data) {
+		return data, nil
 	}
 	var b strings.Builder
 	b.Grow(len(data))
@@ -35,4 +39,9 @@ func JSON(v any) ([]byte, error) {
 		}
 	}
 	return []byte(b.String()), nil
+}
+
+// isPlain reports whether text is nothing but printable ASCII, as most lines are: nothing of that is written otherwise.
+func isPlain(text []byte) bool {
+	return !slices.ContainsFunc(text, func(c byte) bool { return c < ' ' || c > '~' })
 }

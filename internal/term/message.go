@@ -13,7 +13,7 @@ import (
 // PrintVerdict writes what sealmail says about a message: who signed it and why that is or is not to be believed, when,
 // and who could read it on the way. Each line begins with [Mark].
 func PrintVerdict(w io.Writer, r *client.Report) error {
-	p := &linePrinter{w: w}
+	p := &linePrinter{w: w, hue: hueOf(r.Verdict)}
 	word := strings.ToUpper(r.Verdict)
 	if len(r.Signatures) == 0 || r.Verdict == "unsigned" { // a signature that is merely enclosed says nothing of its carrier
 		who := "nobody signed this message: who sent it is not known"
@@ -218,19 +218,26 @@ func recipientWords(recipients []client.RecipientReport) string {
 }
 
 // PrintMessage writes the verdict, the header as it is protected, the text, and the list of attachments. Each line but those of
-// the text begins with [Mark]. width is that of the terminal in columns; 0 is DefaultWidth.
+// the text begins with [Mark]. width is that of the terminal in columns, into which the text is folded, too; 0 is
+// DefaultWidth for the header, and leaves the text as it is.
 func PrintMessage(w io.Writer, r *client.Report, width int) error {
 	if err := PrintHeaders(w, r, width); err != nil {
 		return err
 	}
-	p := &linePrinter{w: w}
+	p := &linePrinter{w: w, hue: hueOf(r.Verdict)}
 	p.line("")
-	if text := strings.TrimRight(Clean(optional(r.Text)), "\n"); text != "" {
+	text := Clean(optional(r.Text))
+	if width > 0 {
+		text = Clean(wrap(text, width)) // once more: other signs begin lines now
+	}
+	if text = strings.TrimRight(text, "\n"); text != "" {
 		p.line(text)
 	}
 	for _, part := range r.Parts {
 		if words := partWords(r, part); words != "" {
-			p.line(Mark + " " + words)
+			for _, line := range styleOf(w).folded(words, 2) {
+				p.line(p.mark() + " " + line)
+			}
 		}
 	}
 	return p.err
@@ -244,8 +251,8 @@ func PrintHeaders(w io.Writer, r *client.Report, width int) error {
 	if width <= 0 {
 		width = DefaultWidth
 	}
-	p := &linePrinter{w: w}
-	p.line(Mark)
+	p := &linePrinter{w: w, hue: hueOf(r.Verdict)}
+	p.line(p.mark())
 	m := r.Message
 	for _, field := range []struct {
 		name   string
@@ -358,8 +365,12 @@ func Size(n int64) string {
 // linePrinter remembers the first error, so that a run of lines is checked once.
 type linePrinter struct {
 	w   io.Writer
+	hue hue // of the marks
 	err error
 }
+
+// mark is that of sealmail's own lines.
+func (p *linePrinter) mark() string { return styleOf(p.w).paint(p.hue, Mark) }
 
 func (p *linePrinter) line(s string) {
 	if p.err == nil {
@@ -367,7 +378,16 @@ func (p *linePrinter) line(s string) {
 	}
 }
 
-// verdictLine prints one marked line; word stands before the first one.
+// verdictLine prints one marked line, on a terminal as many as it takes there, each with the mark; word stands before the first one.
 func (p *linePrinter) verdictLine(word, s string) {
-	p.line(strings.TrimRight(fmt.Sprintf("%s %-13s %s", Mark, word, s), " "))
+	const indent = 16
+	style := styleOf(p.w)
+	head := style.paint(hueOf(word), word) + strings.Repeat(" ", max(0, 13-len(word)))
+	for i, line := range style.folded(s, indent) {
+		if rest, ok := strings.CutPrefix(line, "warning: "); ok && i == 0 {
+			line = style.paint(doubtHue, "warning:") + " " + rest
+		}
+		p.line(strings.TrimRight(p.mark()+" "+head+" "+line, " "))
+		head = strings.Repeat(" ", 13)
+	}
 }

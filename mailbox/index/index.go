@@ -1,170 +1,349 @@
-// Package index keeps what a client knows of one folder of one account between two runs: for each message a record of
-// the caller's making, and the cursor up to which the folder has been read. The file is encrypted.
-//
-// It is a cache and nothing else. All that is in it can be had again from the server, so a file that is damaged,
-// missing, or made under another key costs time and no mail: fetch again and save. Do not keep here what exists nowhere
-// else. An old file put in the place of a newer one is not noticed.
-//
-// Cursor and records are one file, replaced as a whole: after a kill either both are new or both are old, so that no
-// message falls between them.
 package index
 
 import (
-	"bytes"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/rand"
-	"encoding/json"
+	"cmp"
+	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
 
 	"github.com/sealmail/sealmail/internal/safeio"
-	"github.com/sealmail/sealmail/mailbox"
 )
 
-// ErrDamaged says that the file is not one that was saved under this name with this key: it was damaged, altered,
-// copied from another name, or made under another key or by a newer version. Start again from an empty State.
-var ErrDamaged = errors.New("the index is damaged or was made under another key")
+// Errors of an Index; they arrive wrapped.
+var (
+	// ErrDamaged says that a file of the index was damaged or altered, or made under another key. [Destroy] it and begin anew.
+	ErrDamaged = errors.New("the index is damaged or was made under another key")
+	// ErrNewer says that a later version of this program made the index.
+	ErrNewer = errors.New("the index was made by a later version")
+	// ErrBusy says that another process wrote for longer than it is waited for.
+	ErrBusy = errors.New("another process is writing the index")
+	// ErrRenumbered says that the folder has another UIDVALIDITY than the messages are of.
+	ErrRenumbered = errors.New("the folder was renumbered")
+	// ErrReplaced says that another process found the index damaged, and made it anew: open it again.
+	ErrReplaced = errors.New("another process has made the index anew")
+)
 
-// ErrInvalid says that a State cannot be saved: its records are not in ascending order below Next, or it is too large.
-var ErrInvalid = errors.New("not a valid index")
-
-// State is what is known of a folder.
-type State struct {
-	// UIDValidity is the numbering that the UIDs belong to. When the folder has another one, nothing here holds.
-	UIDValidity uint32 `json:"uid_validity"`
-	// Next is the cursor: all messages with lower UIDs have been seen.
-	Next mailbox.UID `json:"next"`
-	// Records are in ascending order of their UIDs, all below Next.
-	Records []Record `json:"records"`
-}
-
-// Record is what the caller keeps of one message.
-type Record struct {
-	UID  mailbox.UID     `json:"uid"`
-	Data json.RawMessage `json:"data"`
-}
-
-// The file is magic, version, nonce and the AES-256-GCM ciphertext of the State as JSON. Magic, version and the file's
-// name are authenticated with it.
 const (
-	magic    = "sealmail index\n"
-	version  = 1
-	header   = len(magic) + 1
-	nonceLen = 12
-	tagLen   = 16
-	maxFile  = 1 << 30
+	databaseName = "mail.db"
+	// damagedName is a file that says that damage was met. Most pages and segments are not looked at when an index is opened.
+	damagedName = "damaged"
+	version     = 2 // of the schema; version 1 was a file for each folder
+	busyFor     = 30 * time.Second
 )
 
-// Index is the cache of one folder. It takes no locks: of two processes that save, the later one wins.
+// schema is what a new database gets. What a list reads is apart from what it does not; headers are folded, for searching.
+const schema = `
+CREATE TABLE folders(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, validity INTEGER NOT NULL, modseq INTEGER NOT NULL) STRICT;
+CREATE TABLE messages(id INTEGER PRIMARY KEY, folder INTEGER NOT NULL, uid INTEGER NOT NULL, date INTEGER, size INTEGER NOT NULL,
+	flags TEXT NOT NULL, modseq INTEGER NOT NULL, verdict TEXT NOT NULL, encryption TEXT NOT NULL, attachments INTEGER NOT NULL,
+	message_id TEXT NOT NULL, line BLOB NOT NULL, UNIQUE(folder, uid)) STRICT;
+CREATE INDEX messages_by_message_id ON messages(message_id);
+CREATE TABLE evidence(message INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;
+CREATE TABLE headers(message INTEGER PRIMARY KEY, sender TEXT NOT NULL, recipients TEXT NOT NULL, copies TEXT NOT NULL, subject TEXT NOT NULL) STRICT;
+CREATE TABLE sealed(message INTEGER NOT NULL, kind INTEGER NOT NULL, segment INTEGER NOT NULL, start INTEGER NOT NULL, size INTEGER NOT NULL,
+	key BLOB NOT NULL, PRIMARY KEY(message, kind)) STRICT, WITHOUT ROWID;
+CREATE INDEX sealed_by_segment ON sealed(segment);
+CREATE TABLE segments(id INTEGER PRIMARY KEY AUTOINCREMENT, kind INTEGER NOT NULL, size INTEGER NOT NULL, live INTEGER NOT NULL) STRICT;
+`
+
+// Index is the cache of one account. It is for use by several goroutines, which wait for each other.
 type Index struct {
 	disk safeio.Disk
-	path string
-	aead cipher.AEAD
+	dir  string
+
+	mu      sync.Mutex
+	db      *sqlite3.Conn
+	file    fs.FileInfo // of the database that is open
+	release func()      // gives the name of the file system back
+	swept   bool        // files that nothing names were looked for
+	damaged bool        // the next who opens it is to know
 }
 
-// Open names the file and the key of an index; it touches neither disk nor file. One key can serve many files as long
-// as the last elements of their paths differ.
-func Open(disk safeio.Disk, path string, key [32]byte) (*Index, error) {
-	block, err := aes.NewCipher(key[:])
-	if err != nil {
-		return nil, err
+// Open opens the index in a folder, which it makes where it is missing. The folder should hold nothing else: files of
+// version 1 are removed, and replaced reports that there were some. The error wraps ErrDamaged, ErrNewer, or says what the
+// disk did.
+func Open(ctx context.Context, disk safeio.Disk, dir string, key [32]byte) (x *Index, replaced bool, err error) {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
+		return nil, false, fmt.Errorf("index: %w", err)
 	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, err
+	if replaced, err = removeVersion1(disk, dir); err != nil {
+		return nil, false, fmt.Errorf("index: %w", err)
 	}
-	return &Index{disk: disk, path: path, aead: aead}, nil
+	x = &Index{disk: disk, dir: dir}
+	if err := x.open(ctx, key); err != nil {
+		return nil, false, errors.Join(x.explain(ctx, err), x.Close())
+	}
+	return x, replaced, nil
 }
 
-// bound is what the ciphertext is bound to beside its key.
-func (x *Index) bound() []byte {
-	return append([]byte(magic), append([]byte{version}, filepath.Base(x.path)...)...)
+// removeVersion1 removes the files of the first version, one a folder.
+func removeVersion1(disk safeio.Disk, dir string) (found bool, err error) {
+	old, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.index"))
+	for _, path := range old {
+		err = errors.Join(err, disk.Remove(path))
+	}
+	return len(old) > 0, err
 }
 
-// Load reads the index. Where there is none yet, it is the zero State. The error wraps ErrDamaged, or tells why the
-// file could not be read.
-func (x *Index) Load() (State, error) {
-	file, err := os.Open(x.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return State{}, nil
+// escapeGlob makes a pattern that is a path and nothing else.
+func escapeGlob(path string) string {
+	if os.PathSeparator == '\\' { // where no escape exists, and these characters are rare
+		return path
 	}
-	if err != nil {
-		return State{}, fmt.Errorf("index: %w", err)
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return State{}, fmt.Errorf("index: %w", err)
-	}
-	s, err := x.open(data)
-	if err != nil {
-		return State{}, fmt.Errorf("index %s: %w: %w", filepath.Base(x.path), ErrDamaged, err)
-	}
-	return s, nil
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-func (x *Index) open(data []byte) (State, error) {
+func (x *Index) open(ctx context.Context, key [32]byte) (err error) {
+	if _, err := os.Lstat(filepath.Join(x.dir, damagedName)); !errors.Is(err, fs.ErrNotExist) {
+		return cmp.Or(err, error(ErrDamaged))
+	}
+	path := filepath.Join(x.dir, databaseName)
+	// SQLite makes files by the umask; the log beside takes the mode of this one.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	x.file, err = file.Stat()
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	system, release := fileSystem(x.disk)
+	x.release = release
+	// SQLite takes a plus sign for what it is.
+	query := strings.ReplaceAll(url.Values{"vfs": {system}, "modeof": {path}}.Encode(), "+", "%20")
+	u := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query}
+	if x.db, err = sqlite3.OpenContext(ctx, u.String()); err != nil {
+		return err
+	}
+	if err := x.db.BusyTimeout(busyFor); err != nil {
+		return err
+	}
+	// The key is not in the URI, which is kept and can be asked for.
+	if err := x.db.Exec("PRAGMA hexkey='" + hex.EncodeToString(key[:]) + "'"); err != nil {
+		return err
+	}
+	if err := x.db.Exec("PRAGMA temp_store=memory; PRAGMA secure_delete=on; PRAGMA synchronous=full; PRAGMA cache_size=-16384"); err != nil {
+		return err
+	}
+	found, err := x.number("PRAGMA user_version")
 	switch {
-	case len(data) > maxFile:
-		return State{}, errors.New("too large")
-	case len(data) < header+nonceLen+tagLen || !bytes.HasPrefix(data, []byte(magic)):
-		return State{}, errors.New("not an index")
-	case data[len(magic)] != version:
-		return State{}, fmt.Errorf("version %d is unknown", data[len(magic)])
+	case err != nil:
+		return err
+	case found > version:
+		return ErrNewer
+	case found < version:
+		return x.create()
 	}
-	nonce, sealed := data[header:header+nonceLen], data[header+nonceLen:]
-	plain, err := x.aead.Open(sealed[:0], nonce, sealed, x.bound())
-	if err != nil {
-		return State{}, err
-	}
-	var s State
-	if err := json.Unmarshal(plain, &s); err != nil {
-		return State{}, err
-	}
-	return s, s.check()
+	return nil
 }
 
-// Save replaces the index. When it returns nil, the new one is durable; after an error or a kill the old or the new one
-// is there, whole. Records whose Data is not JSON are an error.
-func (x *Index) Save(s State) error {
-	if err := s.check(); err != nil {
-		return fmt.Errorf("index: %w: %w", ErrInvalid, err)
+// create makes the tables, unless another process is faster.
+func (x *Index) create() (err error) {
+	if err := x.db.EnableChecksums(""); err != nil {
+		return err
 	}
-	plain, err := json.Marshal(s)
+	if err := x.db.Exec("PRAGMA journal_mode=wal"); err != nil {
+		return err
+	}
+	tx, err := x.db.BeginImmediate()
 	if err != nil {
-		return fmt.Errorf("index: %w: %w", ErrInvalid, err)
+		return err
 	}
-	if len(plain) > maxFile-header-nonceLen-tagLen {
-		return fmt.Errorf("index: %w: %d octets are too many", ErrInvalid, len(plain))
+	defer tx.End(&err)
+	found, err := x.number("PRAGMA user_version")
+	if err != nil || found == version {
+		return err
 	}
-	data := make([]byte, header+nonceLen, header+nonceLen+len(plain)+tagLen)
-	copy(data, magic)
-	data[len(magic)] = version
-	nonce := data[header:]
-	_, _ = rand.Read(nonce) // never fails
-	// What a kill left behind goes with the next write. That it cannot go is no reason not to write.
-	_ = safeio.RemoveStale(filepath.Dir(x.path))
-	if err := x.disk.WriteFile(x.path, x.aead.Seal(data, nonce, plain, x.bound()), 0o600); err != nil {
+	return x.db.Exec(fmt.Sprintf("%s; PRAGMA user_version=%d", schema, version))
+}
+
+// Close closes the index. Where damage was met, it is written down that the index is good for nothing more.
+func (x *Index) Close() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var err error
+	if x.damaged && x.inPlace() {
+		err = x.disk.WriteFile(filepath.Join(x.dir, damagedName), nil, 0o600)
+		x.damaged = false
+	}
+	if x.db != nil {
+		err = errors.Join(err, x.db.Close())
+		x.db = nil
+	}
+	if x.release != nil {
+		x.release()
+		x.release = nil
+	}
+	return err
+}
+
+// inPlace reports whether the database that is open is still the one in the folder, and not one that was destroyed.
+func (x *Index) inPlace() bool {
+	now, err := os.Stat(filepath.Join(x.dir, databaseName))
+	return err == nil && os.SameFile(now, x.file)
+}
+
+// met notes that damage was met, where an error says so.
+func (x *Index) met(err error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.damaged = x.damaged || errors.Is(err, ErrDamaged)
+	return err
+}
+
+// Destroy removes an index that is good for nothing more. Whoever has it open meets errors.
+func Destroy(disk safeio.Disk, dir string) error {
+	// The database first: octets without it are noise, and it without octets would promise what is not there.
+	for _, name := range []string{databaseName, databaseName + "-wal", databaseName + "-shm", databaseName + "-journal"} {
+		if err := disk.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("index: %w", err)
+		}
+	}
+	if err := disk.RemoveAll(dir); err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
 	return nil
 }
 
-func (s State) check() error {
-	var last mailbox.UID
-	for _, r := range s.Records {
-		if r.UID <= last {
-			return fmt.Errorf("UID %d comes after %d", r.UID, last)
-		}
-		last = r.UID
+// read does what only reads.
+func (x *Index) read(ctx context.Context, do func() error) (err error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.db == nil {
+		return fmt.Errorf("index: %w", fs.ErrClosed)
 	}
-	if last > 0 && last >= s.Next {
-		return fmt.Errorf("UID %d is not below the cursor %d", last, s.Next)
+	defer x.db.SetInterrupt(x.db.SetInterrupt(ctx))
+	err = x.explain(ctx, do())
+	x.damaged = x.damaged || errors.Is(err, ErrDamaged)
+	return err
+}
+
+// write does what writes, as one transaction: nobody else writes meanwhile, neither to the database nor to segments.
+func (x *Index) write(ctx context.Context, do func() error) error {
+	return x.read(ctx, func() (err error) {
+		tx, err := x.db.BeginImmediate()
+		if err != nil {
+			return err
+		}
+		defer tx.End(&err)
+		if !x.inPlace() { // segments are found by their names, and those of the new index are not ours
+			return ErrReplaced
+		}
+		return do()
+	})
+}
+
+// explain wraps an error of the database in what it means.
+func (x *Index) explain(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil && errors.Is(err, sqlite3.INTERRUPT):
+		return ctx.Err()
+	case errors.Is(err, sqlite3.CORRUPT), errors.Is(err, sqlite3.NOTADB), errors.Is(err, sqlite3.IOERR_DATA):
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	case errors.Is(err, sqlite3.BUSY):
+		return ErrBusy
+	case errors.Is(err, ErrDamaged), errors.Is(err, ErrNewer), errors.Is(err, ErrRenumbered), errors.Is(err, ErrReplaced):
+		return err
+	}
+	return fmt.Errorf("index: %w", err)
+}
+
+// number is the first column of the first row of an answer, or zero.
+func (x *Index) number(sql string, args ...any) (n int64, err error) {
+	return n, x.rows(func(s *sqlite3.Stmt) error {
+		n = s.ColumnInt64(0)
+		return nil
+	}, sql, args...)
+}
+
+// rows calls each for every row of an answer.
+func (x *Index) rows(each func(*sqlite3.Stmt) error, sql string, args ...any) error {
+	s, _, err := x.db.Prepare(sql)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := bind(s, args...); err != nil {
+		return err
+	}
+	for s.Step() {
+		if err := each(s); err != nil {
+			return err
+		}
+	}
+	return s.Err()
+}
+
+// exec runs a statement that has no answer.
+func (x *Index) exec(sql string, args ...any) error {
+	return x.rows(func(*sqlite3.Stmt) error { return nil }, sql, args...)
+}
+
+// statements are prepared once for many rows.
+type statements []*sqlite3.Stmt
+
+// prepare compiles statements, which are to be closed.
+func (x *Index) prepare(sql ...string) (all statements, err error) {
+	for _, text := range sql {
+		s, _, err := x.db.Prepare(text)
+		if err != nil {
+			return nil, errors.Join(err, all.Close())
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// Close closes all of them.
+func (all statements) Close() (err error) {
+	for _, s := range all {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
+
+// run runs a statement anew.
+func run(s *sqlite3.Stmt, args ...any) error {
+	if err := bind(s, args...); err != nil {
+		return err
+	}
+	return s.Exec()
+}
+
+func bind(s *sqlite3.Stmt, args ...any) (err error) {
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case int64:
+			err = s.BindInt64(i+1, v)
+		case string:
+			err = s.BindText(i+1, v)
+		case []byte:
+			if err = s.BindBlob(i+1, v); len(v) == 0 {
+				err = s.BindZeroBlob(i+1, 0) // not NULL
+			}
+		case time.Time:
+			err = s.BindNull(i + 1)
+			if !v.IsZero() {
+				err = s.BindInt64(i+1, v.Unix())
+			}
+		default:
+			err = fmt.Errorf("a %T cannot be stored", arg)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ type Options struct {
 	// imap.append.end (the message is stored, the answer not yet sent), imap.fetch, imap.store, imap.search, imap.copy,
 	// imap.move, imap.expunge, smtp.auth, smtp.mail, smtp.rcpt, smtp.data.begin, smtp.data.received (all octets are
 	// here, nothing is delivered), smtp.data.end (delivered, the answer not yet sent). An error that is an *imap.Error
-	// or *smtp.SMTPError becomes the answer; any other cuts the line without one. Connections call it side by side.
+	// or *smtp.SMTPError (see Answer) becomes the answer; any other cuts the line without one. Connections call it side by side.
 	Hook func(event string) error
 	// Logf, unless nil, is told of errors that the server survives.
 	Logf func(format string, args ...any)

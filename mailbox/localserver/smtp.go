@@ -37,6 +37,11 @@ func refusal(code int, enhanced smtp.EnhancedCode, text string) error {
 	return &smtp.SMTPError{Code: code, EnhancedCode: enhanced, Message: text}
 }
 
+// Answer returns an error for Options.Hook that becomes the answer at an event of SMTP (RFC 5321 section 4.2, RFC 3463).
+func Answer(code int, enhanced [3]int, text string) error {
+	return refusal(code, smtp.EnhancedCode(enhanced), text)
+}
+
 // hook runs the caller's hook. An error that is not an answer of its own cuts the line.
 func (s *smtpSession) hook(event string) error {
 	err := s.server.hook(event)

@@ -31,8 +31,15 @@ func TestStore(t *testing.T, open func(t *testing.T) mailbox.Store) {
 		{"octets", (*storeTest).octets},
 		{"pieces", (*storeTest).pieces},
 		{"no message", (*storeTest).noMessage},
+		{"fetch all", (*storeTest).fetchAll},
+		{"fetch all, broken", (*storeTest).fetchAllBroken},
+		{"changed flags", (*storeTest).changedFlags},
 		{"flags", (*storeTest).flags},
 		{"find", (*storeTest).find},
+		{"move", (*storeTest).move},
+		{"delete", (*storeTest).delete},
+		{"create folder", (*storeTest).createFolder},
+		{"wait", (*storeTest).wait},
 		{"size", (*storeTest).size},
 		{"broken reader", (*storeTest).brokenReader},
 		{"broken writer", (*storeTest).brokenWriter},
@@ -95,6 +102,9 @@ func (t *storeTest) holds(n int) {
 	if list := t.must(t.List(t.Context(), t.folder, 1)); len(list) != n {
 		t.Errorf("the folder has %d messages, want %d", len(list), n)
 	}
+	if uids, err := t.UIDs(t.Context(), t.folder); err != nil || len(uids) != n {
+		t.Errorf("UIDs: %v, %v; want %d", uids, err, n)
+	}
 	if s, err := t.Status(t.Context(), t.folder); err != nil || int(s.Messages) != n {
 		t.Errorf("Status: %+v, %v; want %d messages", s, err, n)
 	}
@@ -125,8 +135,20 @@ func (t *storeTest) noFolder() {
 		t.is(err, mailbox.ErrNoFolder)
 		_, err = t.Find(ctx, name, newID())
 		t.is(err, mailbox.ErrNoFolder)
+		_, err = t.UIDs(ctx, name)
+		t.is(err, mailbox.ErrNoFolder)
+		_, err = t.Flags(ctx, name, 0)
+		t.is(err, mailbox.ErrNoFolder)
 		t.is(t.Fetch(ctx, name, 1, io.Discard), mailbox.ErrNoFolder)
+		t.is(t.FetchAll(ctx, name, []mailbox.Info{{UID: 1, Size: 1}}, &receiver{}), mailbox.ErrNoFolder)
 		t.is(t.SetFlags(ctx, name, []mailbox.UID{1}, mailbox.FlagChange{Add: []string{`\Seen`}}), mailbox.ErrNoFolder)
+		_, err = t.Move(ctx, name, []mailbox.UID{1}, "INBOX")
+		t.is(err, mailbox.ErrNoFolder)
+		t.is(t.Delete(ctx, name, []mailbox.UID{1}), mailbox.ErrNoFolder)
+		t.is(t.Wait(ctx, name, time.Second), mailbox.ErrNoFolder)
+		if name != t.folder {
+			t.is(t.CreateFolder(ctx, name), mailbox.ErrNoFolder)
+		}
 	}
 	if _, err := t.Status(ctx, "INBOX"); err != nil {
 		t.Errorf("afterwards: %v", err)
@@ -172,6 +194,9 @@ func (t *storeTest) list() {
 	status, err := t.Status(ctx, t.folder)
 	if err != nil || status.Messages != 5 || status.UIDValidity == 0 || status.UIDNext != 0 && status.UIDNext <= uids[4] {
 		t.Errorf("Status: %+v, %v", status, err)
+	}
+	if got, err := t.UIDs(ctx, t.folder); err != nil || !slices.Equal(got, uids) {
+		t.Errorf("UIDs: %v, %v; want %v", got, err, uids)
 	}
 	if !slices.IsSorted(uids) || len(slices.Compact(slices.Clone(uids))) != 5 {
 		t.Errorf("UIDs do not ascend: %v", uids)
@@ -232,6 +257,189 @@ func (t *storeTest) noMessage() {
 		}
 	}
 	fetch(t.T, t.Store, t.folder, last)
+}
+
+// receiver notes what FetchAll brings. Where broken is set, Message, a write or Done for the message broken fails.
+type receiver struct {
+	order  []mailbox.UID // of those that are done
+	texts  map[mailbox.UID]*bytes.Buffer
+	errs   map[mailbox.UID]error
+	broken mailbox.UID
+	how    string
+	err    error
+}
+
+func (r *receiver) Message(m mailbox.Info) (io.Writer, error) {
+	if r.texts == nil {
+		r.texts = make(map[mailbox.UID]*bytes.Buffer)
+	}
+	if r.texts[m.UID] != nil {
+		return nil, fmt.Errorf("message %d came twice", m.UID)
+	}
+	r.texts[m.UID] = new(bytes.Buffer)
+	if m.UID == r.broken && r.how == "Message" {
+		return nil, r.err
+	}
+	if m.UID == r.broken && r.how == "Write" {
+		return &brokenWriter{10, r.err}, nil
+	}
+	return r.texts[m.UID], nil
+}
+
+func (r *receiver) Done(m mailbox.Info, err error) error {
+	if r.errs == nil {
+		r.errs = make(map[mailbox.UID]error)
+	}
+	if _, twice := r.errs[m.UID]; twice {
+		return fmt.Errorf("message %d is done twice", m.UID)
+	}
+	r.errs[m.UID] = err
+	r.order = append(r.order, m.UID)
+	if m.UID == r.broken && r.how == "Done" {
+		return r.err
+	}
+	return nil
+}
+
+// many fills the folder and returns what is in it, in an order that no store has by itself.
+func (t *storeTest) many() (infos []mailbox.Info, texts map[mailbox.UID][]byte) {
+	t.Helper()
+	texts = make(map[mailbox.UID][]byte)
+	for n := range 90 {
+		text := message(newID(), strings.Repeat(fmt.Sprintf("line of %d\n", n), n*n%97))
+		if n%50 == 20 {
+			text = large(newID(), 4<<20-10+n)
+		}
+		uid := t.append(t.folder, text)
+		texts[uid] = text
+		infos = append(infos, mailbox.Info{UID: uid, Size: int64(len(text))})
+	}
+	slices.Reverse(infos[60:])
+	slices.Reverse(infos[:40])
+	return infos, texts
+}
+
+func (t *storeTest) fetchAll() {
+	infos, texts := t.many()
+	infos[5].Size = 0 // unknown
+	infos[7].Size = 1 // wrong
+	infos[9].Size = 1 << 30
+	last := infos[60].UID
+	asked := slices.Clone(infos)
+	for i, gone := range []mailbox.UID{0, last + 1, last + 1000, 1<<32 - 1} {
+		asked = slices.Insert(asked, 25*i, mailbox.Info{UID: gone, Size: int64(100 * i)})
+	}
+	var r receiver
+	if err := t.FetchAll(t.Context(), t.folder, append(slices.Clone(asked), asked[3], asked[60]), &r); err != nil {
+		t.Fatal(err)
+	}
+	var want []mailbox.UID
+	for _, m := range asked {
+		want = append(want, m.UID)
+		text, there := texts[m.UID]
+		if !there {
+			t.is(r.errs[m.UID], mailbox.ErrNotFound)
+			if b := r.texts[m.UID]; b != nil && b.Len() > 0 {
+				t.Errorf("message %d, which is not there: %d octets", m.UID, b.Len())
+			}
+			continue
+		}
+		if err := r.errs[m.UID]; err != nil || r.texts[m.UID] == nil {
+			t.Errorf("message %d: %v", m.UID, err)
+			continue
+		}
+		same(t.T, r.texts[m.UID].Bytes(), text)
+	}
+	if !slices.Equal(r.order, want) {
+		t.Errorf("in the order %v, want %v", r.order, want)
+	}
+	if err := t.FetchAll(t.Context(), t.folder, nil, nil); err != nil {
+		t.Errorf("none: %v", err)
+	}
+	for _, m := range t.must(t.List(t.Context(), t.folder, 1)) {
+		if slices.Contains(m.Flags, `\Seen`) {
+			t.Errorf("message %d counts as seen", m.UID)
+		}
+	}
+}
+
+func (t *storeTest) fetchAllBroken() {
+	infos, texts := t.many()
+	broken := errors.New("the disk is full")
+	for _, at := range []int{0, 19, 45, 79} { // the first, a large one, one in the middle of many, and a large one again
+		for _, how := range []string{"Message", "Write", "Done"} {
+			r := &receiver{broken: infos[at].UID, how: how, err: broken}
+			t.is(t.FetchAll(t.Context(), t.folder, infos, r), broken)
+			if done := len(r.order); done != at && (how != "Done" || done != at+1) {
+				t.Errorf("%s of message %d of %d: %d were done", how, at, len(infos), done)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	t.is(t.FetchAll(ctx, t.folder, infos, cancellingReceiver{new(receiver), cancel}), context.Canceled)
+	same(t.T, fetch(t.T, t.Store, t.folder, infos[0].UID), texts[infos[0].UID])
+}
+
+// cancellingReceiver cancels a context when it got a message.
+type cancellingReceiver struct {
+	*receiver
+	cancel context.CancelFunc
+}
+
+func (c cancellingReceiver) Done(m mailbox.Info, err error) error {
+	c.cancel()
+	return c.receiver.Done(m, err)
+}
+
+func (t *storeTest) changedFlags() {
+	ctx := t.Context()
+	var uids []mailbox.UID
+	for range 5 {
+		uids = append(uids, t.append(t.folder, message(newID(), "x\n"), `\Seen`))
+	}
+	other := t.open(t.T)
+	defer other.Close()
+	var since uint64
+	for n, change := range []func() error{
+		func() error { return nil },
+		func() error {
+			return other.SetFlags(ctx, t.folder, uids[1:2], mailbox.FlagChange{Add: []string{`\Flagged`}})
+		},
+		func() error {
+			return other.SetFlags(ctx, t.folder, uids[2:4], mailbox.FlagChange{Remove: []string{`\Seen`}})
+		},
+		func() error { return nil },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		status, err := t.Status(ctx, t.folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := t.Flags(ctx, t.folder, since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := t.must(t.List(ctx, t.folder, 1))
+		if since > 0 {
+			want = [][]mailbox.Info{want, want[1:2], want[2:4], nil}[n]
+		}
+		if !slices.EqualFunc(got, want, func(g, w mailbox.Info) bool {
+			return g.UID == w.UID && slices.Equal(slices.Sorted(slices.Values(g.Flags)), slices.Sorted(slices.Values(w.Flags))) && g.ModSeq == w.ModSeq
+		}) {
+			t.Errorf("step %d: changed since %d: %v, want %v", n, since, got, want)
+		}
+		for _, m := range got {
+			if m.ModSeq > status.HighestModSeq {
+				t.Errorf("message %d has mod-sequence %d, above that of the folder, %d", m.UID, m.ModSeq, status.HighestModSeq)
+			}
+		}
+		since = status.HighestModSeq
+	}
+	if got, err := t.Flags(ctx, t.folder, since+1000); err != nil || since > 0 && len(got) != 5 {
+		t.Errorf("changed since the future: %v, %v", got, err)
+	}
 }
 
 func (t *storeTest) flags() {
@@ -303,6 +511,159 @@ func (t *storeTest) find() {
 			t.Errorf("Find(%q): %v, %v; want none", none, uids, err)
 		}
 	}
+}
+
+// uidsAre fails the test if a folder holds other messages.
+func (t *storeTest) uidsAre(folder string, want ...mailbox.UID) {
+	t.Helper()
+	if got, err := t.UIDs(t.Context(), folder); err != nil || !slices.Equal(got, want) {
+		t.Errorf("folder %q has the messages %v, %v; want %v", folder, got, err, want)
+	}
+}
+
+func (t *storeTest) move() {
+	ctx := t.Context()
+	var (
+		uids  []mailbox.UID
+		texts [][]byte
+	)
+	for n := range 6 {
+		text := message(newID(), strings.Repeat("x", n)+"\n")
+		uids, texts = append(uids, t.append(t.folder, text, `\Flagged`)), append(texts, text)
+	}
+	if err := t.SetFlags(ctx, t.folder, uids[:1], mailbox.FlagChange{Add: []string{`\Deleted`}}); err != nil {
+		t.Fatal(err)
+	}
+	to := t.folder + "-to"
+	_, err := t.Move(ctx, t.folder, uids[1:3], to)
+	t.is(err, mailbox.ErrNoFolder)
+	t.uidsAre(t.folder, uids...)
+	if err := t.CreateFolder(ctx, to); err != nil {
+		t.Fatal(err)
+	}
+	t.append(to, message(newID(), "was there before\n"))
+	moved, err := t.Move(ctx, t.folder, []mailbox.UID{uids[4], uids[1], uids[2], uids[1], uids[5] + 1, 0}, to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.uidsAre(t.folder, uids[0], uids[3], uids[5])
+	there, err := t.UIDs(ctx, to)
+	if err != nil || len(there) != 4 {
+		t.Fatalf("the other folder has %v, %v", there, err)
+	}
+	if moved != nil && len(moved) != 3 {
+		t.Errorf("moved %v", moved)
+	}
+	for _, n := range []int{1, 2, 4} {
+		now := there[map[int]int{1: 1, 2: 2, 4: 3}[n]]
+		if moved != nil {
+			now = moved[uids[n]]
+		}
+		same(t.T, fetch(t.T, t.Store, to, now), texts[n])
+	}
+	for _, m := range t.must(t.List(ctx, to, there[1])) {
+		if !slices.Equal(m.Flags, []string{`\Flagged`}) {
+			t.Errorf("message %d has the flags %q now", m.UID, m.Flags)
+		}
+	}
+	if moved, err := t.Move(ctx, t.folder, nil, to); err != nil || len(moved) > 0 {
+		t.Errorf("nothing: %v, %v", moved, err)
+	}
+	if _, err := t.Move(ctx, t.folder, uids[:1], t.folder); err == nil {
+		t.Error("moved to where it is")
+	}
+	t.uidsAre(t.folder, uids[0], uids[3], uids[5])
+}
+
+func (t *storeTest) delete() {
+	ctx := t.Context()
+	var uids []mailbox.UID
+	for range 5 {
+		uids = append(uids, t.append(t.folder, message(newID(), "x\n")))
+	}
+	if err := t.SetFlags(ctx, t.folder, uids[:1], mailbox.FlagChange{Add: []string{`\Deleted`}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := t.Delete(ctx, t.folder, []mailbox.UID{uids[3], uids[1], uids[3], 0, uids[4] + 1}); err != nil {
+		t.Fatal(err)
+	}
+	t.uidsAre(t.folder, uids[0], uids[2], uids[4])
+	if err := t.Delete(ctx, t.folder, nil); err != nil {
+		t.Errorf("nothing: %v", err)
+	}
+	if err := t.Delete(ctx, t.folder, uids); err != nil {
+		t.Error(err)
+	}
+	t.uidsAre(t.folder)
+}
+
+func (t *storeTest) createFolder() {
+	for range 2 {
+		if err := t.CreateFolder(t.Context(), t.folder); err != nil {
+			t.Fatal(err)
+		}
+		t.holds(0)
+	}
+	uid := t.append(t.folder, message(newID(), "x\n"))
+	if err := t.CreateFolder(t.Context(), t.folder); err != nil {
+		t.Fatal(err)
+	}
+	t.uidsAre(t.folder, uid)
+}
+
+// wait bounds what should take no time at all, so that a hang fails the test; stores that poll may need a minute.
+const wait = 2 * time.Minute
+
+func (t *storeTest) wait() {
+	ctx := t.Context()
+	uid := t.append(t.folder, message(newID(), "x\n"))
+	other := t.open(t.T)
+	defer other.Close()
+	t.holds(1)
+	if err := t.Wait(ctx, t.folder, time.Millisecond); err != nil {
+		t.Errorf("nothing is new: %v", err)
+	}
+	for _, c := range []struct {
+		name   string
+		change func() error
+	}{
+		{"a message", func() error {
+			body := message(newID(), "y\n")
+			_, err := other.Append(ctx, t.folder, mailbox.NewMessage{Size: int64(len(body)), Body: bytes.NewReader(body)})
+			return err
+		}},
+		{"a flag", func() error {
+			return other.SetFlags(ctx, t.folder, []mailbox.UID{uid}, mailbox.FlagChange{Add: []string{`\Flagged`}})
+		}},
+		{"an end", func() error { return other.Delete(ctx, t.folder, []mailbox.UID{uid}) }},
+	} {
+		for _, meanwhile := range []bool{false, true} {
+			if meanwhile && c.name != "a message" {
+				continue // is no change any more
+			}
+			t.must(t.List(ctx, t.folder, 1))
+			start, done := time.Now(), make(chan error, 1)
+			if meanwhile {
+				go func() { done <- c.change() }()
+			} else {
+				done <- c.change()
+			}
+			if err := t.Wait(ctx, t.folder, wait); err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); took > wait*3/4 {
+				t.Errorf("%s: noticed after %v", c.name, took)
+			}
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	time.AfterFunc(10*time.Millisecond, cancel)
+	t.must(t.List(t.Context(), t.folder, 1))
+	t.is(t.Wait(ctx, t.folder, wait), context.Canceled)
+	t.holds(2)
 }
 
 func (t *storeTest) size() {

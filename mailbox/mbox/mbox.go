@@ -1,5 +1,5 @@
 // Package mbox finds the messages in mbox files (RFC 4155), where they lie one behind the other, each after a separator line
-// that starts with "From ". It reads; it does not write.
+// that starts with "From ", and is a [mailbox.Store] on a folder of such files.
 package mbox
 
 import (
@@ -13,6 +13,7 @@ import (
 // Range is where a message is in the file, without the separator line before it and the empty line behind it.
 type Range struct {
 	Start, End int64
+	From       int64 // where the separator line starts
 }
 
 // maxSeparator is how much of a line is looked at: a separator is shorter.
@@ -57,6 +58,7 @@ func Messages(r io.Reader) iter.Seq2[Range, error] {
 		lines := bufio.NewReaderSize(r, 64<<10)
 		var (
 			at     int64 // where the line starts
+			from   int64
 			start  = int64(-1)
 			end    int64 // of what lies before the line, without the last empty line
 			begins = true
@@ -70,10 +72,10 @@ func Messages(r io.Reader) iter.Seq2[Range, error] {
 			}
 			if len(line) > 0 {
 				if begins && empty && isSeparator(line[:min(len(line), maxSeparator)]) {
-					if start >= 0 && !yield(Range{start, end}, nil) {
+					if start >= 0 && !yield(Range{start, end, from}, nil) {
 						return
 					}
-					start = at + int64(len(line))
+					from, start = at, at+int64(len(line))
 					for errors.Is(err, bufio.ErrBufferFull) { // a separator of this length has no end
 						line, err = lines.ReadSlice('\n')
 						start += int64(len(line))
@@ -91,7 +93,7 @@ func Messages(r io.Reader) iter.Seq2[Range, error] {
 			}
 			if errors.Is(err, io.EOF) {
 				if start >= 0 {
-					yield(Range{start, end}, nil)
+					yield(Range{start, end, from}, nil)
 				}
 				return
 			}
@@ -110,7 +112,7 @@ func Unquote(dst io.Writer, r io.Reader) (changed bool, err error) {
 		}
 		begun := begins
 		begins = len(line) > 0 && line[len(line)-1] == '\n'
-		if begun && bytes.HasPrefix(line, []byte{'>'}) && bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte("From ")) {
+		if begun && isQuoted(line) {
 			line, changed = line[1:], true
 		}
 		if _, err := dst.Write(line); err != nil {
@@ -119,5 +121,34 @@ func Unquote(dst io.Writer, r io.Reader) (changed bool, err error) {
 		if errors.Is(err, io.EOF) {
 			return changed, nil
 		}
+	}
+}
+
+// isQuoted reports whether a line begins as one that was quoted.
+func isQuoted(line []byte) bool {
+	return bytes.HasPrefix(line, []byte{'>'}) && bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte("From "))
+}
+
+// Quote writes what r holds to dst, and puts a ">" before each line that starts with "From ", or with such a line quoted already
+// (mboxrd). Unquote undoes it.
+func Quote(dst io.Writer, r io.Reader) error {
+	lines := bufio.NewReaderSize(r, 32<<10)
+	for begins := true; ; {
+		line, err := lines.ReadSlice('\n')
+		if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+			return err
+		}
+		if begins && bytes.HasPrefix(bytes.TrimLeft(line, ">"), []byte("From ")) {
+			if _, err := dst.Write([]byte{'>'}); err != nil {
+				return err
+			}
+		}
+		if _, err := dst.Write(line); err != nil {
+			return err
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		begins = err == nil
 	}
 }

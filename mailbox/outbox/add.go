@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // Add accepts a mail: when it returns nil, the mail is in the outbox and will stay there until it is sent or dropped.
@@ -35,8 +36,9 @@ func (o *Outbox) add(ctx context.Context, e Entry, write []func(w io.Writer) err
 	defer leave()
 	e.ID = newID(e.Created)
 	e.Messages = slices.Clone(e.Messages)
+	e.Failures, e.NextAttempt = 0, time.Time{}
 	if e.Copy != nil {
-		e.Copy = &Copy{Folder: e.Copy.Folder, Message: e.Copy.Message}
+		e.Copy = &Copy{Folder: e.Copy.Folder, Use: e.Copy.Use, Message: e.Copy.Message}
 	}
 	fresh := filepath.Join(o.dir, newPrefix+e.ID)
 	if err := o.disk.MkdirAll(fresh, 0o700); err != nil {

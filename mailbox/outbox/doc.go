@@ -9,8 +9,14 @@
 // A message's way, each arrow durable before the next step:
 //
 //	queued → (all octets sent) → uncertain → (final dot, server's OK) → sent
-//	                                       → (final dot, server's no)  → queued
+//	                                       → (server's no for now)     → queued
+//	                                       → (server's no for good)    → refused
 //	                                       → (line dies)               stays uncertain
+//
+// A server's no before the final dot leads to queued and refused in the same way. What is queued is tried again: Entry.Due
+// tells when, after waits that grow from a minute to some hours. What was refused is left alone until a person decides, by
+// Deliver with RetryRefused, or Drop. A mail of several messages keeps what was sent of it sent, whatever becomes of the
+// others.
 //
 // The outbox holds octets: whoever adds a message has sealed it before. Addresses are in clear in it, as the submission
 // server must be told them. Several processes may use one outbox at the same time.
@@ -20,6 +26,7 @@
 //	DIR/.lock               held shared by whoever changes something, alone by who clears up
 //	DIR/ID/entry.json       what is to be done, and how far it is
 //	DIR/ID/0.eml 1.eml …    messages, octet by octet
+//	DIR/ID/0.dot-1 …        marks: message 0 came to its final dot at attempt 1; void once entry.json tells of that attempt
 //	DIR/ID.lock             held by who delivers the entry
 //	DIR/.new-… DIR/.done-…  entries before their acceptance and after their end; removed by Open
 //

@@ -3,6 +3,7 @@ package outbox
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +29,20 @@ const (
 	Uncertain State = "uncertain"
 	// Sent: the server took it.
 	Sent State = "sent"
+	// Refused: not sent, and the server said that trying again, unchanged, is of no use (RFC 5321 section 4.2.1).
+	Refused State = "refused"
 )
+
+// Refusal is a server's no to one recipient, or to a whole message.
+type Refusal struct {
+	Recipient string `json:"recipient,omitempty"` // as in the envelope; empty: the message
+	Code      int    `json:"code"`                // RFC 5321 section 4.2
+	// EnhancedCode is that of RFC 3463, if any; Text is the server's, cleaned.
+	EnhancedCode string `json:"enhanced_code,omitempty"`
+	Text         string `json:"text,omitempty"`
+	// Permanent: trying again, unchanged, is of no use.
+	Permanent bool `json:"permanent,omitempty"`
+}
 
 // Message is one message of an entry, with an envelope of its own.
 type Message struct {
@@ -35,10 +50,12 @@ type Message struct {
 	Envelope mailbox.Envelope `json:"envelope"`
 	// Size in octets.
 	Size int64 `json:"size"`
-	// State is Queued, Uncertain or Sent; a message without recipients is Sent from the beginning.
+	// State of the message; one without recipients is Sent from the beginning.
 	State State `json:"state"`
 	// Error is what went wrong at the last attempt, in words; empty if nothing did.
 	Error string `json:"error,omitempty"`
+	// Refusals are those of the last attempt. Where any recipient is refused, nothing was sent to anybody.
+	Refusals []Refusal `json:"refusals,omitempty"`
 	// Attempts counts submissions that were begun, LastAttempt is the time of the last one.
 	Attempts    int       `json:"attempts"`
 	LastAttempt time.Time `json:"last_attempt,omitzero"`
@@ -47,6 +64,9 @@ type Message struct {
 // Copy is the sender's copy, put into a folder of the mail store once.
 type Copy struct {
 	Folder string `json:"folder"`
+	// Use is an attribute of RFC 6154, such as \Sent: the copy goes into the folder that has it, and into Folder where none
+	// has. Empty: into Folder, or it is settled which one that is.
+	Use string `json:"use,omitempty"`
 	// Message is the index of the message that is the copy.
 	Message int `json:"message"`
 	// Done: it is in the folder.
@@ -67,19 +87,60 @@ type Entry struct {
 	Messages  []Message `json:"messages"`
 	// Copy is nil where no copy is kept.
 	Copy *Copy `json:"copy,omitempty"`
+	// Failures counts deliveries in a row that left something to do, NextAttempt is when the next one makes sense; zero:
+	// at once.
+	Failures    int       `json:"failures,omitempty"`
+	NextAttempt time.Time `json:"next_attempt,omitzero"`
 	// Note is the caller's own; the outbox passes it on.
 	Note json.RawMessage `json:"note,omitempty"`
 }
 
-// State returns the state of the entry as a whole: Uncertain if any message is, else Queued if any is, else Sent.
+// State returns the state of the entry as a whole: Uncertain if any message is, else Queued if any is, else Refused if
+// any is, else Sent.
 func (e *Entry) State() State {
-	state := Sent
+	order := []State{Sent, Refused, Queued, Uncertain}
+	state := 0
 	for _, m := range e.Messages {
-		if m.State == Uncertain || m.State == Queued && state == Sent {
-			state = m.State
-		}
+		state = max(state, slices.Index(order, m.State))
 	}
-	return state
+	return order[state]
+}
+
+// backoff is how long to wait after the first failure, the second and so on; the last holds for all that come after. RFC
+// 5321 section 4.5.4.1 wants half an hour at least between servers, and allows more tries in the beginning.
+var backoff = [...]time.Duration{time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 4 * time.Hour}
+
+// jitter is which part of a wait is left to chance, so that what failed together does not come back together.
+const jitter = 5
+
+// postpone sets when the next attempt makes sense, after one that failed.
+func (e *Entry) postpone(now time.Time) {
+	wait := backoff[min(e.Failures, len(backoff)-1)]
+	e.Failures = min(e.Failures, len(backoff)) + 1
+	var chance [2]byte
+	_, _ = rand.Read(chance[:]) // never fails
+	wait += wait / jitter * time.Duration(binary.BigEndian.Uint16(chance[:])) / (1 << 16)
+	e.NextAttempt = now.Add(wait).UTC().Truncate(time.Second)
+}
+
+// Due reports whether an attempt makes sense now: there is something that can be done without asking a person, and the
+// wait since the last failure is over.
+func (e *Entry) Due(now time.Time) bool {
+	open := slices.ContainsFunc(e.Messages, func(m Message) bool { return m.State == Queued })
+	if !open && !e.copyOpen() {
+		return false
+	}
+	// A wait longer than any is one that another clock began.
+	wait := e.NextAttempt.Sub(now)
+	return wait <= 0 || wait > 2*backoff[len(backoff)-1]
+}
+
+// copyOpen reports whether the sender's copy is yet to be made: something was sent, or may have been. So what went out
+// is on record, also where a person decides later to drop what is uncertain.
+func (e *Entry) copyOpen() bool {
+	return e.Copy != nil && !e.Copy.Done && slices.ContainsFunc(e.Messages, func(m Message) bool {
+		return len(m.Envelope.To) > 0 && (m.State == Sent || m.State == Uncertain)
+	})
 }
 
 var (
@@ -95,7 +156,7 @@ var (
 
 const (
 	entryFile    = "entry.json"
-	entryVersion = 1
+	entryVersion = 2 // 1 had no refusals and no next attempt, and is read as well
 	maxEntryFile = 16 << 20
 	maxMessages  = 1024
 	maxErrorText = 1000
@@ -116,6 +177,8 @@ func (e *Entry) check() error {
 		return fmt.Errorf("it has %d messages", len(e.Messages))
 	case e.Created.IsZero():
 		return errors.New("its time of making is missing")
+	case e.Failures < 0:
+		return fmt.Errorf("it has failed %d times", e.Failures)
 	case e.Copy != nil && (e.Copy.Message < 0 || e.Copy.Message >= len(e.Messages)):
 		return errors.New("its copy is none of its messages")
 	case e.Copy != nil && (e.Copy.Folder == "" || e.MessageID == ""):
@@ -125,7 +188,7 @@ func (e *Entry) check() error {
 	for i, m := range e.Messages {
 		recipients += len(m.Envelope.To)
 		switch {
-		case m.State != Queued && m.State != Uncertain && m.State != Sent:
+		case !slices.Contains([]State{Queued, Uncertain, Sent, Refused}, m.State):
 			return fmt.Errorf("message %d has the unknown state %q", i, m.State)
 		case len(m.Envelope.To) == 0 && m.State != Sent:
 			return fmt.Errorf("message %d is to be sent to nobody", i)
@@ -139,55 +202,87 @@ func (e *Entry) check() error {
 	return nil
 }
 
+// markFile is an empty file beside entry.json that says that attempt n of message i has come to the final dot. It counts as
+// long as entry.json does not tell of that attempt: a mark is made durable by one write of the disk, and a new entry.json by
+// two.
+func markFile(i, n int) string { return fmt.Sprintf("%d.dot-%d", i, n) }
+
 // load reads an entry. An entry that is gone is ErrNotFound.
 func load(dir, id string) (Entry, error) {
+	e, _, err := loadVersion(dir, id)
+	return e, err
+}
+
+// loadVersion is load that tells in which version the entry lies there.
+func loadVersion(dir, id string) (e Entry, version int, err error) {
+	if e, version, err = readEntry(dir, id); err != nil {
+		return e, 0, err
+	}
+	for i := range e.Messages {
+		m := &e.Messages[i]
+		if m.State != Queued && m.State != Refused {
+			continue
+		}
+		switch _, err := os.Lstat(filepath.Join(dir, markFile(i, m.Attempts+1))); {
+		case err == nil:
+			m.State = Uncertain
+			m.Attempts++
+		case !errors.Is(err, fs.ErrNotExist):
+			return Entry{}, 0, err
+		}
+	}
+	return e, version, nil
+}
+
+// readEntry reads entry.json.
+func readEntry(dir, id string) (Entry, int, error) {
 	f, err := os.Open(filepath.Join(dir, entryFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(dir); err == nil {
-			return Entry{}, fmt.Errorf("%s: %w: %s is missing", id, ErrDamaged, entryFile)
+			return Entry{}, 0, fmt.Errorf("%s: %w: %s is missing", id, ErrDamaged, entryFile)
 		}
-		return Entry{}, fmt.Errorf("%s: %w", id, ErrNotFound)
+		return Entry{}, 0, fmt.Errorf("%s: %w", id, ErrNotFound)
 	}
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, 0, err
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxEntryFile+1))
 	if err != nil {
-		return Entry{}, err
+		return Entry{}, 0, err
 	}
-	e, err := decode(data)
+	e, version, err := decode(data)
 	if err != nil {
-		return Entry{}, fmt.Errorf("%s: %w: %w", id, ErrDamaged, err)
+		return Entry{}, 0, fmt.Errorf("%s: %w: %w", id, ErrDamaged, err)
 	}
 	e.ID = id
-	return e, nil
+	return e, version, nil
 }
 
 // decode reads entry.json strictly: what a newer version might mean by an unknown field must not be guessed at.
-func decode(data []byte) (Entry, error) {
+func decode(data []byte) (e Entry, version int, err error) {
 	if len(data) > maxEntryFile {
-		return Entry{}, errors.New("too large")
+		return Entry{}, 0, errors.New("too large")
 	}
 	var head struct {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil {
-		return Entry{}, err
+		return Entry{}, 0, err
 	}
-	if head.Version != entryVersion {
-		return Entry{}, fmt.Errorf("version %d is unknown", head.Version)
+	if head.Version < 1 || head.Version > entryVersion {
+		return Entry{}, 0, fmt.Errorf("version %d is unknown", head.Version)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	var onDisk entryOnDisk
 	if err := decoder.Decode(&onDisk); err != nil {
-		return Entry{}, err
+		return Entry{}, 0, err
 	}
 	if err := onDisk.check(); err != nil {
-		return Entry{}, err
+		return Entry{}, 0, err
 	}
-	return onDisk.Entry, nil
+	return onDisk.Entry, head.Version, nil
 }
 
 func encode(e Entry) ([]byte, error) {

@@ -20,12 +20,17 @@ var errInjected = errors.New("injected")
 
 // fakeServer is a mail server that remembers what it took. Its Submitter and Store fail where fail says.
 type fakeServer struct {
-	// fail is asked before each step: connect, rcpt, data, dot (nothing of it arrived), took (the server has the
+	// fail is asked before each step: connect, rcpt (a refusal for good), data, dot (nothing of it arrived), took (the server has the
 	// message, the answer is lost), refuse (the answer to the dot is no), store, find, append, appended.
 	fail func(step string) error
 
+	// submit, unless nil, is asked at each message, by its first recipient.
+	submit func(to string) error
+
 	inbox map[string]int      // by content
 	sent  map[string][]string // contents by folder
+	// sentName is the folder that is marked as the one for what was sent; empty: none is.
+	sentName string
 	// reached says that some client came to the final dot.
 	reached bool
 	log     []string
@@ -61,6 +66,11 @@ type fakeSubmitter struct{ server *fakeServer }
 
 func (f fakeSubmitter) Submit(_ context.Context, e mailbox.Envelope, size int64, message io.Reader, commit func() error) error {
 	s := f.server
+	if s.submit != nil {
+		if err := s.submit(e.To[0]); err != nil {
+			return err
+		}
+	}
 	if err := s.step("rcpt"); err != nil {
 		return &mailbox.RefusedError{Recipient: e.To[0], Step: "RCPT", Code: 550, Permanent: true}
 	}
@@ -93,6 +103,17 @@ func (fakeSubmitter) Close() error { return nil }
 type fakeStore struct {
 	mailbox.Store
 	server *fakeServer
+}
+
+func (f fakeStore) Folders(context.Context) ([]mailbox.Folder, error) {
+	if err := f.server.step("folders"); err != nil {
+		return nil, &mailbox.ConnectError{Err: err}
+	}
+	all := []mailbox.Folder{{Name: "INBOX"}, {Name: "Sent"}}
+	if f.server.sentName != "" {
+		all = append(all, mailbox.Folder{Name: f.server.sentName, Attributes: []string{`\HasNoChildren`, `\sent`}})
+	}
+	return all, nil
 }
 
 func (f fakeStore) Find(_ context.Context, folder, id string) ([]mailbox.UID, error) {

@@ -58,6 +58,8 @@ func oneLife(t *testing.T, disk safeio.Disk, dir string, s *fakeServer) (accepte
 		return false, err
 	}
 	e, write := testMail()
+	e.Copy.Folder, e.Copy.Use = "Outgoing", `\Sent`
+	s.sentName = "Sent"
 	if e, err = o.Add(t.Context(), e, write); err != nil {
 		return false, err
 	}
@@ -91,7 +93,13 @@ func flushAfterFault(t *testing.T, name, dir string, s *fakeServer, accepted, to
 		t.Errorf("%s: refused, but in the outbox", name)
 	}
 	id := all[0].ID
-	result, err := o.Deliver(t.Context(), id, s.ports(), DeliverOptions{})
+	for i, content := range []string{toBob, toCarol} {
+		if all[0].Messages[i].State == Refused && s.inbox[content] != 0 {
+			t.Errorf("%s: message %d is refused, and was sent", name, i)
+		}
+	}
+	// Some steps refuse a message for good, which only a person overrules.
+	result, err := o.Deliver(t.Context(), id, s.ports(), DeliverOptions{RetryRefused: true})
 	if err != nil {
 		t.Errorf("%s: flush: %v", name, err)
 	}
@@ -103,8 +111,8 @@ func flushAfterFault(t *testing.T, name, dir string, s *fakeServer, accepted, to
 		switch {
 		case n > 1:
 			t.Errorf("%s: message %d was sent %d times", name, i, n)
-		case state == Queued:
-			t.Errorf("%s: message %d is still queued", name, i)
+		case state == Queued || state == Refused:
+			t.Errorf("%s: message %d is still %s", name, i, state)
 		case state == Sent && n != 1:
 			t.Errorf("%s: message %d is lost", name, i)
 		}

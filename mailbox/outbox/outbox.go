@@ -201,13 +201,14 @@ func (o *Outbox) Drop(ctx context.Context, id string) error {
 	return nil
 }
 
-// remove ends an entry: one rename takes it out of the outbox, what follows only clears up.
+// remove ends an entry: one rename takes it out of the outbox, what follows only clears up, as Open does again where it has
+// to.
 func (o *Outbox) remove(id string) error {
 	done := filepath.Join(o.dir, donePrefix+rand.Text())
 	if err := o.disk.Rename(o.path(id), done); err != nil {
 		return err
 	}
-	return o.disk.RemoveAll(done)
+	return o.disk.Discard(done)
 }
 
 // save makes the progress of an entry durable.

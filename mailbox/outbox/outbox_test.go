@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/sealmail/sealmail/internal/safeio"
+	"github.com/sealmail/sealmail/mailbox"
 )
 
 func TestAddListGetDrop(t *testing.T) {
@@ -198,6 +199,41 @@ func TestMessageForTheCopyAlone(t *testing.T) {
 	}
 }
 
+// TestSentFolder: the copy goes where the server keeps what was sent, and once it is begun there, stays there.
+func TestSentFolder(t *testing.T) {
+	for name, c := range map[string]struct{ marked, want string }{
+		"marked": {"Gesendet", "Gesendet"}, "the same": {"Sent", "Sent"}, "not marked": {"", "Sent"},
+	} {
+		dir := fastDir(t)
+		o := openOutbox(t, safeio.Disk{}, dir)
+		s := newFakeServer()
+		s.sentName = c.marked
+		s.fail = func(step string) error {
+			if step == "appended" {
+				return errInjected
+			}
+			return nil
+		}
+		e, write := testMail()
+		e.Copy.Use = `\Sent`
+		e, err := o.Add(t.Context(), e, write)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result, err := o.Deliver(t.Context(), e.ID, s.ports(), DeliverOptions{}); !errors.Is(err, errInjected) || result.State != Sent {
+			t.Errorf("%s: %+v, %v", name, result, err)
+		}
+		s.fail = func(string) error { return nil }
+		if result, err := o.Deliver(t.Context(), e.ID, s.ports(), DeliverOptions{}); err != nil || result.State != Sent {
+			t.Errorf("%s: %+v, %v", name, result, err)
+		}
+		if len(s.sent) != 1 || len(s.sent[c.want]) != 1 {
+			t.Errorf("%s: %v, want one copy in %s", name, s.sent, c.want)
+		}
+		noLeftovers(t, dir)
+	}
+}
+
 // TestStates follows the first message through one failure and what comes after.
 func TestStates(t *testing.T) {
 	at := func(want string) func(string) error {
@@ -229,7 +265,7 @@ func TestStates(t *testing.T) {
 		failedResend bool
 	}{
 		"no connection":      {at("connect"), [2]State{Queued, Queued}, Queued, 0, Sent, 1, 1, false},
-		"refused at RCPT":    {first("rcpt"), [2]State{Queued, Sent}, Queued, 1, Sent, 1, 1, false},
+		"refused at RCPT":    {first("rcpt"), [2]State{Refused, Sent}, Refused, 1, Refused, 0, 1, false},
 		"line dies in DATA":  {first("data"), [2]State{Queued, Queued}, Queued, 0, Sent, 1, 1, false},
 		"refused at the dot": {first("refuse"), [2]State{Queued, Sent}, Queued, 1, Sent, 1, 1, false},
 		"dot is lost":        {first("dot"), [2]State{Uncertain, Queued}, Uncertain, 1, Uncertain, 0, 1, false},
@@ -288,12 +324,129 @@ func TestStates(t *testing.T) {
 				}
 				s.fail = func(string) error { return nil }
 			}
-			result, err = o.Deliver(t.Context(), e.ID, s.ports(), DeliverOptions{ResendUncertain: true})
+			result, err = o.Deliver(t.Context(), e.ID, s.ports(), DeliverOptions{ResendUncertain: true, RetryRefused: true})
 			if err != nil || result.State != Sent || s.inbox[toBob] != c.resent || len(s.sent["Sent"]) != 1 {
 				t.Errorf("resent: %s, %v, inbox %v, sent %v", result.State, err, s.inbox, s.sent)
 			}
 			noLeftovers(t, dir)
 		})
+	}
+}
+
+// TestRefusals: who was refused is kept with the message, and what is refused for good waits for a person, while what is
+// refused for now waits for its time. Other messages of the entry are sent, once.
+func TestRefusals(t *testing.T) {
+	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
+	bob := func(permanent bool) *mailbox.RefusedError {
+		r := &mailbox.RefusedError{Recipient: "bob@example.org", Step: "RCPT", Code: 450, EnhancedCode: "4.2.1", Text: "busy"}
+		if permanent {
+			r.Code, r.EnhancedCode, r.Text, r.Permanent = 550, "5.1.1", "nobody", true
+		}
+		return r
+	}
+	for name, c := range map[string]struct {
+		err   error
+		state State
+		list  []Refusal
+	}{
+		"for now": {bob(false), Queued, []Refusal{{Recipient: "bob@example.org", Code: 450, EnhancedCode: "4.2.1", Text: "busy"}}},
+		"for good": {
+			bob(true), Refused,
+			[]Refusal{{Recipient: "bob@example.org", Code: 550, EnhancedCode: "5.1.1", Text: "nobody", Permanent: true}},
+		},
+		"one of two for good": {
+			&mailbox.RefusedRecipientsError{Recipients: []*mailbox.RefusedError{{Recipient: "dora@example.org", Code: 451}, bob(true)}}, Refused,
+			[]Refusal{{Recipient: "dora@example.org", Code: 451}, {Recipient: "bob@example.org", Code: 550, EnhancedCode: "5.1.1", Text: "nobody", Permanent: true}},
+		},
+		"too large":           {&mailbox.TooLargeError{Size: 3, Limit: 2}, Refused, nil},
+		"no SMTPUTF8":         {&mailbox.UnsupportedError{Extension: "SMTPUTF8"}, Refused, nil},
+		"not canonical":       {mailbox.ErrNotCanonical, Refused, nil},
+		"not an address":      {mailbox.ErrAddress, Refused, nil},
+		"wrong password":      {&mailbox.AuthError{}, Queued, nil},
+		"untrusted server":    {&mailbox.ConnectError{Reason: mailbox.ReasonUntrusted}, Queued, nil},
+		"server goes":         {&mailbox.RefusedError{Step: "MAIL", Code: 421}, Queued, []Refusal{{Code: 421}}},
+		"the file is damaged": {ErrDamaged, Queued, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := openOutbox(t, safeio.Disk{}, fastDir(t))
+			s := newFakeServer()
+			e := addMail(t, o)
+			s.submit = func(to string) error {
+				if to == "bob@example.org" {
+					return c.err
+				}
+				return nil
+			}
+			result, err := o.Deliver(t.Context(), e.ID, s.ports(), DeliverOptions{Now: at})
+			if !errors.Is(err, c.err) {
+				t.Fatal(err)
+			}
+			kept, err := o.Get(e.ID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(result.Entry, kept); diff != "" {
+				t.Errorf("told differs from kept: %s", diff)
+			}
+			if diff := cmp.Diff(c.list, kept.Messages[0].Refusals); diff != "" || kept.Messages[0].State != c.state || result.State != c.state {
+				t.Errorf("%+v, %s", kept.Messages[0], diff)
+			}
+			if kept.Failures != 1 || kept.Due(at.Add(time.Minute-1)) || kept.Due(at.Add(time.Hour)) != (c.state == Queued) {
+				t.Errorf("next at %v after %d failures, and it is %s", kept.NextAttempt, kept.Failures, c.state)
+			}
+			carol := s.inbox[toCarol] // not, where it is the way that failed
+
+			// Without a person, what is refused stays as it is.
+			s.log = nil
+			result, err = o.Deliver(t.Context(), e.ID, s.ports(), DeliverOptions{Now: at})
+			if c.state == Refused && (err != nil || result.State != Refused || len(s.log) > 0) {
+				t.Errorf("tried again: %s, %v, %v", result.State, err, s.log)
+			}
+			s.submit = nil
+			result, err = o.Deliver(t.Context(), e.ID, s.ports(), DeliverOptions{Now: at, RetryRefused: true})
+			if err != nil || result.State != Sent || s.inbox[toBob] != 1 || s.inbox[toCarol] != 1 || len(s.sent["Sent"]) != 1 {
+				t.Errorf("%s, %v; Carol had %d; inbox %v, sent %v", result.State, err, carol, s.inbox, s.sent)
+			}
+			if result.Entry.Messages[0].Refusals != nil || result.Entry.Messages[0].Error != "" {
+				t.Errorf("sent, and %+v", result.Entry.Messages[0])
+			}
+		})
+	}
+}
+
+// TestRefusedAfterUncertain: a refusal of the second attempt says nothing of the first.
+func TestRefusedAfterUncertain(t *testing.T) {
+	o := openOutbox(t, safeio.Disk{}, fastDir(t))
+	s := newFakeServer()
+	e := addMail(t, o)
+	s.submit = func(string) error { return &mailbox.RefusedError{Code: 550, Permanent: true} }
+	kept, err := o.Get(e.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept.Messages[0].State = Uncertain
+	if err := o.save(kept); err != nil {
+		t.Fatal(err)
+	}
+	result, err := o.Deliver(t.Context(), e.ID, s.ports(), DeliverOptions{ResendUncertain: true})
+	if err == nil || result.Entry.Messages[0].State != Uncertain || result.Entry.Messages[1].State != Refused || result.State != Uncertain {
+		t.Errorf("%+v, %v", result, err)
+	}
+}
+
+// TestCancelledIsNotPutOff: who breaks off a delivery does not wait longer for the next.
+func TestCancelledIsNotPutOff(t *testing.T) {
+	o := openOutbox(t, safeio.Disk{}, fastDir(t))
+	s := newFakeServer()
+	e := addMail(t, o)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.submit = func(string) error {
+		cancel()
+		return &mailbox.ConnectError{Reason: mailbox.ReasonCancelled, Err: ctx.Err()}
+	}
+	result, err := o.Deliver(ctx, e.ID, s.ports(), DeliverOptions{Now: e.Created})
+	if !errors.Is(err, context.Canceled) || result.State != Queued || !result.Entry.Due(e.Created) {
+		t.Errorf("%+v, %v", result, err)
 	}
 }
 
@@ -352,7 +505,7 @@ func TestDamagedEntries(t *testing.T) {
 			return os.Truncate(filepath.Join(path, entryFile), 100)
 		},
 		"newer version": func(path string) error {
-			return replaceInFile(filepath.Join(path, entryFile), `"version":1`, `"version":2`)
+			return replaceInFile(filepath.Join(path, entryFile), `"version":2`, `"version":3`)
 		},
 		"unknown field": func(path string) error {
 			return replaceInFile(filepath.Join(path, entryFile), `"account"`, `"hold_until":1,"account"`)
@@ -400,4 +553,86 @@ func replaceInFile(path, old, replacement string) error {
 		return errors.New(old + " is not in " + path)
 	}
 	return os.WriteFile(path, []byte(strings.Replace(string(data), old, replacement, 1)), 0o600)
+}
+
+// TestWrites counts for what the disk is waited for while an entry is delivered, which is what a message costs: a mark before
+// the final dot of each message, a record (a file and its folder) after all but the last, or where the copy begins, and
+// the end of the entry.
+func TestWrites(t *testing.T) {
+	for name, c := range map[string]struct {
+		copy bool
+		want int
+	}{"with a copy": {true, 2 + 2*2 + 1}, "without": {false, 2 + 1*2 + 1}} {
+		waits := 0
+		disk := safeio.Disk{Before: func(op, path string) error {
+			if op == safeio.OpSync || op == safeio.OpSyncDir {
+				waits++
+			}
+			return nil
+		}}
+		o := openOutbox(t, disk, fastDir(t))
+		e, write := testMail()
+		if !c.copy {
+			e.Copy = nil
+		}
+		e, err := o.Add(t.Context(), e, write)
+		if err != nil {
+			t.Fatal(err)
+		}
+		waits = 0
+		if _, err := o.Deliver(t.Context(), e.ID, newFakeServer().ports(), DeliverOptions{}); err != nil || waits != c.want {
+			t.Errorf("%s: the disk was waited for %d times, want %d; %v", name, waits, c.want, err)
+		}
+	}
+}
+
+// TestMarks: a mark makes its message uncertain until the entry tells of the attempt, and an entry of a version that knows no
+// marks gets none.
+func TestMarks(t *testing.T) {
+	for _, version := range []string{`"version":1`, `"version":2`} {
+		dir := fastDir(t)
+		o := openOutbox(t, safeio.Disk{}, dir)
+		e, write := testMail()
+		e, err := o.Add(t.Context(), e, write)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := replaceInFile(filepath.Join(o.path(e.ID), entryFile), `"version":2`, version); err != nil {
+			t.Fatal(err)
+		}
+		s := newFakeServer()
+		s.fail = func(step string) error {
+			if step != "dot" {
+				return nil
+			}
+			// As the next process finds it after a kill at this moment.
+			found, err := o.Get(e.ID)
+			if err != nil || found.Messages[0].State != Uncertain || found.Messages[0].Attempts != 1 || found.Messages[1].State != Queued {
+				t.Errorf("%s: %+v, %v", version, found, err)
+			}
+			if _, err := os.Lstat(filepath.Join(o.path(e.ID), markFile(0, 1))); (err == nil) != (version == `"version":2`) {
+				t.Errorf("%s: the mark: %v", version, err)
+			}
+			return nil
+		}
+		s.fail = func(fail func(string) error) func(string) error {
+			once := true
+			return func(step string) error {
+				if step == "refuse" {
+					return errInjected // for now
+				}
+				if step == "dot" && once {
+					once = false
+					return fail(step)
+				}
+				return nil
+			}
+		}(s.fail)
+		if result, err := o.Deliver(t.Context(), e.ID, s.ports(), DeliverOptions{}); err == nil || result.State != Queued {
+			t.Errorf("%s: %s, %v", version, result.State, err)
+		}
+		if found, err := o.Get(e.ID); err != nil || found.State() != Queued || found.Messages[0].Attempts != 1 {
+			t.Errorf("%s, refused for now: %+v, %v", version, found, err)
+		}
+	}
 }
