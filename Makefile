@@ -4,8 +4,8 @@ GO       ?= go
 FUZZTIME ?= 30s
 
 # The programs that tests compare with, and the Debian packages that hold them.
-PEERS         = openssl gpgsm cmsutil java javac dovecot postfix dbus-run-session gnome-keyring-daemon neomutt bsd-mailx jq git
-PEER_PACKAGES = openssl gpgsm libnss3-tools libbcmail-java $(JDK) dovecot-imapd dovecot-lmtpd postfix time isync libcrypt-smime-perl dbus gnome-keyring neomutt bsd-mailx jq git-email libmailtools-perl
+PEERS         = openssl gpgsm cmsutil java javac dovecot postfix dbus-run-session gnome-keyring-daemon neomutt bsd-mailx jq git unzip python3
+PEER_PACKAGES = openssl gpgsm libnss3-tools libbcmail-java $(JDK) dovecot-imapd dovecot-lmtpd postfix time isync libcrypt-smime-perl dbus gnome-keyring neomutt bsd-mailx jq git-email libmailtools-perl unzip python3
 # Only where there is none: it is large.
 JDK           = $(if $(shell command -v javac),,default-jdk-headless)
 

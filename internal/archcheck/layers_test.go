@@ -90,6 +90,7 @@ var rooms = []room{
 		modules: []string{"github.com/emersion", "github.com/gofrs/flock", "github.com/xdg-go/scram", "golang.org/x/net/idna", "golang.org/x/text"},
 		never:   []string{"net/http"},
 		why:     "transport and storage know octets, not what is in them"},
+	{dir: "mailbox/archive/bag", never: slices.Concat(files, networks), why: "a bag is files with names: where they are kept is its callers' business"},
 	{dir: "mailbox/index", project: []string{"mailbox", "internal/safeio"}, modules: []string{"github.com/ncruces/go-sqlite3", "golang.org/x/text"},
 		never: networks, why: "the one place with a database, which keeps what it is given and looks into no message"},
 }
@@ -229,6 +230,9 @@ func TestImportRules(t *testing.T) {
 		{"mailbox/mailboxtest/store.go", "testing", false},
 		{"mailbox/mailboxtest/store.go", module + "/smime", true},
 		{"mailbox/imap_test.go", "math/rand/v2", false},
+		{"mailbox/archive/bag/zip.go", "archive/zip", false},
+		{"mailbox/archive/bag/zip.go", "os", true},
+		{"mailbox/archive/bag/zip.go", module + "/internal/safeio", true},
 		{"internal/safeio/disk.go", module + "/certstore", true},
 		{"newroom/x.go", "fmt", true},
 	}
