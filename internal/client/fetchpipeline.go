@@ -6,70 +6,45 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/sealmail/sealmail/certstore"
 	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/mailbox/index"
-	"github.com/sealmail/sealmail/smime/spool"
 )
 
-// Bounds on what is under way between the server and the index, so that memory does not grow with the mailbox. There is room
-// for more than one batch: while one is brought to the disk, the next arrives and is judged.
+// Bounds on one transaction of the index.
 const (
-	maxUnderWay       = 512             // messages
-	maxUnderWayOctets = 64 << 20        // octets in memory
-	spoolMemory       = 1 << 20         // of one message; the rest is in a file
-	batchMessages     = 256             // of one transaction
-	batchOctets       = 16 << 20        // of one transaction
-	batchTime         = time.Second / 4 // how long what is done may wait for a transaction
+	batchMessages = 256
+	batchOctets   = 16 << 20
 )
 
-// pipeline takes messages from the server to the index: one goroutine receives, several judge, one keeps, in the order of
-// the UIDs.
+// pipeline takes messages from the server to the index, in the order of the UIDs.
 type pipeline struct {
 	*fetcher
 	folder   index.Folder
 	infos    []mailbox.Info
 	progress Progress
 
-	room    *room
-	jobs    chan *arrival
-	judged  chan *arrival
-	current *arrival // that is being received
-	next    int      // number of the next arrival
+	batch  []*arrival[fetched] // to be kept together
+	octets int64               // of the batch
 
 	// met are, by address, the first who signed as somebody whom nobody knew, with all that was kept before.
 	met map[string]*x509.Certificate
 }
 
-// arrival is a message on its way.
-type arrival struct {
-	number int
-	info   mailbox.Info
-	octets *spool.Spool
-	err    error // why it did not arrive
-
-	skip     bool // there is nothing to keep of it: it is gone
-	fleeting bool // its line is told, and it is tried again the next time
-	line     ListLine
-	message  index.Message
-	collect  []certstore.Correspondent
-	alerts   []WatchAlert
-	first    []contact
-	fatal    error // what ends fetching
+// fetched is what is found out about a message on its way to the index.
+type fetched struct {
+	entry
+	collect []certstore.Correspondent
+	alerts  []WatchAlert
+	first   []contact
 }
 
 func (f *fetcher) newPipeline(folder index.Folder, infos []mailbox.Info) *pipeline {
 	p := &pipeline{
-		fetcher: f, folder: folder, infos: infos, room: newRoom(), jobs: make(chan *arrival, maxUnderWay), judged: make(chan *arrival, maxUnderWay),
-		met:      map[string]*x509.Certificate{},
-		progress: Progress{What: folder.Name, Total: len(infos)},
+		fetcher: f, folder: folder, infos: infos, met: map[string]*x509.Certificate{}, progress: Progress{What: folder.Name, Total: len(infos)},
 	}
 	for _, i := range infos {
 		p.progress.AllOctets += i.Size
@@ -77,46 +52,12 @@ func (f *fetcher) newPipeline(folder index.Folder, infos []mailbox.Info) *pipeli
 	return p
 }
 
-var errFetchEnds = errors.New("fetching ends")
-
 func (p *pipeline) run(ctx context.Context) error {
-	inner, stop := context.WithCancel(ctx)
-	defer stop()
-	// A receiver that waits for room is woken when all ends.
-	defer context.AfterFunc(inner, p.room.close)()
-
-	received := make(chan error, 1)
-	go func() {
-		defer close(p.jobs)
-		received <- p.store.FetchAll(inner, p.folder.Name, p.infos, p)
-	}()
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for a := range p.jobs {
-				p.judgeArrival(inner, a)
-				p.judged <- a
-			}
-		})
-	}
-	go func() {
-		workers.Wait()
-		close(p.judged)
-	}()
-	err := p.keepAll(ctx, stop)
-	fetchErr := <-received
-	if p.current != nil {
-		_ = p.current.octets.Close() // half of a message
-	}
-	switch {
-	case ctx.Err() != nil:
+	err := newArrivals(p.client, p.store, p.folder.Name, p.infos, p).run(ctx)
+	if ctx.Err() != nil {
 		return failed("", stoppedError{p.progress.Done, p.progress.Total, "here", ctx.Err()}, "the rest comes with the next `sealmail fetch`")
-	case err != nil:
-		return err
-	case fetchErr != nil:
-		return explainServer(fetchErr)
 	}
-	return nil
+	return err
 }
 
 // stoppedError says how far something was when it was interrupted, or failed.
@@ -135,158 +76,52 @@ func (e stoppedError) Error() string {
 }
 func (e stoppedError) Unwrap() error { return e.err }
 
-// Message is for mailbox.Receiver.
-func (p *pipeline) Message(info mailbox.Info) (io.Writer, error) {
-	if !p.room.take(weight(info)) {
-		return nil, errFetchEnds
-	}
-	o := p.client.spoolOptions()
-	o.Memory = spoolMemory
-	p.current = &arrival{info: info, octets: spool.New(o)}
-	return p.current.octets, nil
-}
-
-// Done is for mailbox.Receiver.
-func (p *pipeline) Done(info mailbox.Info, err error) error {
-	a := p.current
-	p.current = nil
-	if a == nil { // it could not even be begun
-		if !p.room.take(weight(info)) {
-			return errFetchEnds
-		}
-		a = &arrival{info: info, octets: spool.New(p.client.spoolOptions())}
-	}
-	a.number, a.err = p.next, err
-	p.next++
-	p.jobs <- a // which has room for all that are under way
-	return nil
-}
-
-// judgeArrival judges one message. What is wrong with the message alone is in its line.
-func (p *pipeline) judgeArrival(ctx context.Context, a *arrival) {
-	a.line = ListLine{Account: p.account.Name, Folder: p.folder.Name, UID: uint32(a.info.UID), Size: a.info.Size, Flags: orNone(a.info.Flags)}
-	var header MessageReport
-	var text index.Text
+// look is for arrivalsEnd.
+func (p *pipeline) look(ctx context.Context, a *arrival[fetched]) (err error) {
 	var kept indexEvidence
-	attachments := false
-	var tooLarge *mailbox.TooLargeError
-	switch {
-	case errors.Is(a.err, mailbox.ErrNotFound):
-		a.skip = true // deleted by another client meanwhile
-		return
-	case a.err != nil:
-		a.line.Error = orNull(a.err.Error())
-		a.fleeting = !errors.As(a.err, &tooLarge)
-	default:
-		a.line.Size = a.octets.Size()
-		r, err := p.judge.judge(ctx, fmt.Sprintf("message %d", a.info.UID), a.octets)
-		switch {
-		case isMessageFault(err):
-			a.line.Error = orNull(err.Error())
-		case err != nil:
-			a.fatal = err // the vault, the disk, an interruption: it concerns every message
-			return
-		default:
-			header = r.header()
-			r.fill(&a.line, header, p.judge.parsed)
-			kept = indexEvidence{Evidence: r.evidence, Proof: p.proofs.keep(r, p.judge.parsed)}
-			a.collect = p.judge.correspondents(r, "came with signed mail to "+p.account.Name, p.shown != nil && !r.changed())
-			if p.shown != nil {
-				a.first = r.first
-				if a.alerts, err = p.shown(ctx, r, a.line); err != nil {
-					a.fatal = errors.Join(err, r.Close())
-					return
-				}
-			}
-			for i := range r.message.Parts {
-				attachments = attachments || r.message.Parts[i].Attachment
-			}
-			text, err = r.searchable()
-			if a.fatal = errors.Join(err, r.Close()); a.fatal != nil {
-				return
-			}
+	f := &a.found
+	f.entry, err = enter(ctx, p.judge, p.account.Name, p.folder.Name, a, func(r *judged, line ListLine) (err error) {
+		kept = indexEvidence{Evidence: r.evidence, Proof: p.proofs.keep(r, p.judge.parsed)}
+		f.collect = p.judge.correspondents(r, "came with signed mail to "+p.account.Name, p.shown != nil && !r.changed())
+		if p.shown != nil {
+			f.first = r.first
+			f.alerts, err = p.shown(ctx, r, line)
 		}
+		return err
+	})
+	if err == nil && kept.some() {
+		f.message.Evidence, err = json.Marshal(kept)
 	}
-	if a.message, a.fatal = indexed(a.info, a.line, header); a.fatal != nil {
-		return
-	}
-	a.message.Text, a.message.Attachments = text, attachments
-	if a.err == nil {
-		a.message.Octets, a.message.Size = a.octets.Section(), a.octets.Size()
-	}
-	if kept.some() {
-		a.message.Evidence, a.fatal = json.Marshal(kept)
-	}
+	return err
 }
 
-// keepAll keeps what was judged, in the order in which it arrived. After an error it calls stop, and what is still under way
-// is given up.
-func (p *pipeline) keepAll(ctx context.Context, stop func()) (err error) {
-	waiting := map[int]*arrival{} // judged before its turn
-	var batch []*arrival
-	defer func() {
-		stop()
-		p.room.close()
-		for a := range p.judged {
-			p.drop(a)
-		}
-		for _, a := range waiting {
-			p.drop(a)
-		}
-		for _, a := range batch {
-			p.drop(a)
-		}
-	}()
-	timer := time.NewTimer(batchTime)
-	defer timer.Stop()
-	turn, octets := 0, int64(0)
-	flush := func() error {
-		err := p.keepBatch(ctx, batch)
-		for _, a := range batch {
-			p.drop(a)
-		}
-		batch, octets = batch[:0], 0
-		return err
-	}
-	for open := true; open; {
-		late := false
-		select {
-		case <-timer.C:
-			late = true
-			timer.Reset(batchTime)
-		case a, ok := <-p.judged:
-			if open = ok; !ok {
-				break
-			}
-			waiting[a.number] = a
-			for ; waiting[turn] != nil; turn++ {
-				a := waiting[turn]
-				delete(waiting, turn)
-				batch = append(batch, a)
-				octets += a.octets.Size() + a.message.Text.Size() // which compressed mail has more of than octets
-				if a.fatal != nil {
-					return errors.Join(a.fatal, flush())
-				}
-			}
-		}
-		if len(batch) > 0 && (late || !open || len(batch) >= batchMessages || octets >= batchOctets) {
-			if err := flush(); err != nil {
-				return err
-			}
-		}
+// take is for arrivalsEnd.
+func (p *pipeline) take(ctx context.Context, a *arrival[fetched]) error {
+	p.batch = append(p.batch, a)
+	p.octets += a.octets.Size() + a.found.message.Text.Size() // which compressed mail has more of than octets
+	if len(p.batch) >= batchMessages || p.octets >= batchOctets {
+		return p.flush(ctx)
 	}
 	return nil
 }
 
-func (p *pipeline) drop(a *arrival) {
-	_ = a.octets.Close()
-	p.room.give(weight(a.info))
+// flush is for arrivalsEnd.
+func (p *pipeline) flush(ctx context.Context) error {
+	if len(p.batch) == 0 {
+		return nil
+	}
+	err := p.keepBatch(ctx, p.batch)
+	for _, a := range p.batch {
+		a.close()
+	}
+	p.batch, p.octets = p.batch[:0], 0
+	return err
 }
 
 // meet looks once more at signers of a message who were taken for new: somebody else may have been so before them, in a message
 // that came before and was judged at the same time. Certificates are those that are yet to be kept.
-func (p *pipeline) meet(ctx context.Context, a *arrival, certificates *[]certstore.Correspondent) error {
-	for _, c := range a.first {
+func (p *pipeline) meet(ctx context.Context, a *arrival[fetched], certificates *[]certstore.Correspondent) error {
+	for _, c := range a.found.first {
 		address := strings.ToLower(c.from)
 		if before := p.met[address]; before == nil || before.Equal(c.signer) {
 			p.met[address] = c.signer
@@ -303,9 +138,9 @@ func (p *pipeline) meet(ctx context.Context, a *arrival, certificates *[]certsto
 		if !known.Changed() {
 			continue
 		}
-		a.alerts = append(a.alerts, p.changed(a.line, WarningReport{changeCode(known), changeWords(c.from, "signs", c.signer, known)}))
-		for i := range a.collect {
-			a.collect[i].Untold = true
+		a.found.alerts = append(a.found.alerts, p.changed(a.found.line, WarningReport{changeCode(known), changeWords(c.from, "signs", c.signer, known)}))
+		for i := range a.found.collect {
+			a.found.collect[i].Untold = true
 		}
 	}
 	return nil
@@ -313,17 +148,17 @@ func (p *pipeline) meet(ctx context.Context, a *arrival, certificates *[]certsto
 
 // keepBatch keeps messages: first what they were judged by, and whom one can write to now, then the messages. An
 // interruption does not lose what is done already. Then their lines are told.
-func (p *pipeline) keepBatch(ctx context.Context, batch []*arrival) error {
+func (p *pipeline) keepBatch(ctx context.Context, batch []*arrival[fetched]) error {
 	ctx = context.WithoutCancel(ctx)
 	var messages []index.Message
 	var certificates []certstore.Correspondent
 	for _, a := range batch {
-		if !a.skip && !a.fleeting && a.fatal == nil {
+		if !a.found.skip && !a.found.fleeting {
 			if err := p.meet(ctx, a, &certificates); err != nil {
 				return err
 			}
-			messages = append(messages, a.message)
-			certificates = append(certificates, a.collect...)
+			messages = append(messages, a.found.message)
+			certificates = append(certificates, a.found.collect...)
 		}
 	}
 	if err := p.proofs.write(); err != nil {
@@ -337,20 +172,17 @@ func (p *pipeline) keepBatch(ctx context.Context, batch []*arrival) error {
 		return explainIndex(err)
 	}
 	for _, a := range batch {
-		if a.fatal != nil {
-			continue
-		}
 		p.progress.Done++
 		p.progress.Octets += a.octets.Size()
 		// Another process may have been faster: then it has told the line.
-		if _, isNew := slices.BinarySearch(added, a.info.UID); a.skip || !isNew && !a.fleeting {
+		if _, isNew := slices.BinarySearch(added, a.info.UID); a.found.skip || !isNew && !a.found.fleeting {
 			continue
 		}
-		p.strict.add(a.line)
-		if err := p.each(a.line); err != nil {
+		p.strict.add(a.found.line)
+		if err := p.each(a.found.line); err != nil {
 			return err
 		}
-		for _, alert := range a.alerts {
+		for _, alert := range a.found.alerts {
 			if err := p.alert(alert); err != nil {
 				return err
 			}

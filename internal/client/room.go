@@ -28,9 +28,12 @@ func (r *room) take(octets int64) bool {
 	for !r.closed && r.messages > 0 && (r.messages >= maxUnderWay || r.octets+octets > maxUnderWayOctets) {
 		r.free.Wait()
 	}
+	if r.closed {
+		return false
+	}
 	r.messages++
 	r.octets += octets
-	return !r.closed
+	return true
 }
 
 func (r *room) give(octets int64) {
