@@ -90,6 +90,8 @@ var rooms = []room{
 		modules: []string{"github.com/emersion", "github.com/gofrs/flock", "github.com/xdg-go/scram", "golang.org/x/net/idna", "golang.org/x/text"},
 		never:   []string{"net/http"},
 		why:     "transport and storage know octets, not what is in them"},
+	{dir: "mailbox/archive", project: []string{"mailbox/archive/bag", "smime/cms", "internal/safeio"}, modules: []string{"github.com/gofrs/flock"}, never: networks,
+		why: "an archive is files and CMS; who may sign and stamp it, and what is in a message, is decided by the functions it is given"},
 	{dir: "mailbox/archive/bag", never: slices.Concat(files, networks), why: "a bag is files with names: where they are kept is its callers' business"},
 	{dir: "mailbox/index", project: []string{"mailbox", "internal/safeio"}, modules: []string{"github.com/ncruces/go-sqlite3", "golang.org/x/text"},
 		never: networks, why: "the one place with a database, which keeps what it is given and looks into no message"},

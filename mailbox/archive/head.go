@@ -1,0 +1,158 @@
+package archive
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Head says what an archive consists of, and is signed: every object that never changes, with its SHA-512. It is exchanged
+// whenever something was added, so that what is in the archive is what the head says, whatever lies in the folder beside it.
+type Head struct {
+	Archive  string    // its identifier
+	Sequence int64     // one more with each head, from 1
+	Time     time.Time // when it was signed, as the signer's clock had it; seconds are kept
+
+	Messages   int64 // numbers that were given
+	Segments   int
+	Statements int
+	Renewals   int   // of all evidence
+	Unstamped  []int // segments that have no time-stamp yet, ascending
+
+	Objects []ObjectSum // by name, ascending
+}
+
+// ObjectSum is an object's digest.
+type ObjectSum struct {
+	Name   string
+	SHA512 [sha512.Size]byte
+}
+
+const (
+	headTitle = "sealmail archive head, version 1"
+	// maxHead bounds the octets of a head: what there is to say of an archive of sixty million messages.
+	maxHead = 64 << 20
+)
+
+// marshal returns the text that is signed. After a blank line it is what sha512sum prints and checks.
+func (h *Head) marshal() []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%s\nArchive: %s\nSequence: %d\nTime: %s\nMessages: %d\nSegments: %d\nStatements: %d\nRenewals: %d\n",
+		headTitle, h.Archive, h.Sequence, h.Time.UTC().Format(time.RFC3339), h.Messages, h.Segments, h.Statements, h.Renewals)
+	b.WriteString("Unstamped:")
+	for _, segment := range h.Unstamped {
+		fmt.Fprintf(&b, " %d", segment)
+	}
+	b.WriteString("\n\n")
+	for _, o := range h.Objects {
+		fmt.Fprintf(&b, "%x  %s\n", o.SHA512, o.Name)
+	}
+	return b.Bytes()
+}
+
+var errHead = errors.New("not the head of an archive of a kind that is known")
+
+// parseHead reads what marshal returns, and nothing else.
+func parseHead(text []byte) (*Head, error) {
+	h := &Head{}
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(make([]byte, 0, 4096), 1<<20)
+	next := func(name string) string {
+		if !lines.Scan() {
+			return ""
+		}
+		value, _ := strings.CutPrefix(lines.Text(), name+":")
+		return strings.TrimPrefix(value, " ")
+	}
+	if !lines.Scan() || lines.Text() != headTitle {
+		return nil, errHead
+	}
+	h.Archive = next("Archive")
+	number := func(name string) int64 {
+		n, _ := strconv.ParseInt(next(name), 10, 64)
+		return n
+	}
+	h.Sequence = number("Sequence")
+	h.Time, _ = time.Parse(time.RFC3339, next("Time"))
+	h.Messages = number("Messages")
+	h.Segments, h.Statements, h.Renewals = int(number("Segments")), int(number("Statements")), int(number("Renewals"))
+	for _, word := range strings.Fields(next("Unstamped")) {
+		segment, _ := strconv.Atoi(word)
+		h.Unstamped = append(h.Unstamped, segment)
+	}
+	lines.Scan() // the blank line
+	for lines.Scan() {
+		digits, name, _ := strings.Cut(lines.Text(), "  ")
+		o := ObjectSum{Name: name}
+		if sum, err := hex.DecodeString(digits); err == nil && len(sum) == len(o.SHA512) {
+			copy(o.SHA512[:], sum)
+		}
+		h.Objects = append(h.Objects, o)
+	}
+	if !bytes.Equal(h.marshal(), text) || !h.sound() {
+		return nil, errHead
+	}
+	return h, nil
+}
+
+// sound reports whether the numbers of a head make sense.
+func (h *Head) sound() bool {
+	within := func(n int64, most int64) bool { return n >= 0 && n <= most }
+	return isIdentifier(h.Archive) && h.Sequence > 0 && within(h.Messages, maxNumber) && within(int64(h.Segments), maxSegment) &&
+		within(int64(h.Statements), maxSegment) && within(int64(h.Renewals), 99) &&
+		slices.IsSorted(h.Unstamped) && (len(h.Unstamped) == 0 || h.Unstamped[0] > 0 && h.Unstamped[len(h.Unstamped)-1] <= h.Segments) &&
+		slices.IsSortedFunc(h.Objects, compareObjects)
+}
+
+func compareObjects(a, b ObjectSum) int { return strings.Compare(a.Name, b.Name) }
+
+// Sum returns the digest that an object must have; ok is false where it is none of the archive's.
+func (h *Head) Sum(name string) (sum [sha512.Size]byte, ok bool) {
+	i, ok := slices.BinarySearchFunc(h.Objects, ObjectSum{Name: name}, compareObjects)
+	if ok {
+		sum = h.Objects[i].SHA512
+	}
+	return sum, ok
+}
+
+// put adds objects, in the place of those of the same names.
+func (h *Head) put(objects ...ObjectSum) {
+	for _, o := range objects {
+		i, found := slices.BinarySearchFunc(h.Objects, o, compareObjects)
+		if found {
+			h.Objects[i] = o
+			continue
+		}
+		h.Objects = slices.Insert(h.Objects, i, o)
+	}
+}
+
+// clone returns a head that can be changed while this one stands.
+func (h *Head) clone() *Head {
+	c := *h
+	c.Unstamped, c.Objects = slices.Clone(h.Unstamped), slices.Clone(h.Objects)
+	return &c
+}
+
+// readHead reads the head that lies in the storage; raw are its octets. Who signed it is not asked.
+func readHead(ctx context.Context, s Storage) (h *Head, raw []byte, err error) {
+	if raw, err = readObject(ctx, s, headName, maxHead); err != nil {
+		return nil, nil, err
+	}
+	signed, err := openSigned(ctx, raw, nil)
+	if err != nil {
+		return nil, raw, fmt.Errorf("%s: %w", headName, err)
+	}
+	if h, err = parseHead(signed.content); err != nil {
+		return nil, raw, fmt.Errorf("%s: %w", headName, err)
+	}
+	return h, raw, nil
+}

@@ -1,0 +1,173 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/sealmail/sealmail/smime/cms"
+)
+
+// Keeper keeps the keys of segments where no copy of the archive has them: in a vault. What it forgets is shredded, in every
+// copy of the archive that is for nobody else.
+type Keeper interface {
+	// Key returns what was kept under a name. The error wraps fs.ErrNotExist where nothing was.
+	Key(ctx context.Context, name string) ([]byte, error)
+	// Keep keeps a key of 32 octets, durably.
+	Keep(ctx context.Context, name string, key []byte) error
+}
+
+// Unwrapper opens what was sealed to a recovery certificate. The error is cms.ErrNotRecipient where it is for another one.
+type Unwrapper interface {
+	Unwrap(ctx context.Context, r cms.RecipientInfo) (cek []byte, err error)
+}
+
+// ContentKey is the content-encryption key of an encrypted layer of a message, as a recipient's key opened it: with it the
+// message can be read when that key is gone.
+type ContentKey struct {
+	Recipient [sha256.Size]byte // SHA-256 of the EncryptedKey in the RecipientInfo that it comes from
+	Key       []byte
+}
+
+// segmentKeys are the keys of what is in a segment. They are the one thing about it that changes: what is shredded is left
+// out when they are made anew under another segment key.
+type segmentKeys struct {
+	Archive    string        `json:"archive"`
+	Segment    int           `json:"segment"`
+	Generation int           `json:"generation"`
+	Contents   key           `json:"contents"`
+	Validation key           `json:"validation"`
+	Messages   []messageKeys `json:"messages"` // by number, ascending
+}
+
+// messageKeys are the keys of one message.
+type messageKeys struct {
+	Number   Number       `json:"number"`
+	Octets   key          `json:"octets,omitempty"` // none for a duplicate
+	Record   key          `json:"record,omitempty"`
+	Content  []contentKey `json:"content,omitempty"`
+	Shredded *time.Time   `json:"shredded,omitempty"` // when what was here was left out
+}
+
+type contentKey struct {
+	Recipient []byte `json:"recipient"`
+	Key       key    `json:"key"`
+}
+
+// maxKeys bounds the octets of a segment's keys.
+const maxKeys = 16 << 20
+
+// keyName is what the Keeper knows a segment key by.
+func keyName(archive string, segment, generation int) string {
+	return fmt.Sprintf("archive:%s:%s.k%02d", archive, segmentDigits(segment), generation)
+}
+
+// of returns the keys of a message.
+func (k *segmentKeys) of(n Number) (messageKeys, bool) {
+	i, found := slices.BinarySearchFunc(k.Messages, n, func(m messageKeys, n Number) int { return int(m.Number - n) })
+	if !found {
+		return messageKeys{}, false
+	}
+	return k.Messages[i], true
+}
+
+// seal returns the keys, encrypted under a segment key and to recovery certificates.
+func (k *segmentKeys) seal(ctx context.Context, a *Archive, segmentKey key) ([]byte, error) {
+	text, err := json.Marshal(k)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(text)
+	var sealed bytes.Buffer
+	w, err := newSealer(ctx, &sealed, segmentKey, keyName(k.Archive, k.Segment, k.Generation), a.description.recovery)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.Write(text); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return sealed.Bytes(), nil
+}
+
+// generation returns which generation of a segment's keys is the present one.
+func (h *Head) generation(segment int) (generation int, ok bool) {
+	first := keysName(segment, 1)
+	i, _ := slices.BinarySearchFunc(h.Objects, ObjectSum{Name: first}, compareObjects)
+	for ; i < len(h.Objects); i++ {
+		s, g, isKeys := keysOf(h.Objects[i].Name)
+		if !isKeys || s != segment {
+			break
+		}
+		generation, ok = g, true
+	}
+	return generation, ok
+}
+
+// keys opens the keys of a segment: by the segment key, or by that of a recovery certificate. The error wraps ErrNoKey where
+// nobody here has one, and ErrSealed where the keys are not those that were sealed.
+func (a *Archive) keys(ctx context.Context, h *Head, segment int) (*segmentKeys, error) {
+	generation, ok := h.generation(segment)
+	if !ok {
+		return nil, fmt.Errorf("segment %d: %w", segment, ErrNoKey)
+	}
+	name := keysName(segment, generation)
+	raw, err := readObject(ctx, a.storage, name, maxKeys)
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	defer func() { clear(text.Bytes()) }()
+	if err := a.openKeys(ctx, raw, keyName(a.description.ID, segment, generation), &text); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	k := &segmentKeys{}
+	if err := json.Unmarshal(text.Bytes(), k); err != nil || k.Archive != a.description.ID || k.Segment != segment || k.Generation != generation {
+		return nil, fmt.Errorf("%s: %w", name, ErrSealed)
+	}
+	return k, nil
+}
+
+// openKeys decrypts a segment's keys.
+func (a *Archive) openKeys(ctx context.Context, raw []byte, name string, dst *bytes.Buffer) error {
+	if a.o.Keeper != nil {
+		k, err := a.o.Keeper.Key(ctx, name)
+		switch {
+		case err == nil:
+			defer clear(k)
+			return key(k).open(ctx, bytes.NewReader(raw), name, dst)
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		}
+	}
+	info, err := cms.Read(bytes.NewReader(raw), cms.Limits{Recipients: maxRecipients})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrSealed, err)
+	}
+	sealed, ok := info.(*cms.EnvelopedData)
+	if !ok || !sealed.Authenticated {
+		return ErrSealed
+	}
+	for _, u := range a.o.Recovery {
+		for _, r := range sealed.Recipients {
+			cek, err := u.Unwrap(ctx, r)
+			if errors.Is(err, cms.ErrNotRecipient) {
+				continue
+			}
+			if err != nil {
+				return sealedError(err)
+			}
+			defer clear(cek)
+			return sealedError(sealed.Decrypt(ctx, dst, cek, cms.DecryptOptions{}))
+		}
+	}
+	return ErrNoKey
+}

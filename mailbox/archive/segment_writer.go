@@ -1,0 +1,272 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/sealmail/sealmail/mailbox/archive/bag"
+)
+
+// Names of the files in a segment, below data/.
+const (
+	suffixOctets     = ".eml" + suffixStatement
+	suffixRecord     = ".json" + suffixStatement
+	suffixCommit     = ".commit"
+	contentsName     = "contents.json" + suffixStatement
+	validationName   = "validation.json" + suffixStatement
+	payloadFolder    = "data/"
+	fieldPrevious    = "Previous-Segment-SHA512"
+	fieldMessages    = "Message-Numbers"
+	fieldArchive     = "External-Identifier"
+	fieldDescription = "External-Description"
+	fieldDate        = "Bagging-Date"
+	fieldAgent       = "Bag-Software-Agent"
+)
+
+// segmentWriter writes one segment, which is a bag in a ZIP file. It is used for one.
+type segmentWriter struct {
+	a        *Archive
+	ctx      context.Context // of the object, which is made by several calls
+	number   int
+	previous [sha512.Size]byte // of the segment before
+	now      time.Time
+
+	object   ObjectWriter
+	sum      hash.Hash // of the ZIP file
+	size     int64
+	zip      *bag.ZIP
+	bag      *bag.Writer
+	keys     segmentKeys
+	contents Contents
+	commits  [][]byte // digests of the commit files, in order
+	material map[[sha256.Size]byte]bool
+	lines    bytes.Buffer // the material, a JSON value a line
+}
+
+// maxMaterial bounds the octets of the material of a segment.
+const maxMaterial = 256 << 20
+
+func (a *Archive) newSegment(ctx context.Context, h *Head) (*segmentWriter, error) {
+	s := &segmentWriter{a: a, ctx: ctx, number: h.Segments + 1, now: a.o.Now(), sum: sha512.New(), material: map[[sha256.Size]byte]bool{}}
+	if s.number > maxSegment {
+		return nil, errors.New("the archive has as many segments as it can: begin another one")
+	}
+	if h.Segments > 0 {
+		s.previous, _ = h.Sum(segmentName(h.Segments, suffixZIP))
+	}
+	s.keys = segmentKeys{Archive: a.description.ID, Segment: s.number, Generation: 1, Contents: newKey(), Validation: newKey()}
+	s.contents = Contents{Segment: s.number, First: Number(h.Messages + 1)}
+	var err error
+	if s.object, err = a.storage.Create(ctx, segmentName(s.number, suffixZIP)); err != nil {
+		return nil, err
+	}
+	if s.zip, err = bag.NewZIP(writerFunc(s.write), segmentDigits(s.number), s.now); err == nil {
+		s.bag, err = bag.NewWriter(s.zip)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.object.Abort())
+	}
+	return s, nil
+}
+
+type writerFunc func(p []byte) (int, error)
+
+// Write calls the function.
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// write takes the octets of the ZIP file.
+func (s *segmentWriter) write(p []byte) (int, error) {
+	n, err := s.object.Write(p)
+	s.sum.Write(p[:n])
+	s.size += int64(n)
+	return n, err
+}
+
+func (s *segmentWriter) abort() error { return s.object.Abort() }
+
+func (s *segmentWriter) messages() int { return len(s.keys.Messages) }
+
+// add archives a message under the next number.
+func (s *segmentWriter) add(ctx context.Context, m Message, octets io.Reader) (*Record, error) {
+	number := s.contents.First + Number(s.messages())
+	if number > maxNumber {
+		return nil, errors.New("the archive has as many messages as it can: begin another one")
+	}
+	r := &Record{
+		Number: number, Origin: m.Origin, Flags: append([]string{}, m.Flags...), Archived: s.now.UTC().Truncate(time.Second),
+		Salt: make([]byte, saltSize), OctetsIn: m.Duplicate, Findings: m.Findings,
+	}
+	if !m.InternalDate.IsZero() {
+		at := m.InternalDate.UTC()
+		r.InternalDate = &at
+	}
+	_, _ = rand.Read(r.Salt) // never fails
+	keys := messageKeys{Number: number, Record: newKey()}
+	for _, k := range m.ContentKeys {
+		keys.Content = append(keys.Content, contentKey{Recipient: k.Recipient[:], Key: bytes.Clone(k.Key)})
+	}
+	digest, commit := sha256.New(), sha512.New()
+	commit.Write(r.Salt)
+	counted := &counter{}
+	sums := io.MultiWriter(digest, commit, counted)
+	if m.Duplicate == 0 {
+		keys.Octets = newKey()
+		err := s.seal(ctx, number.String()+suffixOctets, keys.Octets, func(w io.Writer) error {
+			_, err := io.Copy(io.MultiWriter(w, sums), octets)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	} else if _, err := io.Copy(sums, octets); err != nil {
+		return nil, err
+	}
+	r.Size, r.SHA256 = counted.n, hex.EncodeToString(digest.Sum(nil))
+	text, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	err = s.seal(ctx, number.String()+suffixRecord, keys.Record, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	line := commitLine(commit.Sum(nil))
+	if err := s.file(number.String()+suffixCommit, line); err != nil {
+		return nil, err
+	}
+	leaf := sha512.Sum512(line)
+	s.commits = append(s.commits, leaf[:])
+	s.keys.Messages = append(s.keys.Messages, keys)
+	s.contents.Last = number
+	s.contents.add(m.Origin)
+	return r, s.keep(m.Material)
+}
+
+// commitLine is what a commit file holds: what sha512sum prints for salt and octets, one behind the other.
+func commitLine(sum []byte) []byte { return fmt.Appendf(nil, "%x  -\n", sum) }
+
+type counter struct{ n int64 }
+
+// Write counts.
+func (c *counter) Write(p []byte) (int, error) {
+	c.n += int64(len(p))
+	return len(p), nil
+}
+
+// add notes where a message was. Messages come by folders, mostly.
+func (c *Contents) add(o Origin) {
+	i := len(c.Folders) - 1
+	for ; i >= 0; i-- {
+		if f := &c.Folders[i]; f.Account == o.Account && f.Folder == o.Folder && f.UIDValidity == o.UIDValidity {
+			break
+		}
+	}
+	if i < 0 {
+		c.Folders = append(c.Folders, FolderContents{Account: o.Account, Folder: o.Folder, UIDValidity: o.UIDValidity})
+		i = len(c.Folders) - 1
+	}
+	c.Folders[i].UIDs.Add(o.UID)
+}
+
+// keep puts material that is new to the segment with the rest.
+func (s *segmentWriter) keep(material []Material) error {
+	for _, m := range material {
+		sum := sha256.Sum256(m.DER)
+		if s.material[sum] {
+			continue
+		}
+		s.material[sum] = true
+		if err := json.NewEncoder(&s.lines).Encode(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// seal writes a sealed file into the bag.
+func (s *segmentWriter) seal(ctx context.Context, name string, k key, write func(io.Writer) error) error {
+	f, err := s.bag.Create(name)
+	if err != nil {
+		return err
+	}
+	w, err := newSealer(ctx, f, k, name, nil)
+	if err != nil {
+		return err
+	}
+	if err := write(w); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// file writes a file into the bag as it is.
+func (s *segmentWriter) file(name string, data []byte) error {
+	f, err := s.bag.Create(name)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// finish completes the ZIP file and makes it durable.
+func (s *segmentWriter) finish(ctx context.Context) error {
+	text, err := json.Marshal(s.contents)
+	if err != nil {
+		return err
+	}
+	for _, part := range []struct {
+		name string
+		key  key
+		text []byte
+	}{{contentsName, s.keys.Contents, text}, {validationName, s.keys.Validation, s.lines.Bytes()}} {
+		err := s.seal(ctx, part.name, part.key, func(w io.Writer) error {
+			_, err := w.Write(part.text)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	info := []bag.Field{
+		{Label: fieldArchive, Value: "sealmail:" + s.keys.Archive + "/" + segmentDigits(s.number)},
+		{Label: fieldDescription, Value: "Segment of a mail archive; README.txt of the archive says how to verify it"},
+		{Label: fieldDate, Value: s.now.UTC().Format(time.DateOnly)},
+		{Label: fieldAgent, Value: "sealmail"},
+		{Label: fieldMessages, Value: fmt.Sprintf("%d-%d", s.contents.First, s.contents.Last)},
+	}
+	if s.number > 1 {
+		info = append(info, bag.Field{Label: fieldPrevious, Value: hex.EncodeToString(s.previous[:])})
+	}
+	if err := s.bag.Close(info); err != nil {
+		return err
+	}
+	if err := s.zip.Close(); err != nil {
+		return err
+	}
+	return s.object.Commit()
+}
+
+// sumLine is what the archiving signature is over: what sha512sum prints for a segment's ZIP file.
+func sumLine(sum []byte, segment int) []byte {
+	return fmt.Appendf(nil, "%x  %s\n", sum, strings.TrimPrefix(segmentName(segment, suffixZIP), segmentFolder+"/"))
+}

@@ -1,0 +1,369 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha512"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// WriteOptions say how an archive is written.
+type WriteOptions struct {
+	Signer Signer
+	// Stamp returns an RFC 3161 token over data, Evidence an evidence record (RFC 4998) over the first of these SHA-512
+	// digests, out of one hash tree over all of them. Both have verified what they return. Where they fail, a segment stays
+	// without until the next Writer; nil: it is so from the beginning.
+	Stamp    func(ctx context.Context, data []byte) (token []byte, err error)
+	Evidence func(ctx context.Context, digests [][]byte) (record []byte, err error)
+	// Unstamped, unless nil, is told why a segment stays without.
+	Unstamped func(segment int, err error)
+
+	// MaxMessages and MaxOctets are how much goes into a segment before it is full; zero means DefaultSegmentMessages and
+	// DefaultSegmentOctets.
+	MaxMessages int
+	MaxOctets   int64
+}
+
+// How much goes into a segment where WriteOptions say nothing else.
+const (
+	DefaultSegmentMessages = 4096
+	DefaultSegmentOctets   = 64 << 20
+)
+
+// Writer adds to an archive. Only one can be open at a time, by whatever process. It is for use by one goroutine.
+type Writer struct {
+	a       *Archive
+	o       WriteOptions
+	unlock  func() error
+	segment *segmentWriter // nil: none is open
+}
+
+// Sealed is a segment that has become part of the archive.
+type Sealed struct {
+	Segment     int
+	First, Last Number
+	Octets      int64 // of its ZIP file
+	Stamped     bool
+}
+
+// Write begins to add to an archive. What a writer before it left half done is brought to its end, or removed, and the head is
+// read again. The error is ErrBusy where another one is writing, and wraps ErrRolledBack where there are more segments than
+// the head speaks of: then nothing is touched.
+func (a *Archive) Write(ctx context.Context, o WriteOptions) (*Writer, error) {
+	o.MaxMessages, o.MaxOctets = cmp.Or(o.MaxMessages, DefaultSegmentMessages), cmp.Or(o.MaxOctets, DefaultSegmentOctets)
+	if a.o.Keeper == nil {
+		return nil, fmt.Errorf("segment keys: %w", ErrNoKey)
+	}
+	unlock, err := a.storage.Lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{a: a, o: o, unlock: unlock}
+	if err = a.reload(ctx); err == nil {
+		err = w.mend(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, unlock())
+	}
+	return w, nil
+}
+
+// Close gives up what was added and is in no sealed segment, and lets other writers in.
+func (w *Writer) Close() error {
+	var err error
+	if w.segment != nil {
+		err = w.segment.abort()
+		w.segment = nil
+	}
+	return errors.Join(err, w.unlock())
+}
+
+// Add puts a message into the open segment. It is archived once Seal has returned. After an error the segment is lost, and
+// nothing of it is archived.
+func (w *Writer) Add(ctx context.Context, m Message, octets io.Reader) (*Record, error) {
+	if m.Duplicate < 0 || int64(m.Duplicate) > w.a.head.Messages+int64(w.pending()) {
+		return nil, fmt.Errorf("message %d: %w", m.Duplicate, ErrMissing)
+	}
+	if w.segment == nil {
+		s, err := w.a.newSegment(ctx, w.a.head)
+		if err != nil {
+			return nil, err
+		}
+		w.segment = s
+	}
+	r, err := w.segment.add(ctx, m, octets)
+	if err != nil {
+		err = errors.Join(err, w.segment.abort())
+		w.segment = nil
+		return nil, err
+	}
+	return r, nil
+}
+
+// pending is how many messages are in the open segment.
+func (w *Writer) pending() int {
+	if w.segment == nil {
+		return 0
+	}
+	return w.segment.messages()
+}
+
+// Full reports whether the open segment has as much in it as it should.
+func (w *Writer) Full() bool {
+	return w.segment != nil && (w.segment.messages() >= w.o.MaxMessages || w.segment.size >= w.o.MaxOctets || w.segment.lines.Len() >= maxMaterial/4)
+}
+
+// Seal makes the open segment part of the archive: its file is on the disk, then its keys are kept, then it is signed and
+// stamped, and then the head speaks of it. Without an open segment it returns nil. After an error nothing of the segment is
+// archived, but a later Writer may find that it was complete, and take it in.
+func (w *Writer) Seal(ctx context.Context) (*Sealed, error) {
+	s := w.segment
+	if s == nil {
+		return nil, nil
+	}
+	w.segment = nil
+	// An interruption gives it up before the file is there, and not after.
+	if err := s.finish(ctx); err != nil {
+		return nil, errors.Join(err, s.abort())
+	}
+	h := w.a.head.clone()
+	h.Segments, h.Messages = s.number, int64(s.contents.Last)
+	sum := s.sum.Sum(nil)
+	h.put(ObjectSum{segmentName(s.number, suffixZIP), [sha512.Size]byte(sum)})
+
+	name, segmentKey := keyName(s.keys.Archive, s.number, s.keys.Generation), newKey()
+	if err := w.a.o.Keeper.Keep(ctx, name, segmentKey); err != nil {
+		return nil, err
+	}
+	sealed, err := s.keys.seal(ctx, w.a, segmentKey)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.put(ctx, h, keysName(s.number, s.keys.Generation), sealed); err != nil {
+		return nil, err
+	}
+	signature, err := w.o.Signer.sign(ctx, sumLine(sum, s.number), true, w.a.o.Now())
+	if err != nil {
+		return nil, err
+	}
+	if err := w.put(ctx, h, segmentName(s.number, suffixSignature), signature); err != nil {
+		return nil, err
+	}
+	stamped, err := w.stamp(ctx, h, s.number, signature, s.commits)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.a.moveHead(ctx, h, w.o.Signer); err != nil {
+		return nil, err
+	}
+	return &Sealed{Segment: s.number, First: s.contents.First, Last: s.contents.Last, Octets: s.size, Stamped: stamped}, nil
+}
+
+// put makes an object, and has the head speak of it.
+func (w *Writer) put(ctx context.Context, h *Head, name string, data []byte) error {
+	if err := writeObject(ctx, w.a.storage, name, data); err != nil {
+		return err
+	}
+	h.put(ObjectSum{name, sha512.Sum512(data)})
+	return nil
+}
+
+// stamp gets what proves the time of a segment, as far as it has none, and has the head speak of it, or say that it is missing.
+func (w *Writer) stamp(ctx context.Context, h *Head, segment int, signature []byte, commits [][]byte) (stamped bool, err error) {
+	refused := func(why error) (bool, error) {
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+		if w.o.Unstamped != nil {
+			w.o.Unstamped(segment, why)
+		}
+		if !slices.Contains(h.Unstamped, segment) {
+			h.Unstamped = append(h.Unstamped, segment)
+			slices.Sort(h.Unstamped)
+		}
+		return false, nil
+	}
+	if w.o.Stamp == nil || w.o.Evidence == nil {
+		return refused(nil)
+	}
+	if name := segmentName(segment, suffixToken); !h.has(name) {
+		token, err := w.o.Stamp(ctx, signature)
+		if err != nil {
+			return refused(err)
+		}
+		if err := w.put(ctx, h, name, token); err != nil {
+			return false, err
+		}
+	}
+	if name := segmentName(segment, suffixEvidence); !h.has(name) {
+		record, err := w.o.Evidence(ctx, leaves(signature, commits))
+		if err != nil {
+			return refused(err)
+		}
+		if err := w.put(ctx, h, name, record); err != nil {
+			return false, err
+		}
+	}
+	h.Unstamped = slices.DeleteFunc(h.Unstamped, func(n int) bool { return n == segment })
+	return true, nil
+}
+
+func (h *Head) has(name string) bool {
+	_, ok := h.Sum(name)
+	return ok
+}
+
+// leaves are what the hash tree of a segment is over: the signature, then the commit of each message.
+func leaves(signature []byte, commits [][]byte) [][]byte {
+	first := sha512.Sum512(signature)
+	return append([][]byte{first[:]}, commits...)
+}
+
+// Stamp gives segments that have no time-stamp yet theirs. done is how many got it.
+func (w *Writer) Stamp(ctx context.Context) (done int, err error) {
+	for _, segment := range slices.Clone(w.a.head.Unstamped) {
+		s, err := w.a.Segment(ctx, segment)
+		if err != nil {
+			return done, err
+		}
+		commits, err := s.commitDigests(ctx)
+		if err != nil {
+			return done, err
+		}
+		signature, err := w.a.read(ctx, segmentName(segment, suffixSignature))
+		if err != nil {
+			return done, err
+		}
+		h := w.a.head.clone()
+		stamped, err := w.stamp(ctx, h, segment, signature, commits)
+		if err != nil {
+			return done, err
+		}
+		if err := w.a.moveHead(ctx, h, w.o.Signer); err != nil { // also where there is a token alone
+			return done, err
+		}
+		if stamped {
+			done++
+		}
+	}
+	return done, nil
+}
+
+// mend looks for what a writer that was killed left behind. A segment that is complete is taken in: nobody was told of it, but
+// what is archived is never removed. Everything else that the head does not speak of is removed, where it has a name that only
+// a writer gives.
+func (w *Writer) mend(ctx context.Context) error {
+	names, err := w.a.storage.List(ctx)
+	if err != nil {
+		return err
+	}
+	h := w.a.head
+	var left []string
+	for _, name := range names {
+		if h.has(name) || name == headName {
+			continue
+		}
+		segment, ofSegment := segmentOf(name)
+		statement, ofStatement := statementOf(name)
+		switch {
+		case ofSegment && segment > h.Segments+1, ofStatement && statement > h.Statements+1:
+			return fmt.Errorf("%s: %w", name, ErrRolledBack)
+		case ofSegment, ofStatement:
+			left = append(left, name)
+		}
+	}
+	taken, err := w.takeIn(ctx, left)
+	if err != nil {
+		return err
+	}
+	if taken {
+		return nil // and what is left of others goes the next time
+	}
+	// The ZIP file goes last: while it is there, the rest is not what somebody else put there.
+	slices.SortFunc(left, func(a, b string) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b))
+	})
+	for _, name := range left {
+		if err := w.a.storage.Remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rank(name string) int {
+	if strings.HasSuffix(name, suffixZIP) {
+		return 1
+	}
+	return 0
+}
+
+// takeIn makes the segment behind the last one part of the archive, if its file, keys and signature are there and good.
+func (w *Writer) takeIn(ctx context.Context, names []string) (taken bool, err error) {
+	segment := w.a.head.Segments + 1
+	zipName, keysName, signatureName := segmentName(segment, suffixZIP), keysName(segment, 1), segmentName(segment, suffixSignature)
+	if !slices.Contains(names, zipName) || !slices.Contains(names, keysName) || !slices.Contains(names, signatureName) {
+		return false, nil
+	}
+	sum, err := w.a.hash(ctx, zipName)
+	if err != nil {
+		return false, err
+	}
+	signature, err := readObject(ctx, w.a.storage, signatureName, maxSmall)
+	if err != nil {
+		return false, err
+	}
+	signed, err := openSigned(ctx, signature, sumLine(sum[:], segment))
+	if err != nil {
+		return false, nil //nolint:nilerr // it is not complete
+	}
+	if len(w.o.Signer.Chain) == 0 || !signed.signer.Equal(w.o.Signer.Chain[0]) {
+		// It may have been part of the archive already, before the head was put back.
+		return false, fmt.Errorf("%s: signed with another certificate: %w", zipName, ErrRolledBack)
+	}
+	h := w.a.head.clone()
+	h.Segments = segment
+	h.put(ObjectSum{zipName, sum}, ObjectSum{signatureName, sha512.Sum512(signature)})
+	keys, err := readObject(ctx, w.a.storage, keysName, maxKeys)
+	if err != nil {
+		return false, err
+	}
+	h.put(ObjectSum{keysName, sha512.Sum512(keys)})
+	s, err := w.a.openSegment(ctx, h, segment)
+	if err != nil {
+		return false, whole(err)
+	}
+	defer s.Close()
+	if last, _ := w.a.head.Sum(segmentName(segment-1, suffixZIP)); segment > 1 && s.previous != last || s.First != Number(w.a.head.Messages+1) {
+		return false, nil
+	}
+	if _, err := s.Contents(ctx); err != nil {
+		return false, whole(err)
+	}
+	h.Messages = int64(s.Last)
+	h.Unstamped = append(h.Unstamped, segment)
+	// Tokens that a killed writer got are got again: whether they are good is known to who asked for them.
+	for _, name := range names {
+		if n, _ := segmentOf(name); n == segment && !h.has(name) {
+			if err := w.a.storage.Remove(ctx, name); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, w.a.moveHead(ctx, h, w.o.Signer)
+}
+
+// whole returns an error unless it only says that something is not as it should be.
+func whole(err error) error {
+	for _, known := range []error{ErrAltered, ErrMissing, ErrSealed, ErrNoKey, fs.ErrNotExist} {
+		if errors.Is(err, known) {
+			return nil
+		}
+	}
+	return err
+}
