@@ -43,6 +43,7 @@ const (
 	EncryptMail Use = "encrypt-mail" // content encryption keys of mail are sent to the key
 	TimeStamp   Use = "time-stamp"   // signatures over time stamp tokens
 	ServeTLS    Use = "serve-tls"    // a TLS server's handshake
+	SignArchive Use = "sign-archive" // signatures over archives of mail: what SignMail asks for, and document signing (RFC 9336)
 )
 
 // Purpose returns the purpose for which anchors must be trusted so that the use is covered.

@@ -3,6 +3,7 @@ package certstore
 import (
 	"crypto/x509"
 	"encoding/asn1"
+	"slices"
 )
 
 // checkLeaf asks of the leaf what path validation does not.
@@ -10,8 +11,13 @@ func checkLeaf(leaf *x509.Certificate, use Use) error {
 	if err := checkKeyUsage(leaf, use); err != nil {
 		return err
 	}
-	if use == TimeStamp {
+	switch use {
+	case TimeStamp:
 		return checkTimeStampingAlone(leaf)
+	case SignArchive:
+		if !slices.ContainsFunc(leaf.UnknownExtKeyUsage, oidDocumentSigning.Equal) {
+			return &PathError{Code: ExtendedKeyUsage, Certificate: leaf, Reason: "the certificate is not for archives: its extended key usage lacks documentSigning"}
+		}
 	}
 	return nil
 }
@@ -60,6 +66,7 @@ func AllowsUse(c *x509.Certificate, use Use) bool {
 var (
 	oidKeyUsage         = asn1.ObjectIdentifier{2, 5, 29, 15}
 	oidExtendedKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+	oidDocumentSigning  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 36} // RFC 9336
 )
 
 // checkTimeStampingAlone is RFC 3161 section 2.3: an authority's certificate has exactly one extended key usage,

@@ -136,6 +136,12 @@ func (h Home) Index(account string) string {
 	return filepath.Join(h.Cache, "index", url.PathEscape(account))
 }
 
+// Archives is the folder of what is remembered of archives: where they are, and what they were when they were last written.
+func (h Home) Archives() string { return filepath.Join(h.Data, "archives") }
+
+// ArchiveIndex is the folder of the local index of an archive.
+func (h Home) ArchiveIndex(id string) string { return filepath.Join(h.Cache, "archives", url.PathEscape(id)) }
+
 // Alerts is the file of what watching an account has said, and does not say again.
 func (h Home) Alerts(account string) string {
 	return filepath.Join(h.Cache, "alerts", url.PathEscape(account)+".json")

@@ -31,8 +31,9 @@ type Unwrapper interface {
 // ContentKey is the content-encryption key of an encrypted layer of a message, as a recipient's key opened it: with it the
 // message can be read when that key is gone.
 type ContentKey struct {
-	Recipient [sha256.Size]byte // SHA-256 of the EncryptedKey in the RecipientInfo that it comes from
-	Key       []byte
+	Recipient   [sha256.Size]byte // SHA-256 of the EncryptedKey in the RecipientInfo that it comes from
+	Key         []byte
+	Certificate string // fingerprint of the recipient's certificate; empty: not known
 }
 
 // segmentKeys are the keys of what is in a segment. They are the one thing about it that changes: what is shredded is left
@@ -56,8 +57,9 @@ type messageKeys struct {
 }
 
 type contentKey struct {
-	Recipient []byte `json:"recipient"`
-	Key       key    `json:"key"`
+	Recipient   []byte `json:"recipient"`
+	Key         key    `json:"key"`
+	Certificate string `json:"certificate,omitempty"`
 }
 
 // maxKeys bounds the octets of a segment's keys.

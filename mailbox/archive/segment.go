@@ -315,7 +315,7 @@ func (s *Segment) ContentKeys(ctx context.Context, n Number) ([]ContentKey, erro
 	var list []ContentKey
 	for _, k := range keys.Content {
 		if len(k.Recipient) == sha256.Size {
-			list = append(list, ContentKey{Recipient: [sha256.Size]byte(k.Recipient), Key: bytes.Clone(k.Key)})
+			list = append(list, ContentKey{Recipient: [sha256.Size]byte(k.Recipient), Key: bytes.Clone(k.Key), Certificate: k.Certificate})
 		}
 	}
 	return list, nil
@@ -368,21 +368,20 @@ func (s *Segment) Commitment(n Number) ([]byte, error) {
 	return s.small(payloadFolder+n.String()+suffixCommit, maxSmall)
 }
 
-// commitDigests returns the SHA-512 of each commit file, in order.
-func (s *Segment) commitDigests(ctx context.Context) ([][]byte, error) {
-	digests := make([][]byte, 0, s.Last-s.First+1)
+// commitments returns the contents of all commit files, in order.
+func (s *Segment) commitments(ctx context.Context) ([][]byte, error) {
+	lines := make([][]byte, 0, s.Last-s.First+1)
 	for n := s.First; n <= s.Last; n++ {
 		line, err := s.Commitment(n)
 		if err != nil {
 			return nil, err
 		}
-		sum := sha512.Sum512(line)
-		digests = append(digests, sum[:])
+		lines = append(lines, line)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
-	return digests, nil
+	return lines, nil
 }
 
 // read reads a small immutable object that the head speaks of, and holds it against its digest.

@@ -49,7 +49,7 @@ type segmentWriter struct {
 	bag      *bag.Writer
 	keys     segmentKeys
 	contents Contents
-	commits  [][]byte // digests of the commit files, in order
+	commits  [][]byte // contents of the commit files, in order
 	material map[[sha256.Size]byte]bool
 	lines    bytes.Buffer // the material, a JSON value a line
 }
@@ -114,7 +114,7 @@ func (s *segmentWriter) add(ctx context.Context, m Message, octets io.Reader) (*
 	_, _ = rand.Read(r.Salt) // never fails
 	keys := messageKeys{Number: number, Record: newKey()}
 	for _, k := range m.ContentKeys {
-		keys.Content = append(keys.Content, contentKey{Recipient: k.Recipient[:], Key: bytes.Clone(k.Key)})
+		keys.Content = append(keys.Content, contentKey{Recipient: k.Recipient[:], Key: bytes.Clone(k.Key), Certificate: k.Certificate})
 	}
 	digest, commit := sha256.New(), sha512.New()
 	commit.Write(r.Salt)
@@ -148,8 +148,7 @@ func (s *segmentWriter) add(ctx context.Context, m Message, octets io.Reader) (*
 	if err := s.file(number.String()+suffixCommit, line); err != nil {
 		return nil, err
 	}
-	leaf := sha512.Sum512(line)
-	s.commits = append(s.commits, leaf[:])
+	s.commits = append(s.commits, line)
 	s.keys.Messages = append(s.keys.Messages, keys)
 	s.contents.Last = number
 	s.contents.add(m.Origin)

@@ -15,11 +15,11 @@ import (
 // WriteOptions say how an archive is written.
 type WriteOptions struct {
 	Signer Signer
-	// Stamp returns an RFC 3161 token over data, Evidence an evidence record (RFC 4998) over the first of these SHA-512
-	// digests, out of one hash tree over all of them. Both have verified what they return. Where they fail, a segment stays
+	// Stamp returns an RFC 3161 token over data, Evidence an evidence record (RFC 4998) of the first of these leaves, out of one
+	// hash tree over all of them. Both have verified what they return. Where they fail, a segment stays
 	// without until the next Writer; nil: it is so from the beginning.
 	Stamp    func(ctx context.Context, data []byte) (token []byte, err error)
-	Evidence func(ctx context.Context, digests [][]byte) (record []byte, err error)
+	Evidence func(ctx context.Context, leaves [][]byte) (record []byte, err error)
 	// Unstamped, unless nil, is told why a segment stays without.
 	Unstamped func(segment int, err error)
 
@@ -220,8 +220,7 @@ func (h *Head) has(name string) bool {
 
 // leaves are what the hash tree of a segment is over: the signature, then the commit of each message.
 func leaves(signature []byte, commits [][]byte) [][]byte {
-	first := sha512.Sum512(signature)
-	return append([][]byte{first[:]}, commits...)
+	return append([][]byte{signature}, commits...)
 }
 
 // Stamp gives segments that have no time-stamp yet theirs. done is how many got it.
@@ -231,7 +230,7 @@ func (w *Writer) Stamp(ctx context.Context) (done int, err error) {
 		if err != nil {
 			return done, err
 		}
-		commits, err := s.commitDigests(ctx)
+		commits, err := s.commitments(ctx)
 		if err != nil {
 			return done, err
 		}

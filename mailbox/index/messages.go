@@ -382,6 +382,17 @@ func (x *Index) Find(ctx context.Context, folder, messageID string) (uids []mail
 	})
 }
 
+// FindEverywhere returns the lines of all messages with this Message-ID, in the order in which they were added.
+func (x *Index) FindEverywhere(ctx context.Context, messageID string) (lines []Line, err error) {
+	return lines, x.read(ctx, func() error {
+		lines = nil
+		return x.rows(func(s *sqlite3.Stmt) error {
+			lines = append(lines, lineIn(s))
+			return nil
+		}, lineColumns+"messages m JOIN folders f ON f.id = m.folder WHERE m.message_id = ? ORDER BY m.id", messageID)
+	})
+}
+
 // Evidence returns what Add was given as such; nil: nothing.
 func (x *Index) Evidence(ctx context.Context, folder string, uid mailbox.UID) (data []byte, err error) {
 	return data, x.read(ctx, func() error {
