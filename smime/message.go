@@ -20,8 +20,9 @@ type Source = entity.Source
 // Decrypter is a private key that messages may be encrypted to.
 type Decrypter interface {
 	// Unwrap returns the content-encryption key out of r. ErrNotRecipient says that r is for another certificate;
-	// anything else, that this recipient cannot be served by this key.
+	// anything else, that this recipient cannot be served by this key. The key is the caller's, who wipes it.
 	Unwrap(ctx context.Context, r cms.RecipientInfo) (cek []byte, err error)
+	// Certificate is whose key it is; nil: not known, as may be with a ContentKey.
 	Certificate() *x509.Certificate
 }
 
@@ -36,7 +37,9 @@ type OpenOptions struct {
 	// messages of few senders can remember them.
 	ParseCertificate func(cms.RawCertificate) (*x509.Certificate, error)
 	AllowWeak        bool // accept what cms.VerifyOptions and cms.DecryptOptions call weak
-	Limits           Limits
+	// KeepContentKeys has [Message.ContentKeys] return the keys that opened the layers.
+	KeepContentKeys bool
+	Limits          Limits
 	// Spool says where the text of the layers goes. Its Limit is on all layers of the message together.
 	Spool spool.Options
 }
@@ -98,11 +101,13 @@ type Encrypted struct {
 	Authenticated bool
 	Status        Status
 	Recipients    []Recipient
-	Key           *x509.Certificate // whose key opened it; nil unless decrypted
+	Key           *x509.Certificate // whose key opened it; nil unless decrypted, or not known
 	// Content is the entity that was encrypted, octet for octet, with any layers inside; nil unless decrypted.
 	Content *io.SectionReader
 	Err     error // why it was not decrypted; does not tell wrong key from altered text
 	Weak    error // a *cms.WeakError where it was decrypted only because OpenOptions.AllowWeak is set
+
+	contentKey *ContentKey // nil unless decrypted, and OpenOptions.KeepContentKeys is set
 }
 
 // Recipient is one of those who can open a layer.
@@ -200,6 +205,7 @@ func (e *Enclosed) Senders(name string) ([]Sender, error) { return ReadSenders(e
 
 // Close wipes and removes what was decrypted. Nothing that came out of the Message can be read afterwards.
 func (m *Message) Close() error {
+	m.wipeContentKeys()
 	var errs []error
 	for _, s := range m.spools {
 		errs = append(errs, s.Close())

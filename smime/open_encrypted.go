@@ -20,8 +20,9 @@ const (
 
 // candidate is a content-encryption key that may be the right one.
 type candidate struct {
-	cek []byte
-	key *x509.Certificate
+	cek  []byte
+	key  *x509.Certificate
+	info cms.RecipientInfo // where it came from
 }
 
 // encrypted opens an EnvelopedData or AuthEnvelopedData.
@@ -83,6 +84,9 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 			return nil, nil, err
 		}
 		layer.Status, layer.Err, layer.Key, layer.Content = StatusDecrypted, nil, c.key, inside.Section()
+		if sum, ok := encryptedKeyOf(c.info); ok && op.o.KeepContentKeys {
+			layer.contentKey = &ContentKey{EncryptedKey: sum, Key: bytes.Clone(c.cek), Certificate: c.key}
+		}
 		layer.Authenticated = ed.Authenticated && ed.Cipher.Authenticated()
 		if ed.Cipher.Weak() {
 			layer.Weak = ed.Check(cms.DecryptOptions{})
@@ -120,7 +124,7 @@ func (op *opener) unwrap(recipients []cms.RecipientInfo, layer *Encrypted) ([]ca
 				continue
 			}
 			if !known(candidates, cek) {
-				candidates = append(candidates, candidate{cek, d.Certificate()})
+				candidates = append(candidates, candidate{cek, d.Certificate(), info})
 			}
 		}
 		layer.Recipients = append(layer.Recipients, r)
