@@ -60,19 +60,27 @@ func encryptedKeyOf(r cms.RecipientInfo) (sum [sha256.Size]byte, ok bool) {
 	return sha256.Sum256(encrypted), true
 }
 
-// ContentKeys are those of the layers that were opened, from the outside in, where OpenOptions.KeepContentKeys asked for them. They
-// are wiped when the Message is closed.
+// ContentKeys are those of the layers, from the outside in, where OpenOptions.KeepContentKeys asked for them: of a layer that was
+// opened the one that did it, and of one that is damaged or forged all that were tried, as they show that it is. They are wiped when
+// the Message is closed.
 func (m *Message) ContentKeys() (keys []ContentKey) {
 	for _, l := range m.Layers {
-		if l.Encrypted != nil && l.Encrypted.contentKey != nil {
-			keys = append(keys, *l.Encrypted.contentKey)
+		if l.Encrypted != nil {
+			keys = append(keys, l.Encrypted.contentKeys...)
 		}
 	}
 	return keys
 }
 
-func (m *Message) wipeContentKeys() {
-	for _, k := range m.ContentKeys() {
+func (e *Encrypted) keep(c candidate) {
+	if sum, ok := encryptedKeyOf(c.info); ok {
+		e.contentKeys = append(e.contentKeys, ContentKey{EncryptedKey: sum, Key: bytes.Clone(c.cek), Certificate: c.key})
+	}
+}
+
+func (e *Encrypted) wipeContentKeys() {
+	for _, k := range e.contentKeys {
 		clear(k.Key)
 	}
+	e.contentKeys = nil
 }

@@ -176,7 +176,8 @@ func TestContentKeysOfLayers(t *testing.T) {
 	}
 }
 
-// TestContentKeysStayShut: of ciphertext that is part of the content no key is kept, and what does not open leaves none behind.
+// TestContentKeysStayShut: of ciphertext that is part of the content no key is kept, and what is damaged shows itself so with the
+// keys that were kept of it.
 func TestContentKeysStayShut(t *testing.T) {
 	part := encrypt(t, "Content-Type: text/plain\r\n\r\nsecret of another\r\n", cms.AES256GCM, bob())
 	mixed := "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nlook at this\r\n--b\r\n" + part + "\r\n--b--\r\n"
@@ -193,14 +194,15 @@ func TestContentKeysStayShut(t *testing.T) {
 		t.Error("the key of a message opens what is enclosed in it")
 	}
 	lines := strings.Split(encrypt(t, plainEntity, cms.AES256GCM, bobRSA()), "\r\n")
-	last := &lines[len(lines)-3] // before the last, and full
+	last := &lines[len(lines)-3] // before the last, and full: of the ciphertext
 	letter := "A"
 	if (*last)[0] == 'A' {
 		letter = "B"
 	}
 	*last = letter + (*last)[1:]
-	if kept := keptKeys(t, outerHeader+strings.Join(lines, "\r\n"), decrypter{bobRSA()}); len(kept) > 0 {
-		t.Error("the key of what did not open was kept")
+	damaged := outerHeader + strings.Join(lines, "\r\n")
+	if m := openKept(t, damaged, keptKeys(t, damaged, decrypter{bobRSA()})); m.Content != nil || m.Encryption() != smime.StatusFailed {
+		t.Errorf("a damaged message: %s", describe(m))
 	}
 	if kept := keptKeys(t, outerHeader+plainEntity, decrypter{bob()}); len(kept) > 0 {
 		t.Error("a key was kept of what is not encrypted")

@@ -37,7 +37,7 @@ type OpenOptions struct {
 	// messages of few senders can remember them.
 	ParseCertificate func(cms.RawCertificate) (*x509.Certificate, error)
 	AllowWeak        bool // accept what cms.VerifyOptions and cms.DecryptOptions call weak
-	// KeepContentKeys has [Message.ContentKeys] return the keys that opened the layers.
+	// KeepContentKeys has [Message.ContentKeys] return the keys that opened the layers, or should have.
 	KeepContentKeys bool
 	Limits          Limits
 	// Spool says where the text of the layers goes. Its Limit is on all layers of the message together.
@@ -107,7 +107,7 @@ type Encrypted struct {
 	Err     error // why it was not decrypted; does not tell wrong key from altered text
 	Weak    error // a *cms.WeakError where it was decrypted only because OpenOptions.AllowWeak is set
 
-	contentKey *ContentKey // nil unless decrypted, and OpenOptions.KeepContentKeys is set
+	contentKeys []ContentKey // only with OpenOptions.KeepContentKeys
 }
 
 // Recipient is one of those who can open a layer.
@@ -205,7 +205,11 @@ func (e *Enclosed) Senders(name string) ([]Sender, error) { return ReadSenders(e
 
 // Close wipes and removes what was decrypted. Nothing that came out of the Message can be read afterwards.
 func (m *Message) Close() error {
-	m.wipeContentKeys()
+	for _, l := range m.Layers {
+		if l.Encrypted != nil {
+			l.Encrypted.wipeContentKeys()
+		}
+	}
 	var errs []error
 	for _, s := range m.spools {
 		errs = append(errs, s.Close())

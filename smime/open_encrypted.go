@@ -79,13 +79,17 @@ func (op *opener) encrypted(e *entity.Entity, ed *cms.EnvelopedData) (*entity.En
 		switch {
 		case errors.Is(err, cms.ErrDecrypt), isFormError(err):
 			layer.Err = err
+			if op.o.KeepContentKeys {
+				layer.keep(c)
+			}
 			continue
 		case err != nil:
 			return nil, nil, err
 		}
 		layer.Status, layer.Err, layer.Key, layer.Content = StatusDecrypted, nil, c.key, inside.Section()
-		if sum, ok := encryptedKeyOf(c.info); ok && op.o.KeepContentKeys {
-			layer.contentKey = &ContentKey{EncryptedKey: sum, Key: bytes.Clone(c.cek), Certificate: c.key}
+		layer.wipeContentKeys() // those that did not open it
+		if op.o.KeepContentKeys {
+			layer.keep(c)
 		}
 		layer.Authenticated = ed.Authenticated && ed.Cipher.Authenticated()
 		if ed.Cipher.Weak() {

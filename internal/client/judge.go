@@ -34,8 +34,14 @@ type judge struct {
 	allowWeak   bool
 	brief       bool
 	unseen      bool // no person is shown the message: its signers are not compared with those before
+	keepKeys    bool // the message tells the content-encryption keys that opened it
 	policy      verdict.Policy
 	own         ownership
+	// issuers are certificates that are known here and may help to find a path.
+	issuers func(*x509.Certificate) []*x509.Certificate
+	// found is the evidence of an earlier judgement, as judged has it. What was found wanting then stays as it was found; what was
+	// good has to show itself good once more.
+	found [][]verdict.Evidence
 }
 
 func (c *Client) newJudge(p VerifyParams) (*judge, error) {
@@ -48,6 +54,7 @@ func (c *Client) newJudge(p VerifyParams) (*judge, error) {
 	if j.policy.Now.IsZero() {
 		j.policy.Now = c.o.Now()
 	}
+	j.issuers = j.store.IssuersOf
 	var err error
 	if j.validator, err = c.mailValidator(p.Trust); err != nil {
 		return nil, err
@@ -100,6 +107,7 @@ type judged struct {
 	looked   int // how many of them were looked at
 	origins  map[string]certstore.Anchor
 	proof    revocation.Evidence // what revocation was decided by
+	stampers []*x509.Certificate // anchors of timestamps that hold
 
 	acquaintances map[*x509.Certificate]certstore.Acquaintance // of good signers
 	first         []contact                                    // those of them whom nobody knew
@@ -138,7 +146,7 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 	}
 	m, err := smime.Open(ctx, src, smime.OpenOptions{
 		Decrypters: j.decrypters, Certificates: j.extra, ParseCertificate: j.parsed.Parse, Detached: j.detached, AllowWeak: j.allowWeak,
-		Spool: j.client.layerOptions(size),
+		KeepContentKeys: j.keepKeys, Spool: j.client.layerOptions(size),
 	})
 	if err != nil {
 		return nil, explainOpen(what, err)
@@ -166,8 +174,8 @@ func (j *judge) judge(ctx context.Context, what string, src smime.Source) (*judg
 			address = verdict.AddressEvidenceOf(&m.Enclosed[i-len(m.Layers)])
 		}
 		if l.Signed != nil {
-			for _, s := range l.Signed.Signatures {
-				e, err := j.evidence(ctx, r, s, r.brought(l.Signed, s), address)
+			for k, s := range l.Signed.Signatures {
+				e, err := j.evidence(ctx, r, s, r.brought(l.Signed, s), address, j.foundOf(i, k))
 				if err != nil {
 					return nil, errors.Join(failed(what, err, ""), m.Close())
 				}
@@ -190,22 +198,38 @@ func noMessage(m *smime.Message) bool {
 	return !slices.ContainsFunc(slices.Concat(m.Header, m.Protection.Fields), func(f entity.Field) bool { return !f.Structural() })
 }
 
-// evidence is what there is to say of one signature. The error is that the context ended: what is left out then must not
-// be taken for missing.
-func (j *judge) evidence(ctx context.Context, r *judged, s smime.Signature, brought revocation.Evidence, address verdict.AddressEvidence) (verdict.Evidence, error) {
-	proven, err := j.timeEvidence(ctx, r, s)
-	if err != nil {
+// foundOf is what was found before of a signature of a layer, or nil.
+func (j *judge) foundOf(layer, signature int) *verdict.Evidence {
+	if layer < len(j.found) && signature < len(j.found[layer]) {
+		return &j.found[layer][signature]
+	}
+	return nil
+}
+
+// evidence is what there is to say of one signature. found is what was found before, or nil. The error is that the context
+// ended: what is left out then must not be taken for missing.
+func (j *judge) evidence(ctx context.Context, r *judged, s smime.Signature, brought revocation.Evidence, address verdict.AddressEvidence, found *verdict.Evidence) (e verdict.Evidence, err error) {
+	var proven verdict.TimeEvidence
+	if found != nil && found.Time.Code != verdict.TimeOK {
+		proven = found.Time
+	} else if proven, err = j.timeEvidence(ctx, r, s); err != nil {
 		return verdict.Evidence{}, err
 	}
-	e := verdict.Evidence{Time: proven, Address: address}
+	e = verdict.Evidence{Time: proven, Address: address}
 	if s.Signer == nil {
 		e.Chain = verdict.ChainEvidence{Code: verdict.ChainNoAnchor, Reason: "the signer's certificate is missing"}
 		e.Address.NoCertificate = true
 		return e, nil
 	}
 	at := verdict.TimeThatCounts(e.Time, j.policy.Now)
-	e.Chain = j.chainEvidence(r, s, at)
-	if e.Revocation, err = j.revocationEvidence(ctx, r, r.paths[s.Signer], brought, e.Time); err != nil {
+	if found != nil && found.Chain.Code != verdict.ChainOK {
+		e.Chain = found.Chain
+	} else {
+		e.Chain = j.chainEvidence(r, s, at)
+	}
+	if found != nil && found.Revocation.Code != verdict.RevocationGood && found.Revocation.Code != verdict.RevocationRevoked {
+		e.Revocation = found.Revocation
+	} else if e.Revocation, err = j.revocationEvidence(ctx, r, r.paths[s.Signer], brought, e.Time); err != nil {
 		return e, err
 	}
 	e.Address.FromMatches = len(address.From) == 1 && certstore.MatchAddress(s.Signer, address.From[0])
@@ -218,7 +242,7 @@ func (j *judge) chainEvidence(r *judged, s smime.Signature, at time.Time) verdic
 	if !r.search() {
 		return verdict.ChainEvidence{Code: verdict.ChainUnsupportedCertificate, Reason: errTooManyPaths.Error()}
 	}
-	path, err := j.validator.Path(s.Signer, slices.Concat(s.Bag, j.extra, j.store.IssuersOf(s.Signer)), certstore.SignMail, at)
+	path, err := j.validator.Path(s.Signer, slices.Concat(s.Bag, j.extra, j.issuers(s.Signer)), certstore.SignMail, at)
 	var broken *certstore.PathError
 	switch {
 	case errors.As(err, &broken):
@@ -292,6 +316,9 @@ func (j *judge) tokenEvidence(ctx context.Context, r *judged, raw []byte, s smim
 		e.Proven, e.Authority, e.AuthorityEnds = result.Time.UTC(), certstore.Name(result.Authority), result.Authority.NotAfter.UTC()
 		for _, cert := range result.Chain {
 			r.proof.Add(revocation.Evidence{Certificates: [][]byte{cert.Raw}})
+		}
+		if anchor := result.Chain[len(result.Chain)-1]; !slices.ContainsFunc(r.stampers, anchor.Equal) {
+			r.stampers = append(r.stampers, anchor)
 		}
 	}
 	return e

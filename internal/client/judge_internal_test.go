@@ -16,7 +16,7 @@ func TestEvidenceEnds(t *testing.T) {
 	cancel()
 	for name, s := range map[string]smime.Signature{"timestamp": {Tokens: [][]byte{{}}}, "none": {}} {
 		r := &judged{}
-		if _, err := new(judge).evidence(ctx, r, s, revocation.Evidence{}, verdict.AddressEvidence{}); !errors.Is(err, context.Canceled) || r.looked > 0 {
+		if _, err := new(judge).evidence(ctx, r, s, revocation.Evidence{}, verdict.AddressEvidence{}, nil); !errors.Is(err, context.Canceled) || r.looked > 0 {
 			t.Errorf("%s: %d timestamps were looked at, and the error is %v", name, r.looked, err)
 		}
 	}

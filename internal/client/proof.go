@@ -30,18 +30,45 @@ type proofKeeper struct {
 }
 
 // keep names what a message was judged by, and notes what of it is not there yet. Most of it is the same for many messages.
-func (k *proofKeeper) keep(r *judged, parsed *certstore.ParseCache) (p proofRecord) {
-	one := func(names *[]string, name, extension string, der []byte) {
+func (k *proofKeeper) keep(r *judged, parsed *certstore.ParseCache) proofRecord {
+	record, pieces := r.proofs(parsed)
+	for _, p := range pieces {
+		k.note(p.name, p.kind.extension(), p.der)
+	}
+	return record
+}
+
+// proofKind is what a piece of proof is.
+type proofKind uint8
+
+const (
+	proofCertificate proofKind = iota
+	proofCRL
+	proofOCSP
+)
+
+func (k proofKind) extension() string { return [...]string{".cer", ".crl", ".ocsp"}[k] }
+
+// proofPiece is one thing that a verdict rests on.
+type proofPiece struct {
+	kind proofKind
+	name string // SHA-256 of the octets, in hexadecimal
+	der  []byte
+}
+
+// proofs are what a message was judged by, and their names, each once.
+func (r *judged) proofs(parsed *certstore.ParseCache) (p proofRecord, pieces []proofPiece) {
+	one := func(kind proofKind, names *[]string, name string, der []byte) {
 		if slices.Contains(*names, name) { // a root above both a signer and an authority
 			return
 		}
 		*names = append(*names, name)
-		k.note(name, extension, der)
+		pieces = append(pieces, proofPiece{kind, name, der})
 	}
-	note := func(names *[]string, extension string, values ...[]byte) {
+	all := func(kind proofKind, names *[]string, values [][]byte) {
 		for _, der := range values {
 			sum := sha256.Sum256(der)
-			one(names, hex.EncodeToString(sum[:]), extension, der)
+			one(kind, names, hex.EncodeToString(sum[:]), der)
 		}
 	}
 	for _, v := range r.verdict.Signatures {
@@ -49,13 +76,13 @@ func (k *proofKeeper) keep(r *judged, parsed *certstore.ParseCache) (p proofReco
 			continue
 		}
 		for _, cert := range r.paths[r.layers[v.Layer].Signed.Signatures[v.Signature].Signer] {
-			one(&p.Certificates, parsed.Fingerprint(cert), ".cer", cert.Raw)
+			one(proofCertificate, &p.Certificates, parsed.Fingerprint(cert), cert.Raw)
 		}
 	}
-	note(&p.Certificates, ".cer", r.proof.Certificates...)
-	note(&p.CRLs, ".crl", r.proof.CRLs...)
-	note(&p.OCSPResponses, ".ocsp", r.proof.OCSPResponses...)
-	return p
+	all(proofCertificate, &p.Certificates, r.proof.Certificates)
+	all(proofCRL, &p.CRLs, r.proof.CRLs)
+	all(proofOCSP, &p.OCSPResponses, r.proof.OCSPResponses)
+	return p, pieces
 }
 
 func (k *proofKeeper) note(name, extension string, data []byte) {
