@@ -57,6 +57,7 @@ func TestEvidence(t *testing.T) {
 	ours, bc := newKeepers(t)
 	t.Run("made", func(t *testing.T) { testEvidenceMade(t, ours, bc) })
 	t.Run("renewed", func(t *testing.T) { testEvidenceRenewed(t, ours, bc) })
+	t.Run("collections", func(t *testing.T) { testEvidenceCollections(t, ours, bc) })
 	t.Run("differences", func(t *testing.T) { testEvidenceDifferences(t, ours, bc) })
 }
 

@@ -16,7 +16,8 @@
 // Renewal comes in two kinds (section 5). While the hash algorithm is good, a new token over the old one is enough
 // ([Record.TimeStampDigest], [Record.RenewTimeStamp]); before the hash algorithm gets weak, the objects themselves are hashed
 // anew, together with all evidence so far ([Record.HashTreeDigests], [Record.RenewHashTree]). Many records are renewed with
-// one token in the same way as they are made: with a tree over what each of them needs to have stamped.
+// one token in the same way as they are made: with a tree over what each of them needs to have stamped. Of a [Collection] one
+// record is kept and renewed, and those of its objects are derived when they are wanted. [Record.Due] says when it is time.
 //
 // What a record does not hide: the hashes beside the path of an object are those of other objects, and who can guess such an
 // object can see that it was there. What a hash tree of this RFC does not tell apart: a leaf and an inner node. Somebody who

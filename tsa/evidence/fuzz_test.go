@@ -42,6 +42,9 @@ func FuzzParse(f *testing.F) {
 		if _, err := r.Verify(digestsOf([]byte("something that was never stamped")), o); err == nil {
 			t.Error("it proves anything")
 		}
+		if c, err := r.Collection(digestsOf([]byte("something that was never stamped"), nil)); err == nil {
+			t.Errorf("it is the record of a collection: %+v", c)
+		}
 	})
 }
 
