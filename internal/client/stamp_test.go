@@ -57,15 +57,21 @@ func TestAuthorityOverTLS(t *testing.T) {
 // stamps starts a timestamp authority and returns its URL.
 func (w *world) stamps(clock func() time.Time) string {
 	w.t.Helper()
-	_, err := client.CAIssue(w.t.Context(), w.options(), client.CAIssueParams{Dir: w.in("ca"), Purpose: "tsa", Key: "p256", Name: "Clock",
-		Output: client.Output{Name: w.in("tsa.pem")}})
+	return w.stampsAs("tsa", 0, clock)
+}
+
+// stampsAs starts a timestamp authority whose certificate is in a file of this name, and lasts so long; 0: as usual.
+func (w *world) stampsAs(name string, validity time.Duration, clock func() time.Time) string {
+	w.t.Helper()
+	_, err := client.CAIssue(w.t.Context(), w.options(), client.CAIssueParams{Dir: w.in("ca"), Purpose: "tsa", Key: "p256", Name: "Clock", Validity: validity,
+		Output: client.Output{Name: w.in(name + ".pem")}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	pair := w.pair("tsa")
+	pair := w.pair(name)
 	authority, err := server.New(server.Options{
 		Signer: pair.Key.(crypto.Signer), Chain: pair.Chain, Policies: []asn1.ObjectIdentifier{{1, 3, 6, 1, 4, 1, 32473, 1}}, Clock: clock,
-		Accuracy: 10 * time.Second, State: w.in("tsa-state"),
+		Accuracy: 10 * time.Second, State: w.in(name + "-state"),
 	})
 	if err != nil {
 		w.t.Fatal(err)

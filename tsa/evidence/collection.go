@@ -18,16 +18,20 @@ var (
 // evidence for its object that is older.
 const maxRebuilt = 16 << 30
 
-// CollectionError says between which data objects of a collection there is one, at least, that is not what the evidence is
-// for, or that objects are missing or too many. It wraps [ErrObject].
+// CollectionError says among which data objects of a collection there is one, at least, that is not what the evidence is for.
+// They are all where it cannot be told. Where there are too few or too many, it may be any of them. It wraps [ErrObject].
 type CollectionError struct {
 	Chain    int // the chain of the record that shows it, counted from 1
-	From, To int // numbers of the first one and of the one after the last, counted from 0; all: that their count is wrong as well
+	From, To int // the first one, and the one after the last, counted from 0
 	Of       int // how many were given
 }
 
 func (e *CollectionError) Error() string {
-	return fmt.Sprintf("%v: among %d to %d of %d, or their number is wrong", ErrObject, e.From+1, e.To, e.Of)
+	which := fmt.Sprintf("one at least from %d to %d", e.From+1, e.To)
+	if e.To == e.From+1 {
+		which = fmt.Sprint("number ", e.To)
+	}
+	return fmt.Sprintf("%v: %s, of %d, unless their count is wrong", ErrObject, which, e.Of)
 }
 
 func (e *CollectionError) Unwrap() error { return ErrObject }
@@ -198,9 +202,8 @@ func (c *Collection) derived(index int) *Record {
 	return r
 }
 
-// Verify is [Record.Verify] for the record of the first object, which it proves alone. As the trees lead to the same
-// time-stamps, what it proves is so for all objects.
+// Verify is [Record.Verify] for the record of the first object. As the trees lead to the same time-stamps, what it proves is so
+// for all objects.
 func (c *Collection) Verify(o VerifyOptions) (*Result, error) {
-	o.Whole = true
 	return c.record.Verify(func(hash crypto.Hash) ([][]byte, error) { return [][]byte{c.first[hash]}, nil }, o)
 }

@@ -2,6 +2,9 @@ package evidence_test
 
 import (
 	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
 	"runtime"
 	"testing"
 
@@ -88,5 +91,71 @@ func TestCollectionMemory(t *testing.T) {
 	t.Logf("%d KiB at most", most>>10)
 	if bound := uint64(32<<20 + 600*n); most > bound {
 		t.Errorf("%d octets, more than %d", most, bound)
+	}
+}
+
+// TestForestMemory adds the trees of 32 collections, of 4096 objects each, to a forest: of each it keeps a few hashes.
+func TestForestMemory(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector has memory of its own")
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	forest, err := evidence.NewForest(crypto.SHA512)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 32 {
+		var leaves [][]byte
+		for n := range 4096 {
+			leaves = append(leaves, digest(crypto.SHA512, numbered(i*4096+n)))
+		}
+		if _, err := forest.Add(leaves...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > 1<<20 {
+		t.Errorf("%d octets are kept", kept)
+	}
+	if forest.Len() != 32 || len(forest.Root()) != crypto.SHA512.Size() {
+		t.Errorf("%d trees, root %x", forest.Len(), forest.Root())
+	}
+}
+
+// TestCollectionTooLarge has a collection of so many objects with so long tokens that nobody would want to wait.
+func TestCollectionTooLarge(t *testing.T) {
+	const n = 100_000
+	s := newStamper(t).successor(func(c *x509.Certificate) {
+		c.ExtraExtensions = append(c.ExtraExtensions, pkix.Extension{Id: tsatest.Policy(), Value: make([]byte, 60_000)})
+	})
+	list := make([][]byte, n)
+	for i := range list {
+		list[i] = digest(crypto.SHA256, nil)
+	}
+	tree, err := evidence.NewTree(crypto.SHA256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list {
+		if _, err := tree.Add(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := again(t, evidence.NewRecord(s.stamp(tree, tsatest.Now()).ArchiveTimeStamp(0)))
+	for range 2 {
+		hash, over := r.TimeStampDigest()
+		if err := r.RenewTimeStamp(s.plain(hash, over, tsatest.Now())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := r.Collection(func(crypto.Hash) ([][]byte, error) { return list, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.HashTreeDigests(crypto.SHA256); !errors.Is(err, evidence.ErrTooLarge) {
+		t.Error(err)
 	}
 }

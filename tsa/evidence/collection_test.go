@@ -280,3 +280,122 @@ func TestEachOctet(t *testing.T) {
 		t.Errorf("%d octets of the last token can be others", unsigned)
 	}
 }
+
+// TestCollectionRefused has digests that do not belong together, records that are none of a collection, and errors of reading.
+func TestCollectionRefused(t *testing.T) {
+	s := newStamper(t)
+	c := s.collected(crypto.SHA256, "all", 4)
+	list := []*collection{c, s.collected(crypto.SHA256, "others", 3)}
+	s.renewHashTrees(list, crypto.SHA512, tsatest.Now())
+	r, _ := c.open(t)
+	unreadable := errors.New("it cannot be read")
+	later := func(of func(hash crypto.Hash) ([][]byte, error)) evidence.DigestFunc {
+		return func(hash crypto.Hash) ([][]byte, error) {
+			if hash == crypto.SHA256 {
+				return digestsOf(c.objects...)(hash)
+			}
+			return of(hash)
+		}
+	}
+	for name, tt := range map[string]struct {
+		digests evidence.DigestFunc
+		want    error
+	}{
+		"unreadable":       {func(crypto.Hash) ([][]byte, error) { return nil, unreadable }, unreadable},
+		"unreadable later": {later(func(crypto.Hash) ([][]byte, error) { return nil, unreadable }), unreadable},
+		"none later":       {later(digestsOf()), evidence.ErrEmpty},
+		"fewer later":      {later(digestsOf(c.objects[:3]...)), evidence.ErrObject},
+		"more later":       {later(digestsOf(append(slices.Clone(c.objects), nil)...)), evidence.ErrObject},
+		"others later":     {later(digestsOf(list[1].objects[0], c.objects[1], c.objects[2], c.objects[3])), evidence.ErrObject},
+		"too short":        {later(func(crypto.Hash) ([][]byte, error) { return digestsOf(c.objects...)(crypto.SHA256) }), evidence.ErrDigest},
+	} {
+		if _, err := r.Collection(tt.digests); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := new(evidence.Record).Collection(digestsOf(c.objects...)); !errors.Is(err, evidence.ErrNothing) {
+		t.Error(err)
+	}
+	for _, der := range recordFiles(t) { // of others, or for groups
+		other, err := evidence.Parse(der)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := other.Collection(digestsOf(c.objects...)); err == nil {
+			t.Errorf("it is a collection: %x", der)
+		}
+	}
+	opened, err := r.Collection(digestsOf(c.objects...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := opened.HashTreeDigests(crypto.MD4); !errors.Is(err, evidence.ErrHash) {
+		t.Error(err)
+	}
+}
+
+// TestCollectionError: it is said which objects are meant, as people count.
+func TestCollectionError(t *testing.T) {
+	for want, e := range map[string]evidence.CollectionError{
+		"data object is not the one that the evidence is for: number 2, of 9, unless their count is wrong":                 {Chain: 1, From: 1, To: 2, Of: 9},
+		"data object is not the one that the evidence is for: one at least from 5 to 8, of 9, unless their count is wrong": {Chain: 2, From: 4, To: 8, Of: 9},
+	} {
+		if got := e.Error(); got != want {
+			t.Errorf("%s", got)
+		}
+	}
+}
+
+// TestForest: a forest of one tree is that tree, and what was not added is not there.
+func TestForest(t *testing.T) {
+	s := newStamper(t)
+	for n := 1; n < 9; n++ {
+		list := objects(n)
+		digests, _ := digestsOf(list...)(crypto.SHA256)
+		forest, err := evidence.NewForest(crypto.SHA256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := forest.Add(digests...); err != nil {
+			t.Fatal(err)
+		}
+		tree := treeOf(t, crypto.SHA256, list)
+		if !bytes.Equal(forest.Root(), tree.Root()) || forest.Len() != 1 || forest.Hash() != crypto.SHA256 {
+			t.Fatalf("%d objects: root %x", n, forest.Root())
+		}
+		token := s.token(crypto.SHA256, tree.Root(), tsatest.Now())
+		one, err := tree.Stamp(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := forest.Stamp(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := one.ArchiveTimeStamp(0).ReducedHashtree, all.ArchiveTimeStamp(0).ReducedHashtree
+		if !slices.EqualFunc(a, b, func(a, b evidence.PartialHashtree) bool { return slices.EqualFunc(a, b, bytes.Equal) }) {
+			t.Errorf("%d objects: %x, %x", n, a, b)
+		}
+		for _, index := range []int{-1, 1, 2} {
+			if der, err := evidence.NewRecord(all.ArchiveTimeStamp(index)).Marshal(); !errors.Is(err, evidence.ErrHash) {
+				t.Errorf("tree %d: %x, %v", index, der, err)
+			}
+		}
+		if _, err := forest.Add(digests...); !errors.Is(err, evidence.ErrComplete) || forest.Len() != 1 {
+			t.Error(err)
+		}
+	}
+	if _, err := evidence.NewForest(crypto.SHA1); !errors.Is(err, evidence.ErrHash) {
+		t.Error(err)
+	}
+	empty, _ := evidence.NewForest(crypto.SHA256)
+	if _, err := empty.Add(); !errors.Is(err, evidence.ErrEmpty) {
+		t.Error(err)
+	}
+	if _, err := empty.Add(make([]byte, 20)); !errors.Is(err, evidence.ErrDigest) || empty.Root() != nil {
+		t.Error(err)
+	}
+	if _, err := empty.Stamp(s.token(crypto.SHA256, make([]byte, 32), tsatest.Now())); !errors.Is(err, evidence.ErrEmpty) {
+		t.Error(err)
+	}
+}
