@@ -16,6 +16,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -139,7 +140,7 @@ func TestCheck(t *testing.T) {
 			[]string{"malformed tagmanifest-sha512.txt"}, nil},
 		{"a tag file in a manifest", add("manifest-sha256.txt", sum256("x")+" bagit.txt\n"), []string{"malformed manifest-sha256.txt"}, nil},
 		{"a folder in a manifest", add("manifest-sha256.txt", sum256("x")+" data/b\n"), []string{"missing data/b"}, nil},
-		{"a line without end", add("manifest-sha256.txt", sum256("one")+" data/a"), []string{"malformed manifest-sha256.txt"}, nil},
+		{"a line without end", add("manifest-sha256.txt", sum256("one")+" data/x"), []string{"malformed manifest-sha256.txt"}, nil},
 		{"an empty line", add("manifest-sha256.txt", "\n"), []string{"malformed manifest-sha256.txt"}, nil},
 		{"an asterisk", set("manifest-sha256.txt", sum256("one")+" *data/a\n"+sum256("three")+" data/b/c\n"),
 			[]string{"malformed manifest-sha256.txt", "unexpected data/a"}, nil},
@@ -257,14 +258,76 @@ func TestCheckBounds(t *testing.T) {
 		t.Errorf("%d findings, %d more, %v", len(r.Findings), r.More, err)
 	}
 	files = plain()
-	most := len(files["bag-info.txt"] + files["bagit.txt"] + files["data/a"] + files["data/b/c"] + files["manifest-sha256.txt"])
-	if diff := cmp.Diff([]string{"unreadable manifest-sha512.txt"}, check(t, folder(files), bag.Options{MaxOctets: int64(most)})); diff != "" {
+	most := len(files["bag-info.txt"] + files["bagit.txt"] + files["data/a"] + files["data/b/c"] + files["manifest-sha256.txt"] + files["manifest-sha512.txt"])
+	if diff := cmp.Diff([]string{"unreadable manifest-sha512.txt"}, check(t, folder(files), bag.Options{MaxOctets: int64(most - 1)})); diff != "" {
 		t.Error(diff)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := bag.Check(ctx, folder(plain()), bag.Options{}); !errors.Is(err, context.Canceled) {
-		t.Errorf("cancelled: %v", err)
+	if found := check(t, folder(files), bag.Options{MaxOctets: int64(most)}); found != nil {
+		t.Error(found) // tag manifests are listed nowhere
+	}
+	files["bag-info.txt"] += strings.Repeat("a: b\n", 10_000)
+	tag(files)
+	if diff := cmp.Diff([]string{"malformed bag-info.txt"}, check(t, folder(files), bag.Options{Fast: true})); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := bag.Check(t.Context(), crowd{}, bag.Options{}); err == nil {
+		t.Error("more than a million files are looked at")
+	}
+	n := 0
+	for _, err := range bag.Manifest(strings.NewReader(strings.Repeat("00 a\n", 2<<20)), 1) {
+		if n++; (err != nil) != (n == 1<<20+1) {
+			t.Fatalf("line %d: %v", n, err)
+		}
+	}
+	if n != 1<<20+1 {
+		t.Errorf("%d lines are read", n)
+	}
+}
+
+// crowd is a folder of very many files.
+type crowd struct{ fstest.MapFS }
+
+func (crowd) ReadDir(string) ([]fs.DirEntry, error) {
+	list := make([]fs.DirEntry, 1<<20+1)
+	for i := range list {
+		list[i] = fs.FileInfoToDirEntry(named(fmt.Sprint(i)))
+	}
+	return list, nil
+}
+
+// named is a file that is empty.
+type named string
+
+func (n named) Name() string     { return string(n) }
+func (named) Size() int64        { return 0 }
+func (named) Mode() fs.FileMode  { return 0 }
+func (named) ModTime() time.Time { return time.Time{} }
+func (named) IsDir() bool        { return false }
+func (named) Sys() any           { return nil }
+
+// ending cancels when a file is opened.
+type ending struct {
+	fs.FS
+	at     string
+	cancel func()
+}
+
+func (e ending) Open(name string) (fs.File, error) {
+	if name == e.at {
+		e.cancel()
+	}
+	return e.FS.Open(name)
+}
+
+// TestCheckCancelled: what was cancelled has no result, wherever it was.
+func TestCheckCancelled(t *testing.T) {
+	for _, at := range []string{".", "data", "bagit.txt", "manifest-sha512.txt", "bag-info.txt", "data/a", "manifest-sha256.txt"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, err := bag.Check(ctx, ending{folder(plain()), at, cancel}, bag.Options{})
+		if r != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, %v", at, r, err)
+		}
+		cancel()
 	}
 }
 

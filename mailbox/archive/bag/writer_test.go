@@ -15,18 +15,26 @@ import (
 	"github.com/sealmail/sealmail/mailbox/archive/bag"
 )
 
-// memory is a Sink whose files are strings. Once it has taken left octets it fails, where left is not zero.
+// memory is a Sink whose files are strings. Once it has taken left octets it fails, where left is not zero. At its steps, which are
+// counted in each creating, writing and closing, it fails once: at the one of that number, where it is not zero.
 type memory struct {
 	files map[string]string
 	left  int
-	fails string // creating this one fails
+	step  int
+}
+
+func (m *memory) fails() error {
+	if m.step--; m.step == 0 {
+		return errFull
+	}
+	return nil
 }
 
 var errFull = errors.New("full")
 
 func (m *memory) Create(name string) (io.WriteCloser, error) {
-	if name == m.fails {
-		return nil, errFull
+	if err := m.fails(); err != nil {
+		return nil, err
 	}
 	return &memoryFile{m: m, name: name}, nil
 }
@@ -38,6 +46,9 @@ type memoryFile struct {
 }
 
 func (f *memoryFile) Write(p []byte) (int, error) {
+	if err := f.m.fails(); err != nil {
+		return 0, err
+	}
 	if f.m.left > 0 {
 		if f.m.left -= len(p); f.m.left <= 0 {
 			return 0, errFull
@@ -48,7 +59,7 @@ func (f *memoryFile) Write(p []byte) (int, error) {
 
 func (f *memoryFile) Close() error {
 	f.m.files[f.name] = f.String()
-	return nil
+	return f.m.fails()
 }
 
 // put writes a payload file.
@@ -194,29 +205,25 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestFull lets the sink fail after each number of octets, and at each file: no bag is complete.
+// TestFull lets the sink fail after each number of octets, and once at each step: no bag is complete.
 func TestFull(t *testing.T) {
 	attempt := func(sink *memory) error {
 		w, err := bag.NewWriter(sink)
 		if err != nil {
 			return err
 		}
-		first := put(w, "a", "text")
-		if err := errors.Join(put(w, "b", "text"), w.Close(nil)); err != nil {
-			return err
+		for _, name := range []string{"a", "b"} {
+			_ = put(w, name, "text") // what fails here has to fail in the end
 		}
-		return first
+		return w.Close(nil)
 	}
 	whole := &memory{files: map[string]string{}}
 	if err := attempt(whole); err != nil {
 		t.Fatal(err)
 	}
-	octets := 0
-	for name, text := range whole.files {
+	octets, steps := 0, -whole.step
+	for _, text := range whole.files {
 		octets += len(text)
-		if err := attempt(&memory{files: map[string]string{}, fails: name}); !errors.Is(err, errFull) {
-			t.Errorf("%s cannot be made: %v", name, err)
-		}
 	}
 	for n := 1; n <= octets; n++ {
 		if err := attempt(&memory{files: map[string]string{}, left: n}); !errors.Is(err, errFull) {
@@ -225,5 +232,10 @@ func TestFull(t *testing.T) {
 	}
 	if err := attempt(&memory{files: map[string]string{}, left: octets + 1}); err != nil {
 		t.Errorf("enough room: %v", err)
+	}
+	for n := 1; n <= steps; n++ {
+		if err := attempt(&memory{files: map[string]string{}, step: n}); !errors.Is(err, errFull) {
+			t.Errorf("step %d of %d fails: %v", n, steps, err)
+		}
 	}
 }
