@@ -3,6 +3,7 @@ package mbox
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,27 +17,47 @@ import (
 
 // Append writes a message at the end of the file.
 func (f *folder) Append(text *filestore.Text, flags []string, date time.Time) (mailbox.UID, error) {
-	from, end := sender, "\n"
-	if text.Open {
-		from, end = openSender, "\n\n"
-	}
 	if date.IsZero() {
 		date = f.clock()
 	}
-	uids, err := f.extend([][]string{flags}, func(w io.Writer) error {
-		if _, err := fmt.Fprintf(w, "From %s %s\n", from, date.UTC().Format(asctime)); err != nil {
-			return err
-		}
-		if err := Quote(w, text.Stored()); err != nil {
-			return err
-		}
-		_, err := io.WriteString(w, end)
-		return err
-	})
+	uids, err := f.extend([][]string{flags}, func(w io.Writer) error { return writeMessage(w, text, date) })
 	if err != nil {
 		return 0, err
 	}
 	return uids[0], nil
+}
+
+// writeMessage writes a message, with the separator line before it and the empty line behind it.
+func writeMessage(w io.Writer, text *filestore.Text, date time.Time) error {
+	from, end := sender, "\n"
+	if text.Open {
+		from, end = openSender, "\n\n"
+	}
+	if _, err := fmt.Fprintf(w, "From %s %s\n", from, date.UTC().Format(asctime)); err != nil {
+		return err
+	}
+	if err := Quote(w, text.Stored()); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, end)
+	return err
+}
+
+// Write writes a message to w as it stands in an mbox file, of which w is at the start or behind another message: in the form in which a
+// store has it, which reads it again with the same octets and date. Nothing tells the flags, and a zero date is that of 1970.
+//
+// A message whose first line ends with LF alone gives mailbox.ErrNotCanonical, and one of another size than was said mailbox.ErrSize;
+// nothing was written then. While it is looked at, one of more than a mebioctet lies in a file in dir that has no name.
+func Write(ctx context.Context, w io.Writer, dir string, m mailbox.NewMessage) error {
+	text, err := filestore.Spool(ctx, dir, m.Body, m.Size)
+	if err != nil {
+		return err
+	}
+	defer text.Close()
+	if m.Date.IsZero() {
+		m.Date = time.Unix(0, 0)
+	}
+	return writeMessage(w, text, m.Date)
 }
 
 // extend writes messages with these flags at the end of the file. After an error the file is as it was, or the error is a

@@ -94,6 +94,14 @@ func (w *Writer) Create(name string) (io.WriteCloser, error) {
 // Files returns the payload files that are complete, in the order in which they were written.
 func (w *Writer) Files() []File { return slices.Clone(w.payload) }
 
+// Last returns the payload file that was completed last, and false where there is none.
+func (w *Writer) Last() (File, bool) {
+	if len(w.payload) == 0 {
+		return File{}, false
+	}
+	return w.payload[len(w.payload)-1], true
+}
+
 // Close completes the bag with bag-info.txt, which gets the fields in the order given and then the Payload-Oxum, manifests by SHA-512
 // and SHA-256, and tag manifests (RFC 8493 section 2.2). The sink stays open, where it is one that can be closed.
 //
