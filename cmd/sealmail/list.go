@@ -91,8 +91,13 @@ for the folder that is for that; folder: takes its name.
 
 // addSelection adds the flags that list and search have in common.
 func addSelection(cmd *cobra.Command, p *client.ListParams, since *string) {
+	cmd.Flags().BoolVar(&p.Refresh, "refresh", false, "contact the server first")
+	addLineSelection(cmd, p, since)
+}
+
+// addLineSelection adds the flags that say how many lines there are to be.
+func addLineSelection(cmd *cobra.Command, p *client.ListParams, since *string) {
 	f := cmd.Flags()
-	f.BoolVar(&p.Refresh, "refresh", false, "contact the server first")
 	f.StringVar(since, "since", "", "only messages dated at or after this `time` (RFC 3339)")
 	f.IntVar(&p.Limit, "limit", 0, "only the last `N`; 0 means all")
 }

@@ -99,6 +99,7 @@ shows the identity in the sender's certificate.
 		newFoldersCommand(a), newMoveCommand(a), newDeleteCommand(a), newFlagCommand(a),
 		newVerifyCommand(a), newDecryptCommand(a), newSignCommand(a), newEncryptCommand(a),
 		newCertCommand(a), newCACommand(a), newTSACommand(a),
+		newArchiveCommand(a),
 		newVaultCommand(a), newUnlockCommand(a), newLockCommand(a), newAgentCommand(a),
 		newBackupCommand(a), newRestoreCommand(a),
 		newDemoCommand(a), newCompletionCommand(a), newManCommand(a), newVersionCommand(a),

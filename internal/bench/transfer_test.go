@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -57,22 +56,10 @@ func (u *mailUser) command(args ...string) *exec.Cmd {
 	return exec.Command(u.program, append(args, "--home", u.in("home"))...)
 }
 
-// fill makes a folder on the server, of n messages that message makes, with line ends as in a Maildir.
+// fill makes a folder on the server, of n messages that message makes.
 func (u *mailUser) fill(b *testing.B, folder string, n int, message func(i int) []byte) {
 	b.Helper()
-	dir := u.servers.MailDir(u.user.Address, folder)
-	mail := filepath.Dir(filepath.Dir(filepath.Dir(dir)))
-	var owner syscall.Stat_t
-	check(b, syscall.Stat(mail, &owner))
-	for _, sub := range []string{"cur", "new", "tmp"} {
-		check(b, os.MkdirAll(filepath.Join(dir, sub), 0o755))
-	}
-	for i := range n {
-		m := bytes.ReplaceAll(message(i), []byte("\r\n"), []byte("\n"))
-		name := fmt.Sprintf("%d.M%dP1.bench,S=%d,W=%d:2,", 1763715731+i, i, len(m), len(m)+bytes.Count(m, []byte("\n")))
-		check(b, os.WriteFile(filepath.Join(dir, "cur", name), m, 0o644))
-	}
-	run(b, exec.Command("chown", "-R", fmt.Sprintf("%d:%d", owner.Uid, owner.Gid), filepath.Dir(filepath.Dir(dir))))
+	u.servers.Fill(b, u.user.Address, folder, 0, n, message)
 }
 
 // plainMessage is a message of 8 KB that is not signed, a little of it other than in every other.

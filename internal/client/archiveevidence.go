@@ -107,9 +107,15 @@ func evidenceError(ctx context.Context, err error) error {
 
 // VerifyToken holds a token against octets. The error is that of the context, or an *[ArchiveEvidenceError].
 func (j *ArchiveJudge) VerifyToken(ctx context.Context, token, data []byte) (*ArchiveProof, error) {
+	proof, _, err := j.token(ctx, token, data)
+	return proof, err
+}
+
+// token is VerifyToken, with the path of the authority.
+func (j *ArchiveJudge) token(ctx context.Context, token, data []byte) (*ArchiveProof, []*x509.Certificate, error) {
 	read, err := tsa.ParseToken(token)
 	if err != nil {
-		return nil, evidenceError(ctx, err)
+		return nil, nil, evidenceError(ctx, err)
 	}
 	o := j.trust.options(ctx, nil)
 	result, err := withStore(j.trust, nil, func(extra []*x509.Certificate) (*tsa.Result, error) {
@@ -117,13 +123,13 @@ func (j *ArchiveJudge) VerifyToken(ctx context.Context, token, data []byte) (*Ar
 		return read.Verify(bytes.NewReader(data), o)
 	})
 	if err != nil || ctx.Err() != nil {
-		return nil, evidenceError(ctx, err)
+		return nil, nil, evidenceError(ctx, err)
 	}
 	hash, err := read.Info.Imprint.Hash(true)
 	if err != nil {
-		return nil, evidenceError(ctx, err)
+		return nil, nil, evidenceError(ctx, err)
 	}
-	return j.proof([]evidence.TimeStamp{{Result: result, Chain: 1, Hash: hash}}), nil
+	return j.proof([]evidence.TimeStamp{{Result: result, Chain: 1, Hash: hash}}), result.Chain, nil
 }
 
 // VerifyRecord holds the record of a segment against leaf 0 alone. The error is as that of VerifyToken.

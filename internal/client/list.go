@@ -122,13 +122,9 @@ type SearchParams struct {
 
 // Search tells the lines of messages that a query finds in the index, the oldest first. That there are none is no error.
 func (c *Client) Search(ctx context.Context, p SearchParams, each func(ListLine) error) error {
-	query, err := index.ParseQuery(p.Query)
-	var broken *index.QueryError
-	if errors.As(err, &broken) {
-		return usage("query", broken, broken.Hint)
-	}
+	query, err := parseQuery(p.Query)
 	if err != nil {
-		return usage("query", err, "")
+		return err
 	}
 	a, err := c.account()
 	if err != nil {

@@ -26,33 +26,35 @@ func (e indexEvidence) some() bool {
 		slices.ContainsFunc(e.Evidence, func(layer []verdict.Evidence) bool { return len(layer) > 0 })
 }
 
-// openIndex opens the index of an account, whose key is in the vault. One that is damaged is only a cache, and is made anew.
-// The caller closes it.
+// openIndex opens the index of an account. The caller closes it.
 func (c *Client) openIndex(ctx context.Context, a config.Account) (*index.Index, error) {
+	x, anew, err := c.openIndexAt(ctx, c.o.Home.Index(a.Name), "index:"+url.PathEscape(a.Name))
+	if anew {
+		c.o.Say("note: the local index has a new form: `sealmail fetch` fills it anew")
+	}
+	return x, err
+}
+
+// openIndexAt opens an index, whose key is in the vault. One that is damaged is only a cache, and is made anew; anew reports that
+// it was of an earlier form. The caller closes it.
+func (c *Client) openIndexAt(ctx context.Context, dir, keyName string) (x *index.Index, anew bool, err error) {
 	v, err := c.openVault(ctx, false)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	key, err := v.Key(ctx, "index:"+url.PathEscape(a.Name))
+	key, err := v.Key(ctx, keyName)
 	if err != nil {
-		return nil, failed("vault", err, "")
+		return nil, false, failed("vault", err, "")
 	}
-	dir := c.o.Home.Index(a.Name)
-	x, replaced, err := index.Open(ctx, c.o.Disk, dir, [32]byte(key))
+	x, anew, err = index.Open(ctx, c.o.Disk, dir, [32]byte(key))
 	if errors.Is(err, index.ErrDamaged) {
 		c.o.Say("warning: the local index is damaged, and is made anew")
 		if err := index.Destroy(c.o.Disk, dir); err != nil {
-			return nil, failed("index", err, "")
+			return nil, false, failed("index", err, "")
 		}
-		x, replaced, err = index.Open(ctx, c.o.Disk, dir, [32]byte(key))
+		x, anew, err = index.Open(ctx, c.o.Disk, dir, [32]byte(key))
 	}
-	if err != nil {
-		return nil, explainIndex(err)
-	}
-	if replaced {
-		c.o.Say("note: the local index has a new form: `sealmail fetch` fills it anew")
-	}
-	return x, nil
+	return x, anew, explainIndex(err)
 }
 
 // explainIndex says what to do about an error of the index.

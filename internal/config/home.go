@@ -140,7 +140,9 @@ func (h Home) Index(account string) string {
 func (h Home) Archives() string { return filepath.Join(h.Data, "archives") }
 
 // ArchiveIndex is the folder of the local index of an archive.
-func (h Home) ArchiveIndex(id string) string { return filepath.Join(h.Cache, "archives", url.PathEscape(id)) }
+func (h Home) ArchiveIndex(id string) string {
+	return filepath.Join(h.Cache, "archives", url.PathEscape(id))
+}
 
 // Alerts is the file of what watching an account has said, and does not say again.
 func (h Home) Alerts(account string) string {

@@ -1,8 +1,11 @@
 package peertest
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -59,6 +62,27 @@ func (s Servers) Empty(t testing.TB, user string) {
 func (s Servers) DeleteFolder(t testing.TB, user, folder string) {
 	t.Helper()
 	Run(t, "doveadm", "-c", s.config, "mailbox", "delete", "-u", user, folder)
+}
+
+// Fill puts the messages from to below to, as message makes them, into a folder of a user, given by address, which is made where it
+// is missing: as files, faster than any protocol. On the server, lines end as in a Maildir.
+func (s Servers) Fill(t testing.TB, user, folder string, from, to int, message func(i int) []byte) {
+	t.Helper()
+	dir := s.MailDir(user, folder)
+	mail := filepath.Dir(filepath.Dir(filepath.Dir(dir)))
+	for _, sub := range []string{"cur", "new", "tmp"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := from; i < to; i++ {
+		m := bytes.ReplaceAll(message(i), []byte("\r\n"), []byte("\n"))
+		name := fmt.Sprintf("%d.M%dP1.fill,S=%d,W=%d:2,", 1763715731+i, i, len(m), len(m)+bytes.Count(m, []byte("\n")))
+		if err := os.WriteFile(filepath.Join(dir, "cur", name), m, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	Run(t, "chown", "-R", "--reference="+mail, filepath.Dir(filepath.Dir(dir)))
 }
 
 // settleLimit bounds how long a message may take through the servers.

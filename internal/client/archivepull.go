@@ -1,0 +1,475 @@
+package client
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sealmail/sealmail/internal/config"
+	"github.com/sealmail/sealmail/mailbox"
+	"github.com/sealmail/sealmail/mailbox/archive"
+	"github.com/sealmail/sealmail/mailbox/index"
+)
+
+// ArchivePullParams say what is archived, where, and by whom it is signed and stamped.
+type ArchivePullParams struct {
+	Folders []string // or words such as sent; none: INBOX
+	All     bool     // every folder of the account
+	To      string   // folder of the archive; empty: the one that this home knows
+
+	Signer      string      // fingerprint of the archiving certificate, or its beginning; empty: the one that there is
+	Stamp       StampParams // who is asked for timestamps; Hash is not asked for
+	NoTimestamp bool
+	Recovery    []string // files with certificates, for an archive that is made
+	Witness     string   // file that gets a copy of the head; empty: none
+	Expunge     bool     // remove at the server what was read back from the archive
+}
+
+// ArchivePullResult is what came of it.
+type ArchivePullResult struct {
+	Archive    string `json:"archive"` // its identifier
+	Path       string `json:"path"`
+	Made       bool   `json:"made"`
+	Archived   int    `json:"archived"` // messages
+	Octets     int64  `json:"octets"`   // of these, as they came
+	Duplicates int    `json:"duplicates"`
+	Failed     int    `json:"failed"` // that could not be had; they are tried again the next time
+	Expunged   int    `json:"expunged"`
+	Segments   int    `json:"segments"`  // that were made
+	Unstamped  []int  `json:"unstamped"` // segments that have no timestamp yet
+}
+
+// ArchivePull archives what is new in folders of the account. each is told a line for each message that is archived, once it is: whatever
+// ends it then, that stays, and the next time goes on from there.
+func (c *Client) ArchivePull(ctx context.Context, p ArchivePullParams, each func(ArchiveLine) error) (result *ArchivePullResult, err error) {
+	account, err := c.account()
+	if err != nil {
+		return nil, err
+	}
+	if p.All && len(p.Folders) > 0 {
+		return nil, usage("archive pull", errors.New("all folders, or some of them"), "name folders, or say --all")
+	}
+	u := &archivePuller{client: c, account: account, p: p, each: each, result: &ArchivePullResult{Unstamped: []int{}}}
+	defer func() { err = errors.Join(err, u.close()) }()
+	if err := u.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := u.pull(ctx); err != nil {
+		return nil, err
+	}
+	head, _ := u.archive.Head()
+	u.result.Unstamped = append(u.result.Unstamped, head.Unstamped...)
+	return u.result, nil
+}
+
+// archivePuller brings messages from a store into an archive.
+type archivePuller struct {
+	client  *Client
+	account config.Account
+	p       ArchivePullParams
+	each    func(ArchiveLine) error
+	result  *ArchivePullResult
+
+	dir      string
+	archive  *archive.Archive
+	writer   *archive.Writer
+	catalog  *catalog
+	judge    *judge
+	store    mailbox.Store
+	progress Progress
+
+	folder   string
+	validity uint32
+	failures []string
+
+	// What is in the open segment: to be told and taken into the catalog once it is sealed.
+	entries []catalogEntry
+	weight  int64
+	digests map[string]archive.Number // of messages in it
+}
+
+// close closes what is open, in the order that it was opened in, backwards.
+func (u *archivePuller) close() error {
+	var errs []error
+	if u.store != nil {
+		errs = append(errs, u.store.Close())
+	}
+	if u.writer != nil {
+		errs = append(errs, u.writer.Close())
+	}
+	if u.catalog != nil {
+		errs = append(errs, u.catalog.Close())
+	}
+	if u.archive != nil {
+		errs = append(errs, u.archive.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// open opens everything, the archive last: where something is missing, nothing was made.
+func (u *archivePuller) open(ctx context.Context) (err error) {
+	c := u.client
+	signer, err := c.archiveSigner(u.p.Signer)
+	if err != nil {
+		return err
+	}
+	w := archive.WriteOptions{Signer: signer, Unstamped: u.unstamped}
+	if !u.p.NoTimestamp {
+		stamps, err := c.ArchiveStamper(u.p.Stamp)
+		if err != nil {
+			return err
+		}
+		w.Stamp, w.Evidence = stamps.Stamp, stamps.Evidence
+	}
+	if u.judge, err = c.newJudge(VerifyParams{Revocation: string(u.account.Revocation), Online: true}); err != nil {
+		return err
+	}
+	u.judge.unseen, u.judge.keepKeys = true, true
+	recovery, err := c.o.readCertificates(u.p.Recovery)
+	if err != nil {
+		return err
+	}
+	if u.store, err = c.dialStore(ctx, u.account); err != nil {
+		return err
+	}
+	if u.dir = u.p.To; u.dir == "" {
+		if u.dir, err = c.archiveDir(""); err != nil {
+			return err
+		}
+	}
+	if err := u.openArchive(ctx, signer, recovery); err != nil {
+		return err
+	}
+	if u.writer, err = u.archive.Write(ctx, w); err != nil {
+		return explainArchive(u.dir, err)
+	}
+	if u.catalog, err = c.openCatalog(ctx, u.archive); err != nil {
+		return err
+	}
+	if err := u.catalog.catchUp(ctx); err != nil {
+		return explainArchive(u.dir, err)
+	}
+	return u.stampLate(ctx)
+}
+
+// openArchive opens the archive, or makes it.
+func (u *archivePuller) openArchive(ctx context.Context, signer archive.Signer, recovery []*x509.Certificate) error {
+	o, err := u.client.archiveOptions(KeyFiles{})
+	if err != nil {
+		return err
+	}
+	storage := archive.NewFolder(u.client.o.Disk, u.dir)
+	u.archive, err = archive.Open(ctx, storage, o)
+	if errors.Is(err, archive.ErrNoArchive) {
+		u.archive = nil
+		if err := archive.Create(ctx, storage, o, signer, recovery); err != nil {
+			return explainArchive(u.dir, err)
+		}
+		u.result.Made = true
+		if len(recovery) == 0 {
+			u.client.o.Say("note: only this home's vault opens the archive: keep a backup (`sealmail backup`); an archive with recovery certificates is made with --recovery CERT.pem")
+		}
+		u.archive, err = archive.Open(ctx, storage, o)
+	} else if err == nil && len(recovery) > 0 && !sameCertificates(recovery, u.archive.Recovery()) {
+		return usage("--recovery", errors.New("this archive was made for other recovery certificates"), "leave out --recovery, or begin another archive")
+	}
+	if err != nil {
+		u.archive = nil
+		return explainArchive(u.dir, err)
+	}
+	u.result.Archive, u.result.Path = u.archive.ID(), u.dir
+	memory, err := u.client.remembered(u.archive.ID())
+	if err != nil {
+		return err
+	}
+	if memory != nil {
+		if err := u.archive.CheckWitness(ctx, memory.Head); err != nil {
+			return explainArchive(u.dir, err)
+		}
+	}
+	return u.witness()
+}
+
+func sameCertificates(a, b []*x509.Certificate) bool {
+	return slices.EqualFunc(a, b, func(a, b *x509.Certificate) bool { return a.Equal(b) })
+}
+
+// witness keeps copies of the head elsewhere.
+func (u *archivePuller) witness() error {
+	if err := u.client.remember(u.archive, u.dir); err != nil {
+		return err
+	}
+	if u.p.Witness == "" {
+		return nil
+	}
+	_, head := u.archive.Head()
+	if err := u.client.o.Disk.WriteFile(u.p.Witness, head, 0o600); err != nil {
+		return failed(u.p.Witness, err, "name another file with --witness; the archive itself is whole")
+	}
+	return nil
+}
+
+// unstamped says why a segment has no timestamp yet.
+func (u *archivePuller) unstamped(segment int, err error) {
+	if err != nil {
+		u.client.o.Say(fmt.Sprintf("warning: segment %d has no timestamp yet: %v; the next pull asks again", segment, err))
+	}
+}
+
+// stampLate gets timestamps for segments that have none.
+func (u *archivePuller) stampLate(ctx context.Context) error {
+	if head, _ := u.archive.Head(); len(head.Unstamped) == 0 || u.p.NoTimestamp {
+		return nil
+	}
+	done, err := u.writer.Stamp(ctx)
+	if done > 0 {
+		u.client.o.Say(fmt.Sprintf("note: %d segment(s) that had no timestamp have one now", done))
+	}
+	if err != nil {
+		return explainArchive(u.dir, err)
+	}
+	return u.witness()
+}
+
+// pull goes through the folders. What was taken is sealed also where it ends early.
+func (u *archivePuller) pull(ctx context.Context) error {
+	folders, err := u.folders(ctx)
+	if err != nil {
+		return err
+	}
+	pulled, err := u.pulled(ctx)
+	if err != nil {
+		return explainArchive(u.dir, err)
+	}
+	u.forget()
+	for _, folder := range folders {
+		if err = u.pullFolder(ctx, folder, pulled); err != nil {
+			break
+		}
+	}
+	// An interruption does not lose what was taken: to seal it is a matter of a moment.
+	if sealErr := u.seal(context.WithoutCancel(ctx)); sealErr != nil {
+		return errors.Join(err, sealErr)
+	}
+	if ctx.Err() != nil {
+		return failed("", stoppedError{u.progress.Done, u.progress.Total, "archived", ctx.Err()}, "the rest comes with the next `sealmail archive pull`")
+	}
+	return err
+}
+
+func (u *archivePuller) folders(ctx context.Context) ([]string, error) {
+	if u.p.All {
+		f := fetcher{client: u.client, account: u.account, store: u.store}
+		return f.folders(ctx)
+	}
+	var names []string
+	for _, word := range u.p.Folders {
+		name, err := folderAt(ctx, u.store, nil, u.account, word)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		names = append(names, "INBOX")
+	}
+	return names, nil
+}
+
+// numbered is a folder under one numbering.
+type numbered struct {
+	folder   string
+	validity uint32
+}
+
+// pulled is what the archive has of the account. Nothing else says so: what a segment says that was sealed cannot be lost or be
+// wrong.
+func (u *archivePuller) pulled(ctx context.Context) (map[numbered]*archive.UIDSet, error) {
+	sets := map[numbered]*archive.UIDSet{}
+	for segment := 1; segment <= u.archive.Segments(); segment++ {
+		s, err := u.archive.Segment(ctx, segment)
+		if err != nil {
+			return nil, err
+		}
+		contents, err := s.Contents(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range contents.Folders {
+			if f.Account != u.account.Name {
+				continue
+			}
+			at := numbered{f.Folder, f.UIDValidity}
+			if sets[at] == nil {
+				sets[at] = &archive.UIDSet{}
+			}
+			sets[at].Union(f.UIDs)
+		}
+	}
+	return sets, nil
+}
+
+// pullFolder archives what is new in a folder.
+func (u *archivePuller) pullFolder(ctx context.Context, folder string, pulled map[numbered]*archive.UIDSet) error {
+	status, err := u.store.Status(ctx, folder)
+	if err != nil {
+		return explainMessage("", folder, err)
+	}
+	at := numbered{folder, status.UIDValidity}
+	there := pulled[at]
+	if there == nil {
+		there = &archive.UIDSet{}
+		for other := range pulled {
+			if other.folder == folder {
+				u.client.o.Say("note: the server has renumbered " + folder + ": all of it is looked at again, and nothing is archived twice")
+				break
+			}
+		}
+	}
+	uids, err := u.store.UIDs(ctx, folder)
+	if err != nil {
+		return explainServer(err)
+	}
+	fresh := slices.DeleteFunc(uids, func(uid mailbox.UID) bool { return there.Has(uint32(uid)) })
+	if len(fresh) == 0 {
+		return nil
+	}
+	infos, err := u.store.List(ctx, folder, fresh[0])
+	if err != nil {
+		return explainServer(err)
+	}
+	infos = slices.DeleteFunc(infos, func(i mailbox.Info) bool {
+		_, isNew := slices.BinarySearch(fresh, i.UID)
+		return !isNew
+	})
+	u.folder, u.validity = folder, status.UIDValidity
+	u.progress = Progress{What: folder, Total: len(infos)}
+	for _, i := range infos {
+		u.progress.AllOctets += i.Size
+	}
+	return newArrivals(u.client, u.store, folder, infos, u).run(ctx)
+}
+
+// look is for arrivalsEnd.
+func (u *archivePuller) look(ctx context.Context, a *arrival[archived]) (err error) {
+	a.found, err = archiveArrival(ctx, u.judge, u.account.Name, index.Folder{Name: u.folder, UIDValidity: u.validity}, a)
+	return err
+}
+
+// take is for arrivalsEnd. Whatever is wrong with a message, its octets are archived; one that could not be had is tried again the
+// next time.
+func (u *archivePuller) take(ctx context.Context, a *arrival[archived]) error {
+	defer a.close()
+	f := &a.found
+	defer f.close()
+	if f.skip {
+		u.progress.Total--
+		return nil
+	}
+	if a.err != nil {
+		u.result.Failed++
+		u.client.o.Say(fmt.Sprintf("warning: message %d in %s was not archived: %v", a.info.UID, u.folder, a.err))
+		return nil
+	}
+	digest := f.record.SHA256
+	duplicate := u.digests[digest]
+	if duplicate == 0 {
+		var err error
+		if duplicate, err = u.catalog.duplicate(ctx, orEmpty(f.line.MessageID), digest); err != nil {
+			return err
+		}
+	}
+	m, err := f.message(duplicate)
+	if err != nil {
+		return err
+	}
+	record, err := u.writer.Add(ctx, m, a.octets.Section())
+	if err != nil {
+		u.forget()
+		return explainArchive(u.dir, err)
+	}
+	line := archiveLine(f.line, record)
+	if duplicate == 0 {
+		u.digests[digest] = record.Number
+	}
+	entry := catalogEntry{line: line, message: f.entry.message}
+	entry.message.Octets = nil
+	u.entries = append(u.entries, entry)
+	u.weight += entry.weight()
+	u.progress.Done++
+	u.progress.Octets += record.Size
+	u.client.tell(u.progress)
+	if u.writer.Full() || u.weight >= maxUnderWayOctets {
+		return u.seal(ctx)
+	}
+	return nil
+}
+
+// forget forgets what was in the open segment.
+func (u *archivePuller) forget() {
+	u.entries, u.weight, u.digests = nil, 0, map[string]archive.Number{}
+}
+
+// flush is for arrivalsEnd: a segment is sealed when it is full, or all is over.
+func (u *archivePuller) flush(context.Context) error { return nil }
+
+// seal makes what was taken part of the archive, then part of the catalog, and then tells of it.
+func (u *archivePuller) seal(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	sealed, err := u.writer.Seal(ctx)
+	entries := u.entries
+	u.forget()
+	if err != nil {
+		return explainArchive(u.dir, err)
+	}
+	if sealed == nil {
+		return nil
+	}
+	u.result.Segments++
+	if err := u.witness(); err != nil {
+		return err
+	}
+	if err := u.catalog.add(ctx, sealed.Segment, entries); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		u.result.Archived++
+		u.result.Octets += e.line.Size
+		if e.line.DuplicateOf != nil {
+			u.result.Duplicates++
+		}
+		if err := u.each(e.line); err != nil {
+			return err
+		}
+	}
+	if !u.p.Expunge {
+		return nil
+	}
+	if !sealed.Stamped && !u.p.NoTimestamp {
+		u.client.o.Say(fmt.Sprintf("note: the messages of segment %d stay at the server, because it has no timestamp yet", sealed.Segment))
+		return nil
+	}
+	return u.expunge(ctx, sealed, entries)
+}
+
+// expunge removes at the server what was read back from the archive, octet for octet.
+func (u *archivePuller) expunge(ctx context.Context, sealed *archive.Sealed, entries []catalogEntry) error {
+	if err := u.archive.ReadBack(ctx, sealed.Segment); err != nil {
+		return explainArchive(u.dir, err)
+	}
+	byFolder := map[string][]mailbox.UID{}
+	for _, e := range entries {
+		byFolder[e.line.Folder] = append(byFolder[e.line.Folder], mailbox.UID(e.line.UID))
+	}
+	for folder, uids := range byFolder {
+		if err := u.store.Delete(ctx, folder, uids); err != nil {
+			return explainServer(err)
+		}
+		u.result.Expunged += len(uids)
+	}
+	return nil
+}
