@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha512"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/json"
@@ -75,10 +76,14 @@ func newWorld(t testing.TB) *world {
 	w.write = archive.WriteOptions{
 		Signer: w.signer, MaxMessages: 3,
 		Stamp: func(_ context.Context, data []byte) ([]byte, error) {
-			return fmt.Appendf(nil, "token over %d octets", len(data)), nil
+			return fmt.Appendf(nil, "token over %x", sha512.Sum512(data)), nil
 		},
-		Evidence: func(_ context.Context, digests [][]byte) ([]byte, error) {
-			return fmt.Appendf(nil, "record over %x", digests), nil
+		Evidence: func(_ context.Context, leaves [][]byte) ([]byte, error) {
+			var sums []string
+			for _, leaf := range leaves {
+				sums = append(sums, fmt.Sprintf("%x", sha512.Sum512(leaf)))
+			}
+			return []byte(strings.Join(sums, "\n")), nil
 		},
 	}
 	return w

@@ -3,6 +3,7 @@ package archive
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha512"
 	"encoding/hex"
@@ -107,9 +108,19 @@ func parseHead(text []byte) (*Head, error) {
 func (h *Head) sound() bool {
 	within := func(n int64, most int64) bool { return n >= 0 && n <= most }
 	return isIdentifier(h.Archive) && h.Sequence > 0 && within(h.Messages, maxNumber) && within(int64(h.Segments), maxSegment) &&
-		within(int64(h.Statements), maxSegment) && within(int64(h.Renewals), 99) &&
-		slices.IsSorted(h.Unstamped) && (len(h.Unstamped) == 0 || h.Unstamped[0] > 0 && h.Unstamped[len(h.Unstamped)-1] <= h.Segments) &&
-		slices.IsSortedFunc(h.Objects, compareObjects)
+		within(int64(h.Statements), maxSegment) && within(int64(h.Renewals), maxRenewals) &&
+		ascending(h.Unstamped, cmp.Compare[int]) && (len(h.Unstamped) == 0 || h.Unstamped[0] > 0 && h.Unstamped[len(h.Unstamped)-1] <= h.Segments) &&
+		ascending(h.Objects, compareObjects)
+}
+
+// ascending reports whether each member is greater than the one before it.
+func ascending[T any](list []T, compare func(a, b T) int) bool {
+	for i := 1; i < len(list); i++ {
+		if compare(list[i-1], list[i]) >= 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func compareObjects(a, b ObjectSum) int { return strings.Compare(a.Name, b.Name) }
@@ -147,12 +158,22 @@ func readHead(ctx context.Context, s Storage) (h *Head, raw []byte, err error) {
 	if raw, err = readObject(ctx, s, headName, maxHead); err != nil {
 		return nil, nil, err
 	}
+	h, _, err = openHead(ctx, raw)
+	return h, raw, err
+}
+
+// openHead reads a head out of octets, each of which counts.
+func openHead(ctx context.Context, raw []byte) (*Head, *signedObject, error) {
 	signed, err := openSigned(ctx, raw, nil)
+	if err == nil {
+		err = oneForm(raw, signed.content, signed.data, signed.info)
+	}
 	if err != nil {
-		return nil, raw, fmt.Errorf("%s: %w", headName, err)
+		return nil, nil, fmt.Errorf("%s: %w", headName, err)
 	}
-	if h, err = parseHead(signed.content); err != nil {
-		return nil, raw, fmt.Errorf("%s: %w", headName, err)
+	h, err := parseHead(signed.content)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", headName, err)
 	}
-	return h, raw, nil
+	return h, signed, nil
 }

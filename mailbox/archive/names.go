@@ -33,6 +33,8 @@ const (
 const (
 	maxNumber  = 999_999_999_999
 	maxSegment = 999_999
+
+	maxRenewals = 99
 )
 
 // segmentDigits are what the files of a segment are named by.

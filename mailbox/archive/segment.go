@@ -18,7 +18,8 @@ import (
 
 // Bounds on what is read of a segment.
 const (
-	maxSmall   = 1 << 20  // signatures, tokens, tag files but manifests
+	maxSmall   = 1 << 20 // signatures, tokens, tag files but manifests
+	maxCommit  = 1 << 10
 	maxRecord  = 16 << 20 // the record of a message
 	maxEntries = 1 << 20  // files of a segment
 )
@@ -32,10 +33,14 @@ type Segment struct {
 	a        *Archive
 	h        *Head
 	object   Object
-	files    map[string]*zip.File // by their names below the base folder
+	files    map[string]segmentFile // by their names below the base folder
+	archive  string                 // identifier of the archive that it says it is of
 	previous [sha512.Size]byte
 	keys     *segmentKeys // nil: not opened yet
 }
+
+// segmentFile is a file in a segment: a *zip.File, mostly.
+type segmentFile interface{ Open() (io.ReadCloser, error) }
 
 // Segments returns how many segments there are; their numbers begin with 1.
 func (a *Archive) Segments() int { return a.head.Segments }
@@ -97,7 +102,7 @@ func (a *Archive) openSegment(ctx context.Context, h *Head, number int) (*Segmen
 	if err != nil {
 		return nil, err
 	}
-	s := &Segment{Number: number, a: a, h: h, object: object, files: map[string]*zip.File{}}
+	s := &Segment{Number: number, a: a, h: h, object: object, files: map[string]segmentFile{}}
 	if err := s.readDirectory(); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), object.Close())
 	}
@@ -124,7 +129,12 @@ func (s *Segment) readDirectory() error {
 		}
 		s.files[name] = f
 	}
-	text, err := s.small("bag-info.txt", maxSmall)
+	return s.readInfo()
+}
+
+// readInfo reads bag-info.txt.
+func (s *Segment) readInfo() error {
+	text, err := s.small(infoName, maxSmall)
 	if err != nil {
 		return err
 	}
@@ -136,6 +146,11 @@ func (s *Segment) readDirectory() error {
 			from, _ := strconv.ParseInt(first, 10, 64)
 			to, _ := strconv.ParseInt(last, 10, 64)
 			s.First, s.Last = Number(from), Number(to)
+		case fieldArchive:
+			id, _, _ := strings.Cut(strings.TrimPrefix(value, archiveScheme), "/")
+			if isIdentifier(id) {
+				s.archive = id
+			}
 		case fieldPrevious:
 			if sum, err := hex.DecodeString(value); err == nil && len(sum) == len(s.previous) {
 				s.previous = [sha512.Size]byte(sum)
@@ -143,7 +158,7 @@ func (s *Segment) readDirectory() error {
 		}
 	}
 	if s.First < 1 || s.Last < s.First || int64(s.Last-s.First) >= int64(len(s.files)) {
-		return fmt.Errorf("bag-info.txt: %w", ErrAltered)
+		return fmt.Errorf("%s: %w", infoName, ErrAltered)
 	}
 	return nil
 }
@@ -335,6 +350,11 @@ func (s *Segment) Octets(ctx context.Context, r *Record, quarantine io.Writer) e
 			defer in.Close()
 		}
 	}
+	return s.octetsIn(ctx, r, in, number, quarantine)
+}
+
+// octetsIn writes the octets of a message that are those of the message with this number, in the same segment or another.
+func (s *Segment) octetsIn(ctx context.Context, r *Record, in *Segment, number Number, quarantine io.Writer) error {
 	keys, err := in.messageKeys(ctx, number)
 	if err != nil {
 		return err
@@ -365,10 +385,10 @@ func (a *Archive) segmentOfOther(ctx context.Context, s *Segment, n Number) (*Se
 
 // Commitment returns the content of a message's commit file.
 func (s *Segment) Commitment(n Number) ([]byte, error) {
-	return s.small(payloadFolder+n.String()+suffixCommit, maxSmall)
+	return s.small(payloadFolder+n.String()+suffixCommit, maxCommit)
 }
 
-// commitments returns the contents of all commit files, in order.
+// commitments returns the content of each commit file, in order.
 func (s *Segment) commitments(ctx context.Context) ([][]byte, error) {
 	lines := make([][]byte, 0, s.Last-s.First+1)
 	for n := s.First; n <= s.Last; n++ {
@@ -400,28 +420,4 @@ func (a *Archive) read(ctx context.Context, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", name, ErrAltered)
 	}
 	return data, nil
-}
-
-// hash hashes an object.
-func (a *Archive) hash(ctx context.Context, name string) (sum [sha512.Size]byte, err error) {
-	o, err := a.storage.Open(ctx, name)
-	if err != nil {
-		return sum, err
-	}
-	defer func() { err = errors.Join(err, o.Close()) }()
-	h := sha512.New()
-	buffer := make([]byte, 256<<10)
-	for at := int64(0); at < o.Size(); {
-		if err := ctx.Err(); err != nil {
-			return sum, err
-		}
-		n, err := o.ReadAt(buffer[:min(int64(len(buffer)), o.Size()-at)], at)
-		h.Write(buffer[:n])
-		at += int64(n)
-		if err != nil && !(errors.Is(err, io.EOF) && at == o.Size()) {
-			return sum, err
-		}
-	}
-	h.Sum(sum[:0])
-	return sum, nil
 }

@@ -25,6 +25,7 @@ const (
 	suffixCommit     = ".commit"
 	contentsName     = "contents.json" + suffixStatement
 	validationName   = "validation.json" + suffixStatement
+	infoName         = "bag-info.txt"
 	payloadFolder    = "data/"
 	fieldPrevious    = "Previous-Segment-SHA512"
 	fieldMessages    = "Message-Numbers"
@@ -32,6 +33,7 @@ const (
 	fieldDescription = "External-Description"
 	fieldDate        = "Bagging-Date"
 	fieldAgent       = "Bag-Software-Agent"
+	archiveScheme    = "sealmail:"
 )
 
 // segmentWriter writes one segment, which is a bag in a ZIP file. It is used for one.
@@ -49,7 +51,7 @@ type segmentWriter struct {
 	bag      *bag.Writer
 	keys     segmentKeys
 	contents Contents
-	commits  [][]byte // contents of the commit files, in order
+	commits  [][]byte // content of the commit files, in order
 	material map[[sha256.Size]byte]bool
 	lines    bytes.Buffer // the material, a JSON value a line
 }
@@ -247,7 +249,7 @@ func (s *segmentWriter) finish(ctx context.Context) error {
 		}
 	}
 	info := []bag.Field{
-		{Label: fieldArchive, Value: "sealmail:" + s.keys.Archive + "/" + segmentDigits(s.number)},
+		{Label: fieldArchive, Value: archiveScheme + s.keys.Archive + "/" + segmentDigits(s.number)},
 		{Label: fieldDescription, Value: "Segment of a mail archive; README.txt of the archive says how to verify it"},
 		{Label: fieldDate, Value: s.now.UTC().Format(time.DateOnly)},
 		{Label: fieldAgent, Value: "sealmail"},

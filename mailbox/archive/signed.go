@@ -41,8 +41,12 @@ func (s Signer) sign(ctx context.Context, content []byte, detached bool, at time
 type signedObject struct {
 	content []byte
 	signer  *x509.Certificate
-	bag     []*x509.Certificate // all that came with it
+	bag     []*x509.Certificate // all that came with it and can be read
+	whole   bool                // there is none that cannot
 	claimed time.Time
+
+	data *cms.SignedData
+	info *cms.SignerInfo
 }
 
 // openSigned verifies a SignedData; detached is its content where it has none of its own. There is one signature, by a
@@ -80,13 +84,14 @@ func openSigned(ctx context.Context, raw, detached []byte) (*signedObject, error
 	case len(results[0].SignerInfo.SignedAttributes) == 0:
 		return refuse(cms.ErrMissingAttribute)
 	}
-	o := &signedObject{content: content.Bytes(), signer: results[0].Certificate}
+	o := &signedObject{content: content.Bytes(), signer: results[0].Certificate, data: signed, info: results[0].SignerInfo}
 	o.claimed, _ = results[0].SignerInfo.SigningTime()
 	for _, c := range signed.Certificates {
 		if parsed, err := c.Parse(); err == nil {
 			o.bag = append(o.bag, parsed)
 		}
 	}
+	o.whole = len(o.bag) == len(signed.Certificates)
 	return o, nil
 }
 

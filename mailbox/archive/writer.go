@@ -15,9 +15,9 @@ import (
 // WriteOptions say how an archive is written.
 type WriteOptions struct {
 	Signer Signer
-	// Stamp returns an RFC 3161 token over data, Evidence an evidence record (RFC 4998) of the first of these leaves, out of one
-	// hash tree over all of them. Both have verified what they return. Where they fail, a segment stays
-	// without until the next Writer; nil: it is so from the beginning.
+	// Stamp returns an RFC 3161 token over data, Evidence an evidence record (RFC 4998) for the first of these data objects,
+	// out of one hash tree over all of them. Both have verified what they return. Where they fail, a segment stays without
+	// until the next Writer; nil: it is so from the beginning.
 	Stamp    func(ctx context.Context, data []byte) (token []byte, err error)
 	Evidence func(ctx context.Context, leaves [][]byte) (record []byte, err error)
 	// Unstamped, unless nil, is told why a segment stays without.
@@ -218,7 +218,7 @@ func (h *Head) has(name string) bool {
 	return ok
 }
 
-// leaves are what the hash tree of a segment is over: the signature, then the commit of each message.
+// leaves are what the hash tree of a segment is over: its signature, then the commit file of each message.
 func leaves(signature []byte, commits [][]byte) [][]byte {
 	return append([][]byte{signature}, commits...)
 }
@@ -309,7 +309,7 @@ func (w *Writer) takeIn(ctx context.Context, names []string) (taken bool, err er
 	if !slices.Contains(names, zipName) || !slices.Contains(names, keysName) || !slices.Contains(names, signatureName) {
 		return false, nil
 	}
-	sum, err := w.a.hash(ctx, zipName)
+	sum, _, err := hashObject(ctx, w.a.storage, zipName, nil)
 	if err != nil {
 		return false, err
 	}

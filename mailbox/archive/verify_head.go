@@ -1,0 +1,199 @@
+package archive
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// judgeHead asks whether the head's signer may sign: now, or, when the certificate has expired since, when the last segment was
+// proven to be there.
+func (v *verification) judgeHead(ctx context.Context) error {
+	if v.signed == nil {
+		return nil
+	}
+	now := v.o.Now()
+	f := v.judge(ctx, headName, 0, v.signed, now)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	expired := slices.ContainsFunc(v.signed.bag, func(c *x509.Certificate) bool { return now.After(c.NotAfter) })
+	if f != nil && f.Code == SignerRefused && expired && !v.summary.Latest.IsZero() {
+		if v.judge(ctx, headName, 0, v.signed, v.summary.Latest) == nil {
+			f.Severity, f.Code = Note, SignerExpired
+			f.Reason = fmt.Sprintf("the certificate it is signed with was good on %s, and has expired since: archive something, and it is signed anew",
+				v.summary.Latest.UTC().Format(time.DateOnly))
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if f == nil {
+		return nil
+	}
+	return v.found(*f)
+}
+
+// consistency holds the head against itself: it speaks of all that a segment has, and of nothing else.
+func (v *verification) consistency(context.Context) error {
+	if v.signed == nil {
+		return nil
+	}
+	h := v.a.head
+	wrong := func(name, reason string) error {
+		segment, _ := segmentOf(name)
+		return v.found(Finding{Severity: Damage, Code: HeadInconsistent, Object: name, Segment: segment, Reason: reason})
+	}
+	for _, o := range h.Objects {
+		if h.expects(o.Name) {
+			continue
+		}
+		if err := wrong(o.Name, "the head lists it, and has no place for it"); err != nil {
+			return err
+		}
+	}
+	needed := func(name string) error {
+		if h.has(name) {
+			return nil
+		}
+		return wrong(name, "the head should list it, and does not")
+	}
+	names := []string{readmeName, descriptionName}
+	for n := 1; n <= h.Segments; n++ {
+		names = append(names, segmentName(n, suffixZIP), segmentName(n, suffixSignature))
+		if _, ok := h.generation(n); !ok {
+			names = append(names, keysName(n, 1))
+		}
+		if _, unstamped := slices.BinarySearch(h.Unstamped, n); !unstamped {
+			names = append(names, segmentName(n, suffixToken), segmentName(n, suffixEvidence))
+		}
+		for _, name := range names {
+			if err := needed(name); err != nil {
+				return err
+			}
+		}
+		names = names[:0]
+	}
+	for n := 1; n <= h.Statements; n++ {
+		names = append(names, statementName(n))
+	}
+	for _, name := range names {
+		if err := needed(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expects reports whether an archive with this head has an object of this name, or can have.
+func (h *Head) expects(name string) bool {
+	if n, ok := statementOf(name); ok {
+		return n <= h.Statements
+	}
+	n, ok := segmentOf(name)
+	if !ok {
+		return name == readmeName || name == descriptionName
+	}
+	if n > h.Segments {
+		return false
+	}
+	if _, generation, ok := keysOf(name); ok {
+		latest, _ := h.generation(n)
+		return generation == latest
+	}
+	switch name {
+	case segmentName(n, suffixZIP), segmentName(n, suffixSignature), segmentName(n, suffixToken), segmentName(n, suffixEvidence):
+		return true
+	}
+	renewal, ok := renewalOf(name)
+	return ok && renewal <= h.Renewals
+}
+
+// renewalOf reads the renewal out of the name of a renewed evidence record.
+func renewalOf(name string) (renewal int, ok bool) {
+	segment, ok := segmentOf(name)
+	if !ok {
+		return 0, false
+	}
+	for renewal = 1; renewal <= maxRenewals; renewal++ {
+		if renewedName(segment, renewal) == name {
+			return renewal, true
+		}
+	}
+	return 0, false
+}
+
+// evidenceName returns the name of the newest evidence record of a segment; "" where there is none.
+func (h *Head) evidenceName(segment int) string {
+	for renewal := h.Renewals; renewal >= 0; renewal-- {
+		if name := renewedName(segment, renewal); h.has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// unexpected tells of what lies in the storage beside what the head speaks of.
+func (v *verification) unexpected(ctx context.Context) error {
+	if v.signed == nil {
+		return nil
+	}
+	h := v.a.head
+	var beyond []string
+	for _, name := range v.names {
+		if h.has(name) || name == headName {
+			continue
+		}
+		segment, ofSegment := segmentOf(name)
+		statement, ofStatement := statementOf(name)
+		f := Finding{Severity: Damage, Code: ObjectUnexpected, Object: name, Segment: segment, Reason: "the head does not speak of it"}
+		_, _, ofKeys := keysOf(name)
+		switch {
+		case ofSegment && segment > h.Segments+1, ofStatement && statement > h.Statements+1:
+			f.Code, f.Reason = RolledBack, "it comes after what the head speaks of: the head is not the last one that was written"
+		case ofSegment && segment == h.Segments+1, ofStatement && statement == h.Statements+1, h.expects(name), ofKeys, isRenewed(name):
+			beyond = append(beyond, name)
+			continue
+		case !ofSegment && !ofStatement && !strings.HasPrefix(name, segmentFolder+"/") && !strings.HasPrefix(name, keyFolder+"/") &&
+			!strings.HasPrefix(name, statementFolder+"/"):
+			f.Severity, f.Code, f.Reason = Note, ObjectForeign, "it is no part of the archive"
+		}
+		if err := v.found(f); err != nil {
+			return err
+		}
+	}
+	if len(beyond) == 0 {
+		return nil
+	}
+	// Whoever is writing now has moved the head since, perhaps.
+	later, _, err := readHead(ctx, v.storage)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, name := range beyond {
+		if err == nil && later.Sequence > h.Sequence && later.Archive == h.Archive && later.has(name) {
+			continue
+		}
+		segment, _ := segmentOf(name)
+		f := Finding{Severity: Note, Code: LeftBehind, Object: name, Segment: segment,
+			Reason: "somebody is writing now, or was interrupted, which the next one mends; or the head is one older than the archive"}
+		if err := v.found(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func isRenewed(name string) bool {
+	_, ok := renewalOf(name)
+	return ok
+}
+
+// superseded reports whether the archive has moved on since its head was read, and has no object of this name any more.
+func (v *verification) superseded(ctx context.Context, name string) bool {
+	later, _, err := readHead(ctx, v.storage)
+	return err == nil && later.Sequence > v.a.head.Sequence && later.Archive == v.a.head.Archive && !later.has(name)
+}
