@@ -1,8 +1,25 @@
 package archive
 
 import (
+	"errors"
 	"fmt"
 	"time"
+)
+
+// Errors of what is said about an archive's messages; they arrive wrapped.
+var (
+	// ErrNumbers says that a text is no set of numbers of messages.
+	ErrNumbers = errors.New("not numbers of messages, such as 1-500,502")
+	// ErrPeriod says that a text is no period.
+	ErrPeriod = errors.New("not a period, such as 10y, 6m, 30d or 1y6m")
+	// ErrStatement says that a statement is none, or does not belong where it is.
+	ErrStatement = errors.New("not a statement that can be made here")
+	// ErrHoldExists says that there is a hold of this name, which was not released.
+	ErrHoldExists = errors.New("there is a hold of this name")
+	// ErrNoHold says that there is no hold of this name, or that it was released.
+	ErrNoHold = errors.New("there is no hold of this name")
+	// ErrUnfinished says that an earlier change failed. Another Writer finds out what stands, and can go on.
+	ErrUnfinished = errors.New("an earlier change of the archive failed")
 )
 
 // ShreddedError says that a message cannot be read any more, because its keys were shredded, as was meant. It wraps ErrNoKey.

@@ -138,14 +138,19 @@ func (a *Archive) keys(ctx context.Context, h *Head, segment int) (*segmentKeys,
 	return k, nil
 }
 
-// openKeys decrypts a segment's keys.
+// openKeys decrypts a segment's keys, or a statement: by the key that the Keeper has under a name, or else by that of a recovery
+// certificate.
 func (a *Archive) openKeys(ctx context.Context, raw []byte, name string, dst *bytes.Buffer) error {
 	if a.o.Keeper != nil {
 		k, err := a.o.Keeper.Key(ctx, name)
 		switch {
 		case err == nil:
 			defer clear(k)
-			return key(k).open(ctx, bytes.NewReader(raw), name, dst)
+			err := key(k).open(ctx, bytes.NewReader(raw), name, dst)
+			if len(a.o.Recovery) == 0 || !errors.Is(err, ErrSealed) {
+				return err
+			}
+			dst.Reset() // it is not the key that this was sealed under, perhaps: another one was made when it was lost
 		case !errors.Is(err, fs.ErrNotExist):
 			return err
 		}

@@ -2,9 +2,7 @@ package archive
 
 import (
 	"encoding/json"
-	"slices"
-	"strconv"
-	"strings"
+	"math"
 	"time"
 )
 
@@ -74,88 +72,34 @@ type FolderContents struct {
 
 // UIDSet is a set of UIDs; in text it is like 1:500,502 (RFC 9051 section 9, sequence-set).
 type UIDSet struct {
-	ranges [][2]uint32 // ascending, with gaps between them
+	ranges intervals[uint32]
 }
 
 // Add puts in a UID.
-func (s *UIDSet) Add(uid uint32) { s.add(uid, uid) }
+func (s *UIDSet) Add(uid uint32) { s.ranges.add(uid, uid) }
 
 // Union puts in all of other.
 func (s *UIDSet) Union(other UIDSet) {
 	for _, r := range other.ranges {
-		s.add(r[0], r[1])
+		s.ranges.add(r[0], r[1])
 	}
 }
 
 // Has reports whether a UID is in the set.
-func (s *UIDSet) Has(uid uint32) bool {
-	_, found := slices.BinarySearchFunc(s.ranges, uid, func(r [2]uint32, uid uint32) int {
-		switch {
-		case r[1] < uid:
-			return -1
-		case r[0] > uid:
-			return 1
-		}
-		return 0
-	})
-	return found
-}
+func (s *UIDSet) Has(uid uint32) bool { return s.ranges.has(uid) }
 
 // Len returns how many UIDs there are.
-func (s *UIDSet) Len() (n int64) {
-	for _, r := range s.ranges {
-		n += int64(r[1]) - int64(r[0]) + 1
-	}
-	return n
-}
-
-func (s *UIDSet) add(from, to uint32) {
-	// The ranges that touch the new one are joined with it.
-	i, _ := slices.BinarySearchFunc(s.ranges, from, func(r [2]uint32, from uint32) int {
-		if int64(r[1])+1 < int64(from) {
-			return -1
-		}
-		return 1
-	})
-	j := i
-	for ; j < len(s.ranges) && int64(s.ranges[j][0]) <= int64(to)+1; j++ {
-		from, to = min(from, s.ranges[j][0]), max(to, s.ranges[j][1])
-	}
-	s.ranges = slices.Replace(s.ranges, i, j, [2]uint32{from, to})
-}
+func (s *UIDSet) Len() (n int64) { return s.ranges.count() }
 
 // MarshalText writes the set.
-func (s UIDSet) MarshalText() ([]byte, error) {
-	var b []byte
-	for i, r := range s.ranges {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = strconv.AppendUint(b, uint64(r[0]), 10)
-		if r[1] != r[0] {
-			b = strconv.AppendUint(append(b, ':'), uint64(r[1]), 10)
-		}
-	}
-	return b, nil
-}
+func (s UIDSet) MarshalText() ([]byte, error) { return s.ranges.text(':'), nil }
 
 // UnmarshalText reads what MarshalText writes.
 func (s *UIDSet) UnmarshalText(text []byte) error {
-	s.ranges = nil
-	if len(text) == 0 {
-		return nil
+	ranges, ok := parseIntervals[uint32](string(text), ":", math.MaxUint32)
+	if !ok {
+		return ErrAltered
 	}
-	for word := range strings.SplitSeq(string(text), ",") {
-		first, last, isRange := strings.Cut(word, ":")
-		from, err := strconv.ParseUint(first, 10, 32)
-		to := from
-		if err == nil && isRange {
-			to, err = strconv.ParseUint(last, 10, 32)
-		}
-		if err != nil || from == 0 || to < from {
-			return ErrAltered
-		}
-		s.add(uint32(from), uint32(to))
-	}
+	s.ranges = ranges
 	return nil
 }

@@ -41,6 +41,7 @@ type Writer struct {
 	o       WriteOptions
 	unlock  func() error
 	segment *segmentWriter // nil: none is open
+	failed  bool           // a change did: see change
 }
 
 // Sealed is a segment that has become part of the archive.
