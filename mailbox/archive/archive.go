@@ -21,6 +21,9 @@ type Options struct {
 	Keeper   Keeper      // has the segment keys; nil: nobody here has
 	Recovery []Unwrapper // private keys that may be those of recovery certificates
 	Now      func() time.Time
+	// Proven verifies the stamps of a segment, and returns the time that they prove: retention counts from there. nil: nobody
+	// here can, and what is to be retained is not destroyed.
+	Proven func(ctx context.Context, s Stamps) (time.Time, error)
 }
 
 // Archive is an archive that was opened. It is for use by one goroutine.

@@ -67,6 +67,8 @@ type world struct {
 	keeper memory
 	signer archive.Signer
 	write  archive.WriteOptions
+
+	messages archive.Number // that were archived by archive
 }
 
 // newWorld makes one in which segments are full after three messages. Its tokens are words, which their verifier knows.

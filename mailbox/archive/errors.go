@@ -18,6 +18,10 @@ var (
 	ErrHoldExists = errors.New("there is a hold of this name")
 	// ErrNoHold says that there is no hold of this name, or that it was released.
 	ErrNoHold = errors.New("there is no hold of this name")
+	// ErrUnstamped says that a segment has no time-stamp yet.
+	ErrUnstamped = errors.New("it has no time-stamp yet")
+	// ErrUnproven says that nobody here can say what time a segment's stamps prove.
+	ErrUnproven = errors.New("its time is not proven")
 	// ErrUnfinished says that an earlier change failed. Another Writer finds out what stands, and can go on.
 	ErrUnfinished = errors.New("an earlier change of the archive failed")
 )

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -51,10 +52,17 @@ type segmentKeys struct {
 type messageKeys struct {
 	Number   Number       `json:"number"`
 	Octets   key          `json:"octets,omitempty"` // none for a duplicate
+	OctetsIn Number       `json:"octets_in,omitempty"`
 	Record   key          `json:"record,omitempty"`
 	Content  []contentKey `json:"content,omitempty"`
 	Shredded *time.Time   `json:"shredded,omitempty"` // when what was here was left out
 }
+
+// root returns the number of the message whose octets these are: its own, unless it is a duplicate.
+func (m messageKeys) root() Number { return cmp.Or(m.OctetsIn, m.Number) }
+
+// gone reports whether the message was shredded.
+func (m messageKeys) gone() bool { return m.Shredded != nil && m.Record == nil }
 
 type contentKey struct {
 	Recipient   []byte `json:"recipient"`

@@ -53,6 +53,21 @@ func renewedName(segment, renewal int) string {
 	return segmentName(segment, fmt.Sprintf(".r%02d%s", renewal, suffixEvidence))
 }
 
+// renewalOf reads segment and renewal out of the name of an evidence record.
+func renewalOf(name string) (segment, renewal int, ok bool) {
+	segment, ok = segmentOf(name)
+	if !ok || !strings.HasPrefix(name, segmentFolder+"/") {
+		return 0, 0, false
+	}
+	if _, digits, found := strings.Cut(strings.TrimSuffix(name, suffixEvidence), ".r"); found {
+		var err error
+		if renewal, err = strconv.Atoi(digits); err != nil || renewal < 1 {
+			return 0, 0, false
+		}
+	}
+	return segment, renewal, renewedName(segment, renewal) == name
+}
+
 // keysName returns the name of a segment's keys. They are made anew, as another generation, when one is shredded.
 func keysName(segment, generation int) string {
 	return fmt.Sprintf("%s/%s.k%02d", keyFolder, segmentDigits(segment), generation)

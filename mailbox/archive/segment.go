@@ -256,7 +256,7 @@ func (s *Segment) messageKeys(ctx context.Context, n Number) (messageKeys, error
 	switch {
 	case !found:
 		return keys, fmt.Errorf("message %d: %w", n, ErrMissing)
-	case keys.Shredded != nil && keys.Record == nil:
+	case keys.gone():
 		return keys, &ShreddedError{Number: n, At: *keys.Shredded}
 	}
 	return keys, nil

@@ -114,7 +114,7 @@ func (s *segmentWriter) add(ctx context.Context, m Message, octets io.Reader) (*
 		r.InternalDate = &at
 	}
 	_, _ = rand.Read(r.Salt) // never fails
-	keys := messageKeys{Number: number, Record: newKey()}
+	keys := messageKeys{Number: number, OctetsIn: m.Duplicate, Record: newKey()}
 	for _, k := range m.ContentKeys {
 		keys.Content = append(keys.Content, contentKey{Recipient: k.Recipient[:], Key: bytes.Clone(k.Key), Certificate: k.Certificate})
 	}

@@ -8,20 +8,37 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sealmail/sealmail/internal/safeio"
 	"github.com/sealmail/sealmail/mailbox/archive"
 	"github.com/sealmail/sealmail/smime/cms"
 )
 
+// provenTime is what stamps prove: that the first segment is ten years old, and each other one a year younger than the one before.
+func provenTime(segment int) time.Time { return now().AddDate(segment-11, 0, 0) }
+
+// proving are options with which times can be proven.
+func (w *world) proving() archive.Options {
+	o := w.options()
+	o.Proven = func(_ context.Context, s archive.Stamps) (time.Time, error) {
+		if want := fmt.Sprintf("token over %d octets", len(s.Signature)); string(s.Token) != want || !bytes.HasPrefix(s.Evidence, []byte("record")) {
+			return time.Time{}, fmt.Errorf("segment %d: token %q, record %q", s.Segment, s.Token, s.Evidence)
+		}
+		return provenTime(s.Segment), nil
+	}
+	return o
+}
+
 // change opens the archive on a disk and does something to it as a writer.
 func (w *world) change(ctx context.Context, disk safeio.Disk, f func(*archive.Writer) error) (err error) {
-	a, err := archive.Open(ctx, w.storage(disk), w.options())
+	a, err := archive.Open(ctx, w.storage(disk), w.proving())
 	if err != nil {
 		return err
 	}
