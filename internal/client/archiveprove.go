@@ -136,7 +136,7 @@ func (w *proofWriter) write(ctx context.Context, n archive.Number, tsaTrust []st
 		return err
 	}
 	defer m.Close()
-	proof, err := w.archive.Proof(ctx, n)
+	proof, err := w.archive.Prove(ctx, n)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (w *proofWriter) write(ctx context.Context, n archive.Number, tsaTrust []st
 }
 
 // message writes the message and its commitment.
-func (w *proofWriter) message(ctx context.Context, m *archivedCopy, proof *archive.Proof) error {
+func (w *proofWriter) message(ctx context.Context, m *archivedCopy, proof *archive.MessageProof) error {
 	err := w.file("message.eml", func(f io.Writer) error {
 		_, err := io.Copy(f, contextReader{ctx, m.spool.Section()})
 		return err
@@ -172,7 +172,7 @@ func (w *proofWriter) message(ctx context.Context, m *archivedCopy, proof *archi
 }
 
 // segment writes the segment with its signature, and the certificates by which that is checked.
-func (w *proofWriter) segment(ctx context.Context, proof *archive.Proof) error {
+func (w *proofWriter) segment(ctx context.Context, proof *archive.MessageProof) error {
 	err := w.file(w.readme.Segment+".zip", func(f io.Writer) error { return w.archive.CopySegment(ctx, proof.Segment, f) })
 	if err != nil {
 		return err
@@ -198,7 +198,7 @@ func (w *proofWriter) segment(ctx context.Context, proof *archive.Proof) error {
 }
 
 // stamps writes the timestamp of the segment and the evidence record of the message.
-func (w *proofWriter) stamps(ctx context.Context, proof *archive.Proof, trust []string) error {
+func (w *proofWriter) stamps(ctx context.Context, proof *archive.MessageProof, trust []string) error {
 	if proof.Token == nil {
 		w.client.o.Say("note: the segment of the message has no timestamp yet: the next `sealmail archive pull` gets one")
 		return nil

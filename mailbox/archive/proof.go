@@ -7,12 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 )
 
-// Proof is what proves one message to others: its octets and its salt make the commitment, the commitment is in the segment, and
+// MessageProof is what proves one message to others: its octets and its salt make the commitment, the commitment is in the segment, and
 // the segment is signed and stamped.
-type Proof struct {
+type MessageProof struct {
 	Record     *Record
 	Segment    int
 	Commitment []byte // content of the commit file
@@ -25,13 +24,13 @@ type Proof struct {
 	Index      int                 // of Commitment among them
 }
 
-// Proof collects what proves a message. That the segment is what was signed is seen to by CopySegment.
-func (a *Archive) Proof(ctx context.Context, n Number) (*Proof, error) {
+// Prove collects what proves a message. That the segment is what was signed is seen to by CopySegment.
+func (a *Archive) Prove(ctx context.Context, n Number) (*MessageProof, error) {
 	s, err := a.SegmentOf(ctx, n)
 	if err != nil {
 		return nil, err
 	}
-	p := &Proof{Segment: s.Number, Index: int(n-s.First) + 1}
+	p := &MessageProof{Segment: s.Number, Index: int(n-s.First) + 1}
 	if p.Record, err = s.Record(ctx, n); err != nil {
 		return nil, err
 	}
@@ -50,14 +49,14 @@ func (a *Archive) Proof(ctx context.Context, n Number) (*Proof, error) {
 		return nil, fmt.Errorf("%s: %w", segmentName(s.Number, suffixSignature), err)
 	}
 	p.Signer, p.Bag = signed.signer, signed.bag
-	if slices.Contains(a.head.Unstamped, s.Number) {
-		return p, nil
-	}
-	if p.Token, err = a.read(ctx, segmentName(s.Number, suffixToken)); err != nil {
+	stamps, err := a.Stamps(ctx, s.Number)
+	switch {
+	case err == nil:
+		p.Token, p.Evidence = stamps.Token, stamps.Evidence
+	case !errors.Is(err, ErrUnstamped):
 		return nil, err
 	}
-	p.Evidence, err = a.Evidence(ctx, s.Number)
-	return p, err
+	return p, nil
 }
 
 // CopySegment writes the ZIP file of a segment to dst. Where it is not the one that the head speaks of, the error wraps

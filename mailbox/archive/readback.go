@@ -10,7 +10,7 @@ import (
 // what they are to be. After that the messages need be nowhere else. Who signed is not asked, and time-stamps are not looked at.
 func (a *Archive) ReadBack(ctx context.Context, segment int) error {
 	name := segmentName(segment, suffixZIP)
-	sum, err := a.hash(ctx, name)
+	sum, _, err := hashObject(ctx, a.storage, name, func(int64) {})
 	if err != nil {
 		return err
 	}

@@ -108,32 +108,8 @@ func (h *Head) expects(name string) bool {
 	case segmentName(n, suffixZIP), segmentName(n, suffixSignature), segmentName(n, suffixToken), segmentName(n, suffixEvidence):
 		return true
 	}
-	renewal, ok := renewalOf(name)
+	_, renewal, ok := renewalOf(name)
 	return ok && renewal <= h.Renewals
-}
-
-// renewalOf reads the renewal out of the name of a renewed evidence record.
-func renewalOf(name string) (renewal int, ok bool) {
-	segment, ok := segmentOf(name)
-	if !ok {
-		return 0, false
-	}
-	for renewal = 1; renewal <= maxRenewals; renewal++ {
-		if renewedName(segment, renewal) == name {
-			return renewal, true
-		}
-	}
-	return 0, false
-}
-
-// evidenceName returns the name of the newest evidence record of a segment; "" where there is none.
-func (h *Head) evidenceName(segment int) string {
-	for renewal := h.Renewals; renewal >= 0; renewal-- {
-		if name := renewedName(segment, renewal); h.has(name) {
-			return name
-		}
-	}
-	return ""
 }
 
 // unexpected tells of what lies in the storage beside what the head speaks of.
@@ -188,8 +164,8 @@ func (v *verification) unexpected(ctx context.Context) error {
 }
 
 func isRenewed(name string) bool {
-	_, ok := renewalOf(name)
-	return ok
+	_, renewal, ok := renewalOf(name)
+	return ok && renewal > 0
 }
 
 // superseded reports whether the archive has moved on since its head was read, and has no object of this name any more.

@@ -197,7 +197,8 @@ func (r *segmentResult) signature(ctx context.Context, raw []byte, altered *bool
 // evidence verifies what proves the time of the segment.
 func (r *segmentResult) evidence(ctx context.Context, s *Segment, signature []byte, small map[string][]byte, altered bool) {
 	h := r.v.a.head
-	tokenName, recordName := segmentName(r.number, suffixToken), h.evidenceName(r.number)
+	tokenName := segmentName(r.number, suffixToken)
+	recordName, _ := h.newestEvidence(r.number)
 	if !h.has(tokenName) || recordName == "" {
 		r.unstamped = true
 		r.add(Finding{Severity: Note, Code: TimeStampMissing, Object: segmentName(r.number, suffixZIP), Reason: "it has no time-stamp yet"})
