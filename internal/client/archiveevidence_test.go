@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -174,6 +175,26 @@ func TestArchiveEvidence(t *testing.T) {
 	other := newWorld(t)
 	_, err = other.judge(now()).VerifyRecord(ctx, w.segment(s, "it", 2).record, []byte("leaf 0 of it"))
 	w.refused(err, "indeterminate", "untrusted-authority")
+}
+
+// TestArchiveJudgeShared has several judge at once.
+func TestArchiveJudgeShared(t *testing.T) {
+	w := newWorld(t)
+	made := w.segment(w.stamper(now(), w.stampParams(w.stamps(now))), "it", 5)
+	j := w.judge(time.Time{})
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			_, whole := j.VerifySegment(t.Context(), made.record, made.leaves)
+			_, token := j.VerifyToken(t.Context(), made.token, made.leaves[0])
+			_, _, proof := j.Prove(t.Context(), made.record, made.leaves, i%5)
+			_, due := j.Due(t.Context(), made.record)
+			if err := errors.Join(whole, token, proof, due); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // TestArchiveEvidenceRenewed has segments renewed together, in both ways and several times: each leaf is proven alone, long after

@@ -3,6 +3,7 @@ package evidence_test
 import (
 	"bytes"
 	"crypto"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -74,5 +75,49 @@ func TestByHand(t *testing.T) {
 	}
 	if _, err := tree.Stamp(r.Chains[0][0].TimeStamp); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCollectionsByHand derives, from the record of the first object of a collection, those that were made by hand for each of
+// them, octet by octet: see testdata/collections/README.md.
+func TestCollectionsByHand(t *testing.T) {
+	in := func(name string, number int, suffix string) []byte {
+		data, err := os.ReadFile(filepath.Join("testdata", "collections", fmt.Sprint(name, number, suffix)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	o := evidence.VerifyOptions{
+		Path: tsatest.Path(tsatest.ReadPEM(t, filepath.Join("testdata", "collections", "root.pem"))), At: tsatest.Now().AddDate(50, 0, 0), Whole: true,
+	}
+	for name, n := range map[string]int{"a": 5, "b": 2} {
+		var list [][]byte
+		for i := range n {
+			list = append(list, in(name, i+1, ".txt"))
+		}
+		first, err := evidence.Parse(in(name, 1, ".ers"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := first.Collection(digestsOf(list...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result, err := c.Verify(o); err != nil || len(result.TimeStamps) != 4 {
+			t.Errorf("%s: %+v, %v", name, result, err)
+		}
+		for i, object := range list {
+			r, err := c.Record(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(mustMarshal(t, r), in(name, i+1, ".ers")) {
+				t.Errorf("%s%d.ers is another record", name, i+1)
+			}
+			if _, err := again(t, r).Verify(digestsOf(object), o); err != nil {
+				t.Errorf("%s%d: %v", name, i+1, err)
+			}
+		}
 	}
 }
