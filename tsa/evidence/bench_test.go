@@ -254,3 +254,23 @@ func BenchmarkVerifyRecord(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkCollection builds the trees of a collection of 4096 objects again, as it was made and renewed by hash tree once and
+// twice, and derives a record.
+func BenchmarkCollection(b *testing.B) {
+	s := newStamper(b)
+	c := s.collected(crypto.SHA512, "all", 4096)
+	for renewals := range 3 {
+		b.Run(fmt.Sprint(renewals, " renewals"), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				_, opened := c.open(b)
+				if _, err := opened.Record(opened.Len() / 2); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)*float64(len(c.objects))/b.Elapsed().Seconds(), "objects/s")
+		})
+		s.with(b).renewHashTrees([]*collection{c}, crypto.SHA512, tsatest.Now())
+	}
+}
