@@ -77,9 +77,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{t: t, dir: filepath.Join(t.TempDir(), "archive"), keeper: memory{}, signer: certificate(t, "Archive")}
 	w.write = archive.WriteOptions{
 		Signer: w.signer, MaxMessages: 3,
-		Stamp: func(_ context.Context, data []byte) ([]byte, error) {
-			return fmt.Appendf(nil, "token over %x", sha512.Sum512(data)), nil
-		},
+		Stamp: w.trustedStamp(),
 		Evidence: func(_ context.Context, leaves [][]byte) ([]byte, error) {
 			var sums []string
 			for _, leaf := range leaves {
@@ -89,6 +87,13 @@ func newWorld(t testing.TB) *world {
 		},
 	}
 	return w
+}
+
+// trustedStamp makes tokens that prove something.
+func (*world) trustedStamp() func(context.Context, []byte) ([]byte, error) {
+	return func(_ context.Context, data []byte) ([]byte, error) {
+		return fmt.Appendf(nil, "token over %x", sha512.Sum512(data)), nil
+	}
 }
 
 func (w *world) options() archive.Options { return archive.Options{Keeper: w.keeper, Now: now} }

@@ -36,7 +36,8 @@ func oneForm(raw, content []byte, s *cms.SignedData, signer *cms.SignerInfo) err
 	for _, c := range s.Certificates {
 		certificates = append(certificates, c)
 	}
-	if signer.SID.Serial == nil {
+	slices.SortFunc(certificates, bytes.Compare)
+	if signer.SID.Serial == nil || !ascending(certificates, bytes.Compare) {
 		return errForm
 	}
 	serial, _ := asn1.Marshal(signer.SID.Serial)

@@ -39,7 +39,7 @@ func (r *segmentResult) inside(ctx context.Context, s *Segment, altered bool) {
 		return
 	}
 	var there Contents
-	opened, shredded := true, r.shredded
+	opened, checked := true, r.checked
 	for n := s.First; n <= s.Last && opened; n++ {
 		if bad[n] {
 			r.v.advance(0, 1)
@@ -47,8 +47,8 @@ func (r *segmentResult) inside(ctx context.Context, s *Segment, altered bool) {
 		}
 		opened = r.message(ctx, s, n, &there)
 	}
-	if opened && r.err == nil {
-		r.contents(ctx, s, &there, len(bad) > 0 || r.shredded > shredded)
+	if opened && r.err == nil && !bad[0] {
+		r.contents(ctx, s, &there, r.checked-checked < int64(s.Last-s.First)+1)
 	}
 	if altered && r.err == nil && len(r.findings) == before {
 		reason := "its files are as they were archived: only what holds them together is another"
@@ -99,7 +99,7 @@ func (r *segmentResult) lists(ctx context.Context, s *Segment, kind string) (lis
 }
 
 // manifests holds all files of a segment against both kinds of manifests. bad are the messages that have a file that is not what
-// was archived.
+// was archived, and 0 where that is one of no message.
 func (r *segmentResult) manifests(ctx context.Context, s *Segment) (bad map[Number]bool) {
 	bad = map[Number]bool{}
 	object := segmentName(s.Number, suffixZIP)
@@ -118,6 +118,8 @@ func (r *segmentResult) manifests(ctx context.Context, s *Segment) (bad map[Numb
 			return
 		case strings.Contains(name, "manifest-"):
 			code = ManifestAltered
+		default:
+			bad[0] = true
 		}
 		r.damage(code, object, 0, 0, fmt.Sprintf("%.200q: %s", name, reason))
 	}
@@ -139,7 +141,7 @@ func (r *segmentResult) manifests(ctx context.Context, s *Segment) (bad map[Numb
 			return bad
 		}
 		if err != nil {
-			file(name, err.Error(), false)
+			file(name, strings.ReplaceAll(err.Error(), name+": ", ""), false)
 			continue
 		}
 		fits, listed, not := 0, 0, (*manifest)(nil)
@@ -166,11 +168,22 @@ func (r *segmentResult) manifests(ctx context.Context, s *Segment) (bad map[Numb
 			r.damage(ManifestAltered, object, 0, 0, fmt.Sprintf("%s is not what was archived", not.name))
 		}
 	}
-	for _, list := range slices.Concat(payload[:1], tags[:1], payload[1:], tags[1:]) {
-		for _, name := range slices.Sorted(maps.Keys(list.sums)) {
-			if _, there := s.files[name]; !there && !bad[numberOf(name)] {
-				file(name, "it is not there", true)
+	missing := map[string]bool{}
+	for _, list := range slices.Concat(payload, tags) {
+		for name := range list.sums {
+			if _, there := s.files[name]; !there {
+				missing[name] = true
 			}
+		}
+	}
+	for _, name := range []string{"bagit.txt", infoName, payloadFolder + contentsName, payloadFolder + validationName} {
+		if _, there := s.files[name]; !there {
+			missing[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		if n := numberOf(name); n == 0 || !bad[n] {
+			file(name, "it is not there", true)
 		}
 	}
 	for n := s.First; n <= s.Last; n++ {
@@ -237,7 +250,8 @@ func (r *segmentResult) message(ctx context.Context, s *Segment, n Number, there
 	case errors.As(err, &shredded):
 		r.shredded++
 	default:
-		r.damage(MessageAltered, object, n, n, strings.ReplaceAll(err.Error(), n.String(), "its file"))
+		// Without its own number, so that messages that have the same make a range.
+		r.damage(MessageAltered, object, n, n, strings.NewReplacer(n.String()+".", "", fmt.Sprintf("message %d: ", n), "").Replace(err.Error()))
 	}
 	return true
 }
