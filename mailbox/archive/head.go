@@ -25,7 +25,7 @@ type Head struct {
 	Messages   int64 // numbers that were given
 	Segments   int
 	Statements int
-	Renewals   int   // of all evidence
+	Renewals   int   // how often all evidence that there was then was renewed
 	Unstamped  []int // segments that have no time-stamp yet, ascending
 
 	Objects []ObjectSum // by name, ascending
@@ -143,6 +143,13 @@ func (h *Head) put(objects ...ObjectSum) {
 			continue
 		}
 		h.Objects = slices.Insert(h.Objects, i, o)
+	}
+}
+
+// drop takes an object out.
+func (h *Head) drop(name string) {
+	if i, found := slices.BinarySearchFunc(h.Objects, ObjectSum{Name: name}, compareObjects); found {
+		h.Objects = slices.Delete(h.Objects, i, i+1)
 	}
 }
 

@@ -45,7 +45,8 @@ func segmentName(segment int, suffix string) string {
 	return segmentFolder + "/" + segmentDigits(segment) + suffix
 }
 
-// renewedName returns the name of a segment's evidence record after so many renewals.
+// renewedName returns the name of a segment's evidence record out of a renewal of the archive, or out of none. A segment has one
+// for each renewal since it was made: its newest record is that of the highest number.
 func renewedName(segment, renewal int) string {
 	if renewal == 0 {
 		return segmentName(segment, suffixEvidence)

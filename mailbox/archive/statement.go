@@ -199,7 +199,7 @@ func (w *Writer) seal(ctx context.Context, h *Head, number int, signed []byte) e
 		return err
 	}
 	h.Statements = number
-	return w.put(ctx, h, statementName(number), sealed.Bytes())
+	return w.make(ctx, h, statementName(number), sealed.Bytes())
 }
 
 // logKey returns the key of statements, which is made with the first. Where the Keeper lost it, there is a new one, and the
@@ -217,22 +217,4 @@ func (w *Writer) logKey(ctx context.Context) (key, error) {
 		return nil, fmt.Errorf("key of statements: %w", ErrSealed)
 	}
 	return k, nil
-}
-
-// change lets f make objects, and moves the head, which f has changed to speak of them. Where that fails it is not known what
-// stands, and nothing more is changed by this writer: the next one finds out.
-func (w *Writer) change(ctx context.Context, f func(h *Head) error) error {
-	if w.failed {
-		return ErrUnfinished
-	}
-	w.failed = true
-	h := w.a.head.clone()
-	if err := f(h); err != nil {
-		return err
-	}
-	if err := w.a.moveHead(ctx, h, w.o.Signer); err != nil {
-		return err
-	}
-	w.failed = false
-	return nil
 }

@@ -3,6 +3,7 @@ package archive
 import (
 	"cmp"
 	"context"
+	"crypto"
 	"crypto/sha512"
 	"errors"
 	"fmt"
