@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
 )
@@ -51,12 +50,9 @@ func (w *Writer) Renew(ctx context.Context, renew Renewer) (renewed int, err err
 	return len(segments), nil
 }
 
-// Leaves returns what the evidence of a segment is over, as digests: of its signature, and of the commit file of each message in
-// their order. That the commit files are those that were archived is shown by the evidence itself.
-func (a *Archive) Leaves(ctx context.Context, segment int, hash crypto.Hash) ([][]byte, error) {
-	if !hash.Available() {
-		return nil, fmt.Errorf("hash algorithm %d is not there", hash)
-	}
+// Leaves returns what the evidence of a segment is over: its signature, and the content of the commit file of each message, in their
+// order. That the commit files are those that were archived is shown by the evidence itself.
+func (a *Archive) Leaves(ctx context.Context, segment int) ([][]byte, error) {
 	s, err := a.Segment(ctx, segment)
 	if err != nil {
 		return nil, err
@@ -65,11 +61,9 @@ func (a *Archive) Leaves(ctx context.Context, segment int, hash crypto.Hash) ([]
 	if err != nil {
 		return nil, err
 	}
-	commits, err := s.commitDigests(ctx, hash)
+	commits, err := s.commitments(ctx)
 	if err != nil {
 		return nil, err
 	}
-	sum := hash.New()
-	sum.Write(signature)
-	return append([][]byte{sum.Sum(nil)}, commits...), nil
+	return leaves(signature, commits), nil
 }

@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
-	"crypto"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"

@@ -28,7 +28,7 @@ func provenTime(segment int) time.Time { return now().AddDate(segment-11, 0, 0) 
 func (w *world) proving() archive.Options {
 	o := w.options()
 	o.Proven = func(_ context.Context, s archive.Stamps) (time.Time, error) {
-		if want := fmt.Sprintf("token over %d octets", len(s.Signature)); string(s.Token) != want || !bytes.HasPrefix(s.Evidence, []byte("record")) {
+		if want := fmt.Sprintf("token over %x", sha512.Sum512(s.Signature)); string(s.Token) != want || !bytes.HasPrefix(s.Evidence, fmt.Appendf(nil, "%x", sha512.Sum512(s.Signature))) {
 			return time.Time{}, fmt.Errorf("segment %d: token %q, record %q", s.Segment, s.Token, s.Evidence)
 		}
 		return provenTime(s.Segment), nil

@@ -3,7 +3,6 @@ package archive
 import (
 	"cmp"
 	"context"
-	"crypto"
 	"crypto/sha512"
 	"errors"
 	"fmt"
