@@ -78,6 +78,30 @@ func (c *Client) remember(a *archive.Archive, dir string) error {
 	return nil
 }
 
+// checkMemory holds an archive against what is remembered of it.
+func (c *Client) checkMemory(ctx context.Context, a *archive.Archive) error {
+	memory, err := c.remembered(a.ID())
+	if err != nil || memory == nil {
+		return err
+	}
+	return a.CheckWitness(ctx, memory.Head)
+}
+
+// keepHead keeps copies of an archive's head elsewhere: in this home, and in a file, unless it has no name.
+func (c *Client) keepHead(a *archive.Archive, dir, file string) error {
+	if err := c.remember(a, dir); err != nil {
+		return err
+	}
+	if file == "" {
+		return nil
+	}
+	_, head := a.Head()
+	if err := c.o.Disk.WriteFile(file, head, 0o600); err != nil {
+		return failed(file, err, "name another file with --witness; the archive itself is whole")
+	}
+	return nil
+}
+
 // archiveDir is the folder of the archive that is meant.
 func (c *Client) archiveDir(dir string) (string, error) {
 	if dir != "" {
@@ -108,7 +132,7 @@ func (c *Client) archiveDir(dir string) (string, error) {
 
 // archiveOptions are what an archive needs of this home: the vault's keys, if there is a vault, and given ones.
 func (c *Client) archiveOptions(keys KeyFiles) (archive.Options, error) {
-	o := archive.Options{Now: c.o.Now}
+	o := archive.Options{Now: c.o.Now, Proven: c.archiveProven()}
 	if c.HasVault() {
 		o.Keeper = archiveKeeper{c}
 	}
@@ -183,8 +207,8 @@ func explainArchive(dir string, err error) error {
 		return failed(dir, err, "use the later version")
 	case errors.Is(err, archive.ErrNoKey):
 		return failed(dir, err, "open it with the vault of the home that made it, or with a recovery key: --p12 recovery.p12")
-	case errors.Is(err, archive.ErrRolledBack):
-		return failed(dir, err, "nothing was touched: put the newest copy of the file head back in its place; `sealmail archive verify` says more")
+	case errors.Is(err, archive.ErrRolledBack), errors.Is(err, archive.ErrWitness):
+		return &Error{Kind: No, What: dir, Err: err, Hint: "nothing was touched: put the newest copy of the file head back in its place; `sealmail archive verify` says more"}
 	case errors.Is(err, archive.ErrAltered), errors.Is(err, archive.ErrMissing), errors.Is(err, archive.ErrSealed), errors.Is(err, archive.ErrSignature):
 		return &Error{Kind: No, What: dir, Err: err, Hint: "`sealmail archive verify` names all that is wrong; take what is damaged from a copy of the archive"}
 	case errors.Is(err, fs.ErrPermission):

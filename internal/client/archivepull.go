@@ -180,14 +180,8 @@ func (u *archivePuller) openArchive(ctx context.Context, signer archive.Signer, 
 		return explainArchive(u.dir, err)
 	}
 	u.result.Archive, u.result.Path = u.archive.ID(), u.dir
-	memory, err := u.client.remembered(u.archive.ID())
-	if err != nil {
-		return err
-	}
-	if memory != nil {
-		if err := u.archive.CheckWitness(ctx, memory.Head); err != nil {
-			return explainArchive(u.dir, err)
-		}
+	if err := u.client.checkMemory(ctx, u.archive); err != nil {
+		return explainArchive(u.dir, err)
 	}
 	return u.witness()
 }
@@ -197,19 +191,7 @@ func sameCertificates(a, b []*x509.Certificate) bool {
 }
 
 // witness keeps copies of the head elsewhere.
-func (u *archivePuller) witness() error {
-	if err := u.client.remember(u.archive, u.dir); err != nil {
-		return err
-	}
-	if u.p.Witness == "" {
-		return nil
-	}
-	_, head := u.archive.Head()
-	if err := u.client.o.Disk.WriteFile(u.p.Witness, head, 0o600); err != nil {
-		return failed(u.p.Witness, err, "name another file with --witness; the archive itself is whole")
-	}
-	return nil
-}
+func (u *archivePuller) witness() error { return u.client.keepHead(u.archive, u.dir, u.p.Witness) }
 
 // unstamped says why a segment has no timestamp yet.
 func (u *archivePuller) unstamped(segment int, err error) {

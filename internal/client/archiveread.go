@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/mailbox/archive"
 	"github.com/sealmail/sealmail/mailbox/index"
 )
@@ -94,13 +95,25 @@ func (k *catalog) folders(ctx context.Context, name string) ([]string, error) {
 		return nil, explainIndex(err)
 	}
 	var found []string
+	accounts := map[string][]mailbox.Folder{}
 	for _, f := range all {
 		if f.Name == catalogMark {
 			continue
 		}
-		if _, folder, _ := strings.Cut(f.Name, "/"); f.Name == name || folder == orInbox(name) {
+		account, folder, _ := strings.Cut(f.Name, "/")
+		accounts[account] = append(accounts[account], mailbox.Folder{Name: folder})
+		if f.Name == name || folder == orInbox(name) {
 			found = append(found, f.Name)
 		}
+	}
+	if _, isWord := useNamed(name); isWord && len(found) == 0 {
+		for account, folders := range accounts {
+			a, _ := k.client.config.Account(account) // one that is not set up any more names no folders
+			if folder, ok := folderNamed(folders, a, name); ok {
+				found = append(found, catalogFolder(account, folder))
+			}
+		}
+		slices.Sort(found)
 	}
 	if len(found) == 0 {
 		return nil, failed("archive", fmt.Errorf("nothing was archived of a folder %q", name), "`sealmail archive list` shows what there is")

@@ -3,6 +3,7 @@ package term
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/sealmail/sealmail/internal/client"
 )
@@ -77,6 +78,111 @@ func PrintArchiveProve(w io.Writer, r *client.ArchiveProveResult) error {
 		p.line("  archived by " + r.Time.UTC().Format("2006-01-02 15:04:05 UTC") + ", signed by " + Line(r.Signer))
 	} else {
 		p.line("  signed by " + Line(r.Signer) + ", without a timestamp yet")
+	}
+	return p.err
+}
+
+// PrintArchiveFinding writes what verification found.
+func PrintArchiveFinding(w io.Writer, f client.ArchiveFinding) error {
+	p := &linePrinter{w: w}
+	word := "NOTE"
+	if f.Severity == "damage" {
+		word = "DAMAGED"
+	}
+	var where []string
+	if f.Object != nil {
+		where = append(where, Line(*f.Object))
+	}
+	if f.First != nil {
+		messages := fmt.Sprintf("message %d", *f.First)
+		if f.Last != nil && *f.Last != *f.First {
+			messages = fmt.Sprintf("messages %d to %d", *f.First, *f.Last)
+		}
+		where = append(where, messages)
+	}
+	line := strings.Join(where, ", ")
+	if line != "" {
+		line += ": "
+	}
+	p.line(fmt.Sprintf("%-8s %s%s (%s)", word, line, Line(f.Reason), f.Code))
+	return p.err
+}
+
+// PrintArchiveVerdict writes what came of verification.
+func PrintArchiveVerdict(w io.Writer, v *client.ArchiveVerdict) error {
+	p := &linePrinter{w: w, hue: hueOf(v.Verdict)}
+	words := fmt.Sprintf("%s: %d message(s) in %d segment(s), %s", Line(v.Path), v.Messages, v.Segments, Size(v.Octets))
+	p.verdictLine(strings.ToUpper(v.Verdict), words)
+	if v.Signer != nil {
+		p.verdictLine("", fmt.Sprintf("signed by %s, certificate SHA-256 %s", Line(*v.Signer), Line(*v.Fingerprint)))
+	}
+	if v.Earliest != nil && v.Latest != nil {
+		p.verdictLine("", "archived between "+v.Earliest.UTC().Format("2006-01-02 15:04:05")+" and "+v.Latest.UTC().Format("2006-01-02 15:04:05 UTC")+", proven")
+	}
+	checked := "no message was opened"
+	if v.Checked > 0 {
+		checked = fmt.Sprintf("%d of %d message(s) opened and held against their commitments", v.Checked, v.Messages)
+	}
+	p.verdictLine("", checked)
+	if v.WithoutKeys > 0 {
+		p.verdictLine("", fmt.Sprintf("%d segment(s) could not be opened here: nobody here has their keys", v.WithoutKeys))
+	}
+	if v.Shredded > 0 {
+		p.verdictLine("", fmt.Sprintf("%d message(s) were destroyed, as was meant", v.Shredded))
+	}
+	if v.Unstamped > 0 {
+		p.verdictLine("", fmt.Sprintf("%d segment(s) have no timestamp yet", v.Unstamped))
+	}
+	if v.Witness {
+		p.verdictLine("", "it continues what it was when it was last looked at")
+	}
+	if v.Damage > 0 {
+		p.verdictLine("", fmt.Sprintf("%d thing(s) damaged", v.Damage))
+	}
+	return p.err
+}
+
+// PrintArchiveHold writes a hold or a retention that is in force.
+func PrintArchiveHold(w io.Writer, h client.ArchiveHoldLine) error {
+	p := &linePrinter{w: w}
+	line := h.Kind
+	if h.Name != nil {
+		line += " " + Line(*h.Name)
+	}
+	if h.Period != nil {
+		line += " " + Line(*h.Period)
+	}
+	var about []string
+	if h.All {
+		about = append(about, "all messages")
+	}
+	for _, f := range h.Folders {
+		about = append(about, Line(f))
+	}
+	if h.Messages != nil {
+		about = append(about, "messages "+Line(*h.Messages))
+	}
+	line += ": " + strings.Join(about, "; ") + ", since " + h.Since.UTC().Format("2006-01-02")
+	if h.By != nil {
+		line += ", by " + Line(*h.By)
+	}
+	if h.Reason != nil {
+		line += " (" + Line(*h.Reason) + ")"
+	}
+	p.line(line)
+	return p.err
+}
+
+// PrintArchiveRenew writes what was renewed.
+func PrintArchiveRenew(w io.Writer, r *client.ArchiveRenewResult) error {
+	p := &linePrinter{w: w}
+	switch {
+	case r.Due == nil:
+		p.line("nothing in " + Line(r.Path) + " has a timestamp yet")
+	case r.Renewed == 0:
+		p.line("nothing is due: the evidence is good until " + r.Due.UTC().Format("2006-01-02"))
+	default:
+		p.line(fmt.Sprintf("%d segment(s) renewed: the evidence is good until %s", r.Renewed, r.Due.UTC().Format("2006-01-02")))
 	}
 	return p.err
 }

@@ -26,7 +26,8 @@ type Retention struct {
 	By        string
 	Scope     Scope
 	Period    Period
-	Statement int // its number
+	Since     time.Time // as the archiver's clock had it
+	Statement int       // its number
 }
 
 // Retained says until when a message must be kept.
@@ -63,7 +64,7 @@ func (a *Archive) Policy(ctx context.Context) (*Policy, error) {
 		case StatementRelease:
 			p.holds = slices.DeleteFunc(p.holds, func(h Hold) bool { return h.Name == s.Name })
 		case StatementRetain:
-			p.retentions = append(p.retentions, Retention{Name: s.Name, Reason: s.Reason, By: s.By, Scope: s.Scope, Period: s.Period, Statement: s.Number})
+			p.retentions = append(p.retentions, Retention{Name: s.Name, Reason: s.Reason, By: s.By, Scope: s.Scope, Period: s.Period, Since: s.Time, Statement: s.Number})
 		case StatementShredded, StatementContentKeysShredded:
 		default:
 			return nil, fmt.Errorf("%s: %q: %w", statementName(s.Number), s.Kind, ErrVersion)
