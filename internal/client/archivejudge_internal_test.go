@@ -2,11 +2,14 @@ package client
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -248,6 +251,59 @@ func TestArchivedKeys(t *testing.T) {
 	}
 	if _, err := mustJudge(t, without).judgeArchived(t.Context(), "message", open); !errors.Is(err, errOtherMessage) {
 		t.Errorf("other octets, now: %v", err)
+	}
+}
+
+// lookingOn notes the keys that an end finds.
+type lookingOn struct {
+	*archiveEnd
+	mu   sync.Mutex
+	keys [][]byte
+}
+
+func (l *lookingOn) look(ctx context.Context, a *arrival[archived]) error {
+	err := l.archiveEnd.look(ctx, a)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range a.found.keys {
+		l.keys = append(l.keys, k.Key)
+	}
+	return err
+}
+
+// TestArchiveKeysWiped archives messages until the disk is full, say: nothing is left of their keys, whether they were kept or not.
+func TestArchiveKeysWiped(t *testing.T) {
+	names, messages, p := vectors(t)
+	var sealed []string
+	for i, name := range names {
+		if strings.HasPrefix(name, "05-") {
+			sealed = slices.Repeat(messages[i:i+1], 20)
+		}
+	}
+	c := archiveClient(t)
+	j, err := c.newArchiveJudge(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("the disk is full")
+	taken := 0
+	end := &lookingOn{archiveEnd: &archiveEnd{judge: j, keep: func(_ context.Context, a *arrival[archived]) error {
+		if len(a.found.keys) != 1 || bytes.Equal(a.found.keys[0].Key, make([]byte, len(a.found.keys[0].Key))) {
+			t.Errorf("message %d comes with %d keys, or with one that is wiped", a.info.UID, len(a.found.keys))
+		}
+		if taken++; taken == 10 {
+			return full
+		}
+		return nil
+	}}}
+	from := letters{list: sealed}
+	if err := newArrivals(c, from, "INBOX", from.infos(), end).run(t.Context()); !errors.Is(err, full) || len(end.keys) < 10 {
+		t.Errorf("%d keys, %v", len(end.keys), err)
+	}
+	for i, key := range end.keys {
+		if !bytes.Equal(key, make([]byte, len(key))) {
+			t.Errorf("key %d of %d was not wiped", i+1, len(end.keys))
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ type keptKey struct {
 	Certificate  string `json:"certificate,omitempty"` // fingerprint of the recipient's
 }
 
-// archived is all of a message that goes into an archive beside its octets. It must be closed.
+// archived is all of a message that goes into an archive beside its octets. It is closed with its arrival.
 type archived struct {
 	entry
 	record archiveRecord
@@ -84,6 +84,30 @@ func (c *Client) newArchiveJudge(p VerifyParams) (*judge, error) {
 	j.unseen, j.keepKeys = true, true
 	return j, nil
 }
+
+// archiveEnd is where messages of one folder are judged for an archive, and handed over one after the other in the order in which
+// they arrived. keep has the octets, the record and the keys of a message until it returns.
+type archiveEnd struct {
+	judge   *judge
+	account string
+	folder  index.Folder
+	keep    func(context.Context, *arrival[archived]) error
+}
+
+// look is for arrivalsEnd.
+func (e *archiveEnd) look(ctx context.Context, a *arrival[archived]) (err error) {
+	a.found, err = archiveArrival(ctx, e.judge, e.account, e.folder, a)
+	return err
+}
+
+// take is for arrivalsEnd.
+func (e *archiveEnd) take(ctx context.Context, a *arrival[archived]) error {
+	defer a.close()
+	return e.keep(ctx, a)
+}
+
+// flush is for arrivalsEnd: nothing waits.
+func (e *archiveEnd) flush(context.Context) error { return nil }
 
 // archiveArrival judges a message that arrived, for an archive, and makes a record of what is found. What is wrong with the
 // message alone is in its line and keeps it out of no archive; of a message that did not arrive there is the line alone.

@@ -72,14 +72,7 @@ type shelf struct {
 	proofs  proofSet
 }
 
-func (s *shelf) look(ctx context.Context, a *arrival[archived]) (err error) {
-	a.found, err = archiveArrival(ctx, s.judge, "work", index.Folder{Name: "INBOX", UIDValidity: 7}, a)
-	return err
-}
-
-func (s *shelf) take(_ context.Context, a *arrival[archived]) error {
-	defer a.close()
-	defer a.found.close()
+func (s *shelf) keep(_ context.Context, a *arrival[archived]) error {
 	octets, err := io.ReadAll(a.octets.Section())
 	record, recordErr := json.Marshal(a.found.record)
 	keys, keysErr := json.Marshal(a.found.keys)
@@ -87,8 +80,6 @@ func (s *shelf) take(_ context.Context, a *arrival[archived]) error {
 	s.proofs.add(a.found.proofs)
 	return errors.Join(err, recordErr, keysErr)
 }
-
-func (s *shelf) flush(context.Context) error { return nil }
 
 // shelve archives messages by a judge with these parameters.
 func shelve(t testing.TB, c *Client, p VerifyParams, messages ...string) *shelf {
@@ -99,7 +90,8 @@ func shelve(t testing.TB, c *Client, p VerifyParams, messages ...string) *shelf 
 	}
 	s := &shelf{judge: j}
 	from := letters{list: messages}
-	if err := newArrivals(c, from, "INBOX", from.infos(), s).run(t.Context()); err != nil {
+	end := &archiveEnd{judge: j, account: "work", folder: index.Folder{Name: "INBOX", UIDValidity: 7}, keep: s.keep}
+	if err := newArrivals(c, from, "INBOX", from.infos(), end).run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -62,9 +62,12 @@ type arrival[T any] struct {
 	room   *room
 }
 
-// close gives up the octets of a message, and its place to another.
+// close gives up the octets of a message and what was found, if that is to be closed, and its place to another.
 func (a *arrival[T]) close() {
 	_ = a.octets.Close()
+	if found, ok := any(&a.found).(interface{ close() }); ok {
+		found.close()
+	}
 	a.room.give(weight(a.info))
 }
 
