@@ -93,10 +93,11 @@ func openKept(t testing.TB, message string, kept []smime.ContentKey) *smime.Mess
 // TestContentKeys opens messages with the keys that were kept of them alone, whatever way these were handed over in.
 func TestContentKeys(t *testing.T) {
 	x25519, secret := x25519Key(t), bytes.Repeat([]byte{7}, 32)
-	of := func(key smime.Decrypter, management ...cms.KeyManagement) (list []struct {
+	type way struct {
 		to  cms.Recipient
 		key smime.Decrypter
-	}) {
+	}
+	of := func(key smime.Decrypter, management ...cms.KeyManagement) (ways []way) {
 		for _, m := range management {
 			to := cms.Recipient{Certificate: key.Certificate(), KeyManagement: m}
 			switch m {
@@ -105,12 +106,9 @@ func TestContentKeys(t *testing.T) {
 			case cms.PasswordPBKDF2:
 				to.Password = secret
 			}
-			list = append(list, struct {
-				to  cms.Recipient
-				key smime.Decrypter
-			}{to, key})
+			ways = append(ways, way{to, key})
 		}
-		return list
+		return ways
 	}
 	agreements := []cms.KeyManagement{cms.ECDHStdSHA256, cms.ECDHStdSHA384, cms.ECDHStdSHA512, cms.ECDHHKDFSHA256, cms.ECDHHKDFSHA384, cms.ECDHHKDFSHA512}
 	ways := of(decrypter{bobRSA()}, cms.RSAPKCS1v15, cms.RSAOAEPSHA256, cms.RSAOAEPSHA384, cms.RSAOAEPSHA512)

@@ -62,7 +62,8 @@ func (m *archivedMessage) decrypters() (list []smime.Decrypter, err error) {
 
 // opened reports whether all that was encrypted was opened when the message was archived.
 func (m *archivedMessage) opened() bool {
-	return m.record.Report != nil && (m.record.Report.Encryption == string(smime.StatusDecrypted) || m.record.Report.Encryption == string(smime.StatusNone))
+	r := m.record.Report
+	return r != nil && (r.Encryption == string(smime.StatusDecrypted) || r.Encryption == string(smime.StatusNone))
 }
 
 // proven is what the message was judged by, with the certificates parsed.
@@ -80,7 +81,7 @@ func (m *archivedMessage) proven() (given revocation.Evidence, certs []*x509.Cer
 	return given, certs, nil
 }
 
-// anchors are those of these certificates that have one of the fingerprints.
+// anchorsOf are those of these certificates that have one of the fingerprints.
 func anchorsOf(certs []*x509.Certificate, fingerprints []string) (anchors []*x509.Certificate, err error) {
 	for _, name := range fingerprints {
 		i := slices.IndexFunc(certs, func(cert *x509.Certificate) bool { return certstore.Fingerprint(cert) == name })

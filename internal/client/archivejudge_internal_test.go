@@ -81,7 +81,8 @@ func (w *archiveWorld) signed() string {
 	var message bytes.Buffer
 	message.WriteString("MIME-Version: 1.0\r\nFrom: alice@example.org\r\nTo: bob@example.org\r\nSubject: s\r\n")
 	signer := smime.Signer{Key: pairs[0].Key.(crypto.Signer), Chain: pairs[0].Chain}
-	err = smime.Sign(w.t.Context(), &message, strings.NewReader("Content-Type: text/plain\r\n\r\nHello.\r\n"), signer, smime.SignOptions{SigningTime: archiveTime()})
+	text := strings.NewReader("Content-Type: text/plain\r\n\r\nHello.\r\n")
+	err = smime.Sign(w.t.Context(), &message, text, signer, smime.SignOptions{SigningTime: archiveTime()})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -118,7 +119,8 @@ func TestArchivedThenRevoked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := w.now(m, VerifyParams{Trust: p.Trust, Revocation: "hard", CRLs: w.lists("later")}); r.Verdict != "failed" || r.Signatures[0].Checks.Revocation.Status != "failed" {
+	r := w.now(m, VerifyParams{Trust: p.Trust, Revocation: "hard", CRLs: w.lists("later")})
+	if r.Verdict != "failed" || r.Signatures[0].Checks.Revocation.Status != "failed" {
 		t.Errorf("now it is %s, revocation %+v", r.Verdict, r.Signatures[0].Checks.Revocation)
 	}
 	if r := w.now(m, VerifyParams{Trust: p.Trust, Revocation: "hard"}); r.Verdict != "passed" {
@@ -168,7 +170,8 @@ func TestArchivedWanting(t *testing.T) {
 	found := &m.record.Evidence[0][0]
 	found.Chain = verdict.ChainEvidence{Code: verdict.ChainOK, Anchor: "Test"}
 	found.Revocation.Code = verdict.RevocationGood
-	if report, _ := reported(t, archiveClient(t), m); report.Verdict != "indeterminate" || orEmpty(report.Signatures[0].Checks.Chain.Code) != string(verdict.ChainNoAnchor) {
+	report, _ = reported(t, archiveClient(t), m)
+	if report.Verdict != "indeterminate" || orEmpty(report.Signatures[0].Checks.Chain.Code) != string(verdict.ChainNoAnchor) {
 		t.Errorf("a record that claims a path: %s, %+v", report.Verdict, report.Signatures[0].Checks.Chain)
 	}
 }
@@ -183,7 +186,8 @@ func TestArchivedReasons(t *testing.T) {
 		check func(ChecksReport) CheckReport
 		code  string
 	}{
-		"expired": {VerifyParams{Trust: trust, Revocation: "soft", At: archiveTime().AddDate(9, 0, 0)}, func(c ChecksReport) CheckReport { return c.Chain }, "expired"},
+		"expired": {VerifyParams{Trust: trust, Revocation: "soft", At: archiveTime().AddDate(9, 0, 0)},
+			func(c ChecksReport) CheckReport { return c.Chain }, "expired"},
 		"lists out of date": {VerifyParams{Trust: trust, Revocation: "soft", CRLs: good, At: archiveTime().AddDate(1, 0, 0)},
 			func(c ChecksReport) CheckReport { return c.Revocation }, "unknown"},
 	} {
@@ -326,8 +330,10 @@ func TestArchiveBroken(t *testing.T) {
 	for i, message := range []string{fine, huge, "", fine} {
 		m := s.message(t, i)
 		broken := message == huge
-		if string(s.octets[i]) != message || m.record.Size != int64(len(message)) || (m.record.Line.Error != nil) != broken || (m.record.Report == nil) != broken || (m.record.Judged == nil) != broken {
-			t.Errorf("message %d: %+v", i+1, m.record)
+		r := m.record
+		if string(s.octets[i]) != message || r.Size != int64(len(message)) || (r.Line.Error != nil) != broken || (r.Report == nil) != broken ||
+			(r.Judged == nil) != broken {
+			t.Errorf("message %d: %+v", i+1, r)
 		}
 		if _, err := c.judgeAsArchived(t.Context(), "message", m); (err != nil) != broken {
 			t.Errorf("message %d as archived: %v", i+1, err)
@@ -343,7 +349,8 @@ func TestArchiveBroken(t *testing.T) {
 		got, err := archiveArrival(t.Context(), s.judge, "work", index.Folder{Name: "INBOX"}, a)
 		var tooLarge *mailbox.TooLargeError
 		gone := errors.Is(fault, mailbox.ErrNotFound)
-		if err != nil || got.record.SHA256 != "" || got.skip != gone || got.fleeting == (gone || errors.As(fault, &tooLarge)) || (got.line.Error == nil) != gone {
+		again := !gone && !errors.As(fault, &tooLarge)
+		if err != nil || got.record.SHA256 != "" || got.skip != gone || got.fleeting != again || (got.line.Error == nil) != gone {
 			t.Errorf("%v: %+v, %v", fault, got.entry, err)
 		}
 	}
@@ -351,8 +358,10 @@ func TestArchiveBroken(t *testing.T) {
 
 // TestArchiveRecordRefused reads records that nobody wrote.
 func TestArchiveRecordRefused(t *testing.T) {
-	for _, text := range []string{"", "null x", "[]", `{"uid":-1}`, `{"judged":{"time":"2026-11-21T10:00:00Z","revocation":"never"}}`, `{"judged":{"revocation":"soft"}}`,
-		`{"size":1,"junk":"` + strings.Repeat("x", maxArchiveRecord) + `"}`} {
+	for _, text := range []string{
+		"", "null x", "[]", `{"uid":-1}`, `{"judged":{"revocation":"soft"}}`,
+		`{"judged":{"time":"2026-11-21T10:00:00Z","revocation":"never"}}`, `{"size":1,"junk":"` + strings.Repeat("x", maxArchiveRecord) + `"}`,
+	} {
 		if _, err := readArchiveRecord([]byte(text)); !errors.Is(err, errRecord) {
 			t.Errorf("%.60s: %v", text, err)
 		}

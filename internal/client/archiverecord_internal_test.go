@@ -42,7 +42,8 @@ type letters struct {
 
 func (l letters) infos() (infos []mailbox.Info) {
 	for i, m := range l.list {
-		infos = append(infos, mailbox.Info{UID: mailbox.UID(i + 1), Size: int64(len(m)), Flags: []string{`\Seen`}, InternalDate: archiveTime().Add(time.Duration(i) * time.Hour)})
+		infos = append(infos, mailbox.Info{UID: mailbox.UID(i + 1), Size: int64(len(m)), Flags: []string{`\Seen`},
+			InternalDate: archiveTime().Add(time.Duration(i) * time.Hour)})
 	}
 	return infos
 }
@@ -157,7 +158,8 @@ func TestArchiveRecord(t *testing.T) {
 		m := s.message(t, i)
 		r := m.record
 		if !bytes.Equal(s.octets[i], []byte(messages[i])) || r.Size != int64(len(messages[i])) || r.UID != uint32(i+1) || r.UIDValidity != 7 ||
-			r.Folder != "INBOX" || r.Account != "work" || !slices.Equal(r.Flags, []string{`\Seen`}) || !r.InternalDate.Equal(archiveTime().Add(time.Duration(i)*time.Hour)) {
+			r.Folder != "INBOX" || r.Account != "work" || !slices.Equal(r.Flags, []string{`\Seen`}) ||
+			!r.InternalDate.Equal(archiveTime().Add(time.Duration(i)*time.Hour)) {
 			t.Errorf("%s: record %+v", name, r)
 		}
 		if r.Report == nil || r.Line.Error != nil || orEmpty(r.Line.Verdict) != r.Report.Verdict {
