@@ -149,7 +149,7 @@ func (c *Client) judgeAsArchived(ctx context.Context, what string, m archivedMes
 func (c *Client) judgeOf(ctx context.Context, m archivedMessage) (*judge, error) {
 	by := m.record.Judged
 	if by == nil {
-		return nil, errors.New("the message could not be opened when it was archived: there is no verdict on it")
+		return nil, errors.New("nothing could be found out about the message when it was archived: there is no verdict of then")
 	}
 	if err := m.check(ctx); err != nil {
 		return nil, err

@@ -356,6 +356,22 @@ func TestArchiveBroken(t *testing.T) {
 	}
 }
 
+// TestArchiveRecordUnwritable has a date in a report that no JSON can hold: the message is kept all the same.
+func TestArchiveRecordUnwritable(t *testing.T) {
+	late := archiveTime().AddDate(8000, 0, 0)
+	report := &Report{Signatures: []SignatureReport{{Signer: &SignerReport{NotAfter: late}}}}
+	a := archived{record: archiveRecord{UID: 7, Report: report, Judged: &judgedBy{Time: archiveTime(), Revocation: "soft"}}}
+	a.record.Proof.CRLs = []string{"x"}
+	if err := a.encode(); err != nil {
+		t.Fatal(err)
+	}
+	r, err := readArchiveRecord(a.json)
+	if err != nil || r.UID != 7 || r.Report != nil || r.Judged != nil || r.some() || !strings.Contains(orEmpty(r.Line.Error), "cannot be written") ||
+		!bytes.Contains(a.message.Line, []byte("cannot be written")) {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
 // TestArchiveRecordRefused reads records that nobody wrote.
 func TestArchiveRecordRefused(t *testing.T) {
 	for _, text := range []string{

@@ -63,6 +63,7 @@ type keptKey struct {
 type archived struct {
 	entry
 	record archiveRecord
+	json   []byte       // of the record
 	proofs []proofPiece // that the record and the keys name
 	keys   []keptKey    // of its layers, from the outside in
 }
@@ -119,6 +120,9 @@ func archiveArrival[T any](ctx context.Context, j *judge, account string, folder
 	if err == nil && a.err == nil {
 		to.record.InternalDate = timeOrNull(a.info.InternalDate)
 		err = to.describe(folder, a.octets.Section())
+		if err == nil {
+			err = to.encode()
+		}
 	}
 	if err != nil {
 		to.close()
@@ -143,13 +147,27 @@ func (a *archived) describe(folder index.Folder, octets io.Reader) error {
 	return nil
 }
 
+// encode writes the record. Where a hostile message has something found in it that has no form in JSON, such as a date after the
+// year 9999, the record does without what was found, and says why.
+func (a *archived) encode() (err error) {
+	if a.json, err = json.Marshal(a.record); err == nil {
+		return nil
+	}
+	a.line.Error = orNull("what was found cannot be written: " + err.Error())
+	a.record.Line, a.record.Report, a.record.Judged, a.record.indexEvidence = a.line, nil, nil, indexEvidence{}
+	if a.message.Line, err = json.Marshal(a.line); err == nil {
+		a.json, err = json.Marshal(a.record)
+	}
+	return err
+}
+
 // found fills in what was found out about a message that could be opened.
 func (a *archived) found(j *judge, r *judged) {
 	a.record.Report = r.report()
 	a.record.Report.Warnings = boundWarnings(a.record.Report.Warnings)
 	a.record.Evidence = r.evidence
 	a.record.Proof, a.proofs = r.proofs(j.parsed)
-	by := &judgedBy{Time: j.policy.Now, Revocation: string(j.policy.Revocation), AllowWeak: j.allowWeak, Own: j.policy.Own}
+	by := &judgedBy{Time: j.policy.Now.UTC(), Revocation: string(j.policy.Revocation), AllowWeak: j.allowWeak, Own: j.policy.Own}
 	for _, path := range r.paths {
 		name := j.parsed.Fingerprint(path[len(path)-1])
 		if !slices.ContainsFunc(by.Anchors, func(a archivedAnchor) bool { return a.Certificate == name }) {

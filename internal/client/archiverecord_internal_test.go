@@ -75,11 +75,10 @@ type shelf struct {
 
 func (s *shelf) keep(_ context.Context, a *arrival[archived]) error {
 	octets, err := io.ReadAll(a.octets.Section())
-	record, recordErr := json.Marshal(a.found.record)
 	keys, keysErr := json.Marshal(a.found.keys)
-	s.octets, s.records, s.keys = append(s.octets, octets), append(s.records, record), append(s.keys, keys)
+	s.octets, s.records, s.keys = append(s.octets, octets), append(s.records, a.found.json), append(s.keys, keys)
 	s.proofs.add(a.found.proofs)
-	return errors.Join(err, recordErr, keysErr)
+	return errors.Join(err, keysErr)
 }
 
 // shelve archives messages by a judge with these parameters.

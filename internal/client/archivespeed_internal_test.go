@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -21,10 +20,9 @@ func BenchmarkArchiveArrivals(b *testing.B) {
 	c := archiveClient(b)
 	messages, octets := 0, 0
 	end := &archiveEnd{account: "work", folder: index.Folder{Name: "INBOX", UIDValidity: 7}, keep: func(_ context.Context, a *arrival[archived]) error {
-		record, err := json.Marshal(a.found.record)
 		messages++
-		octets += len(record)
-		return err
+		octets += len(a.found.json)
+		return nil
 	}}
 	for b.Loop() {
 		var err error
