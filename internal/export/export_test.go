@@ -255,7 +255,7 @@ func checkBag(t testing.TB, dir string) {
 func TestFolders(t *testing.T) {
 	names := []string{"", "/", "..", "../../../../tmp/x", "/etc/passwd", "a/../../b", "~root", `..\..\x`, "C:", "NUL", "com1.x", "records.jsonl", "x.EML", "000000000001.eml", ".", ".hidden", "-rf",
 		"a\x00b", "a\nb", "\xff\xfe", "\u202egpj.exe", "INBOX", "inbox", "INBOX/x", "x.", "x ", "=", "=2E", "a.b", "a..b", ".x.", strings.Repeat("n", 300), strings.Repeat("ü/", 400),
-		strings.Repeat("aé", 60), "bagit.txt", "data", "cur", "tmp/x", "new", "*?<>|\""}
+		strings.Repeat("aé", 60), strings.Repeat(strings.Repeat("aé", 30)+"/", 4), "bagit.txt", "data", "cur", "tmp/x", "new", "*?<>|\""}
 	for _, kind := range kinds {
 		path, e := open(t, kind)
 		for i, name := range names {
@@ -274,8 +274,21 @@ func TestFolders(t *testing.T) {
 		switch kind {
 		case export.Bag:
 			checkBag(t, path)
-			if list := records(t, path); len(list) != len(names) || list[1].File != "data/=/=/000000000002.eml" || list[3].File != "data/=2E=2E/=2E=2E/=2E=2E/=2E=2E/tmp/x/000000000004.eml" {
-				t.Errorf("%v", list)
+			paths := map[string]string{}
+			for i, r := range records(t, path) {
+				dir, _ := strings.CutSuffix(strings.TrimPrefix(r.File, "data/"), fmt.Sprintf("/%012d.eml", i+1))
+				if other, taken := paths[dir]; taken {
+					t.Errorf("%q and %q are both in %s", other, names[i], dir)
+				}
+				if paths[dir] = names[i]; len(dir) > 600 {
+					t.Errorf("%d octets: %s", len(dir), dir)
+				}
+			}
+			for want, name := range map[string]string{"=": "", "=/=": "/", "=2E=2E/=2E=2E/=2E=2E/=2E=2E/tmp/x": "../../../../tmp/x", "=7Eroot": "~root", "=2Ehidden": ".hidden",
+				"=4EUL": "NUL", "x=2EEML": "x.EML", "=E2=80=AEgpj.exe": "\u202egpj.exe", "=FF=FE": "\xff\xfe", "a=00b": "a\x00b", "=3D2E": "=2E", "x=2E": "x.", "a..b": "a..b"} {
+				if got, there := paths[want]; !there || got != name {
+					t.Errorf("%q is not in %s", name, want)
+				}
 			}
 		case export.Maildir:
 			store, err := maildir.Open(maildir.Options{Path: path, Clock: clock})
@@ -284,6 +297,10 @@ func TestFolders(t *testing.T) {
 			}
 			if all := byDate(t, store, nil); len(all) != len(names) {
 				t.Errorf("%d of %d messages are in the Maildir", len(all), len(names))
+			}
+			folders, err := store.Folders(t.Context())
+			if err != nil || len(folders) != len(names)-1 { // INBOX has two names
+				t.Errorf("%d folders of %d: %v, %v", len(folders), len(names), folders, err)
 			}
 			_ = store.Close()
 		}

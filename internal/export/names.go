@@ -78,9 +78,6 @@ func isDevice(stem string) bool {
 
 // maildirName returns a name for a folder in a Maildir, whose levels are separated by dots.
 func maildirName(folder string) string {
-	if strings.EqualFold(folder, "INBOX") {
-		return "INBOX"
-	}
 	parts := strings.Split(folderPath(folder), "/")
 	for i, part := range parts {
 		parts[i] = strings.ReplaceAll(part, ".", "=2E")
