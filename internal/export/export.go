@@ -26,7 +26,7 @@ const (
 	// that, have one ">" more (mboxrd), and lines end with LF, which programs that know of it undo. Folders and flags are not told.
 	Mbox Kind = "mbox"
 	// Maildir is a directory with one for each mail folder, as in Maildir++. Octets, dates and flags are kept; lines end with LF, as in any.
-	// Each folder has a letter for at most 26 keywords, if another program reads it. The names of folders keep what they can.
+	// Keywords have letters as Dovecot gives them: 26 in each folder, and those beyond are left out. The names of folders keep what they can.
 	Maildir Kind = "maildir"
 	// Bag is a bag (RFC 8493): data/FOLDER/NUMBER.eml, and data/records.jsonl with a line of JSON for each message, in which all is kept.
 	Bag Kind = "bag"

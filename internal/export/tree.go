@@ -35,14 +35,19 @@ func (t *tree) create(name string) (*treeFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(t.root, local)
-	if dir := filepath.Dir(path); !t.made[dir] {
+	return t.createFile(filepath.Dir(local), filepath.Base(local))
+}
+
+// createFile begins a file in a directory below the root.
+func (t *tree) createFile(dir, name string) (*treeFile, error) {
+	dir = filepath.Join(t.root, filepath.FromSlash(dir))
+	if !t.made[dir] {
 		if err := t.disk.MkdirAll(dir, 0o700); err != nil {
 			return nil, err
 		}
 		t.made[dir] = true
 	}
-	return &treeFile{tree: t, path: path}, nil
+	return &treeFile{tree: t, path: filepath.Join(dir, name)}, nil
 }
 
 // flush makes all files durable.

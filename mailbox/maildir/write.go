@@ -35,11 +35,7 @@ func (f *folder) Append(text *filestore.Text, flags []string, date time.Time) (u
 		return 0, err
 	}
 	f.removeParts(tmp)
-	suffix := fmt.Sprintf(",S=%d", text.StoredSize())
-	if text.Plain {
-		suffix += fmt.Sprintf(",W=%d", text.Size)
-	}
-	key := f.newKey(suffix)
+	key := f.newKey(sizes(text))
 	part := filepath.Join(tmp, partPrefix+key)
 	defer func() {
 		if err != nil {
