@@ -2,6 +2,8 @@ package export_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,6 +27,10 @@ func TestKeywords(t *testing.T) {
 	}
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
+	}
+	keywords, err := os.ReadFile(filepath.Join(path, ".Other", "dovecot-keywords"))
+	if lines := strings.Count(string(keywords), "\n"); err != nil || lines != maildir.MaxKeywords || !strings.HasPrefix(string(keywords), "0 Key1\n1 KEY0\n2 Key3\n") {
+		t.Errorf("%d keywords: %s, %v", lines, keywords, err)
 	}
 	store, err := maildir.Open(maildir.Options{Path: path, Clock: clock})
 	if err != nil {
@@ -53,4 +59,20 @@ func TestKeywords(t *testing.T) {
 	if seen != 60 {
 		t.Errorf("%d messages", seen)
 	}
+}
+
+// TestEmptyMaildir: one without messages is one.
+func TestEmptyMaildir(t *testing.T) {
+	path, e := open(t, export.Maildir)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	store, err := maildir.Open(maildir.Options{Path: path, Clock: clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if folders, err := store.Folders(t.Context()); err != nil || len(folders) != 1 {
+		t.Errorf("%v, %v", folders, err)
+	}
+	_ = store.Close()
 }
