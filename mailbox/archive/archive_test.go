@@ -64,17 +64,26 @@ func certificate(t testing.TB, name string) archive.Signer {
 type world struct {
 	t      testing.TB
 	dir    string
-	keeper memory
+	kept   archive.Keeper
 	signer archive.Signer
 	write  archive.WriteOptions
+	sealed func(*archive.Sealed) // unless nil, is told what is archived
 
 	messages archive.Number // that were archived by archive
 }
 
+type ecKey = *ecdsa.PrivateKey
+
 // newWorld makes one in which segments are full after three messages. Its tokens are words, which their verifier knows.
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: filepath.Join(t.TempDir(), "archive"), keeper: memory{}, signer: certificate(t, "Archive")}
+	w := &world{t: t, dir: filepath.Join(t.TempDir(), "archive"), kept: memory{}, signer: certificate(t, "Archive")}
+	w.setWrite()
+	return w
+}
+
+// setWrite sets how it writes.
+func (w *world) setWrite() {
 	w.write = archive.WriteOptions{
 		Signer: w.signer, MaxMessages: 3,
 		Stamp: w.trustedStamp(),
@@ -86,7 +95,6 @@ func newWorld(t testing.TB) *world {
 			return []byte(strings.Join(sums, "\n")), nil
 		},
 	}
-	return w
 }
 
 // trustedStamp makes tokens that prove something.
@@ -96,7 +104,7 @@ func (*world) trustedStamp() func(context.Context, []byte) ([]byte, error) {
 	}
 }
 
-func (w *world) options() archive.Options { return archive.Options{Keeper: w.keeper, Now: now} }
+func (w *world) options() archive.Options { return archive.Options{Keeper: w.kept, Now: now} }
 
 func (w *world) storage(disk safeio.Disk) archive.Storage { return archive.NewFolder(disk, w.dir) }
 
@@ -140,6 +148,9 @@ func (w *world) add(ctx context.Context, disk safeio.Disk, from, to int) (sealed
 		s, err := writer.Seal(ctx)
 		if err == nil && s != nil {
 			sealed = append(sealed, s)
+			if w.sealed != nil {
+				w.sealed(s)
+			}
 		}
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 )
@@ -41,7 +40,7 @@ type Writer struct {
 	o       WriteOptions
 	unlock  func() error
 	segment *segmentWriter // nil: none is open
-	failed  bool           // a change did: see change
+	failed  error          // of sealing: what stands is not known, and the next Writer finds out
 }
 
 // Sealed is a segment that has become part of the archive.
@@ -87,6 +86,9 @@ func (w *Writer) Close() error {
 // Add puts a message into the open segment. It is archived once Seal has returned. After an error the segment is lost, and
 // nothing of it is archived.
 func (w *Writer) Add(ctx context.Context, m Message, octets io.Reader) (*Record, error) {
+	if w.failed != nil {
+		return nil, w.failed
+	}
 	if m.Duplicate < 0 || int64(m.Duplicate) > w.a.head.Messages+int64(w.pending()) {
 		return nil, fmt.Errorf("message %d: %w", m.Duplicate, ErrMissing)
 	}
@@ -121,13 +123,19 @@ func (w *Writer) Full() bool {
 
 // Seal makes the open segment part of the archive: its file is on the disk, then its keys are kept, then it is signed and
 // stamped, and then the head speaks of it. Without an open segment it returns nil. After an error nothing of the segment is
-// archived, but a later Writer may find that it was complete, and take it in.
+// archived, but a later Writer may find that it was complete, and take it in; this one is of no more use.
 func (w *Writer) Seal(ctx context.Context) (*Sealed, error) {
 	s := w.segment
-	if s == nil {
-		return nil, nil
+	if s == nil || w.failed != nil {
+		return nil, w.failed
 	}
 	w.segment = nil
+	sealed, err := w.seal(ctx, s)
+	w.failed = err
+	return sealed, err
+}
+
+func (w *Writer) seal(ctx context.Context, s *segmentWriter) (*Sealed, error) {
 	// An interruption gives it up before the file is there, and not after.
 	if err := s.finish(ctx); err != nil {
 		return nil, errors.Join(err, s.abort())
@@ -174,6 +182,8 @@ func (w *Writer) put(ctx context.Context, h *Head, name string, data []byte) err
 	return nil
 }
 
+var errEmpty = errors.New("nothing was got")
+
 // stamp gets what proves the time of a segment, as far as it has none, and has the head speak of it, or say that it is missing.
 func (w *Writer) stamp(ctx context.Context, h *Head, segment int, signature []byte, commits [][]byte) (stamped bool, err error) {
 	refused := func(why error) (bool, error) {
@@ -194,6 +204,9 @@ func (w *Writer) stamp(ctx context.Context, h *Head, segment int, signature []by
 	}
 	if name := segmentName(segment, suffixToken); !h.has(name) {
 		token, err := w.o.Stamp(ctx, signature)
+		if err == nil && len(token) == 0 {
+			err = errEmpty
+		}
 		if err != nil {
 			return refused(err)
 		}
@@ -203,6 +216,9 @@ func (w *Writer) stamp(ctx context.Context, h *Head, segment int, signature []by
 	}
 	if name := segmentName(segment, suffixEvidence); !h.has(name) {
 		record, err := w.o.Evidence(ctx, leaves(signature, commits))
+		if err == nil && len(record) == 0 {
+			err = errEmpty
+		}
 		if err != nil {
 			return refused(err)
 		}
@@ -224,27 +240,31 @@ func leaves(signature []byte, commits [][]byte) [][]byte {
 	return append([][]byte{signature}, commits...)
 }
 
-// Stamp gives segments that have no time-stamp yet theirs. done is how many got it.
+// Stamp gives segments that have no time-stamp yet theirs. done is how many got it. One that is not what was archived gets none,
+// as WriteOptions.Unstamped is told.
 func (w *Writer) Stamp(ctx context.Context) (done int, err error) {
+	if w.failed != nil {
+		return 0, w.failed
+	}
 	for _, segment := range slices.Clone(w.a.head.Unstamped) {
-		s, err := w.a.Segment(ctx, segment)
-		if err != nil {
-			return done, err
-		}
-		commits, err := s.commitments(ctx)
-		if err != nil {
-			return done, err
-		}
-		signature, err := w.a.read(ctx, segmentName(segment, suffixSignature))
-		if err != nil {
-			return done, err
+		signature, commits, err := w.stampable(ctx, segment)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return done, ctx.Err()
+		default:
+			if w.o.Unstamped != nil {
+				w.o.Unstamped(segment, err)
+			}
+			continue
 		}
 		h := w.a.head.clone()
 		stamped, err := w.stamp(ctx, h, segment, signature, commits)
-		if err != nil {
-			return done, err
+		if err == nil && len(h.Objects) > len(w.a.head.Objects) { // also where there is a token alone
+			err = w.a.moveHead(ctx, h, w.o.Signer)
 		}
-		if err := w.a.moveHead(ctx, h, w.o.Signer); err != nil { // also where there is a token alone
+		if err != nil {
+			w.failed = err
 			return done, err
 		}
 		if stamped {
@@ -254,9 +274,30 @@ func (w *Writer) Stamp(ctx context.Context) (done int, err error) {
 	return done, nil
 }
 
-// mend looks for what a writer that was killed left behind. A segment that is complete is taken in: nobody was told of it, but
-// what is archived is never removed. Everything else that the head does not speak of is removed, where it has a name that only
-// a writer gives.
+// stampable reads what is to be stamped of a segment, which must be what was archived.
+func (w *Writer) stampable(ctx context.Context, segment int) (signature []byte, commits [][]byte, err error) {
+	name := segmentName(segment, suffixZIP)
+	sum, _, err := hashObject(ctx, w.a.storage, name, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	if want, _ := w.a.head.Sum(name); sum != want {
+		return nil, nil, fmt.Errorf("%s: %w", name, ErrAltered)
+	}
+	s, err := w.a.Segment(ctx, segment)
+	if err != nil {
+		return nil, nil, err
+	}
+	if commits, err = s.commitments(ctx); err != nil {
+		return nil, nil, err
+	}
+	signature, err = w.a.read(ctx, segmentName(segment, suffixSignature))
+	return signature, commits, err
+}
+
+// mend looks for what a writer that was killed left behind. A segment that was signed is taken in: perhaps somebody was told of
+// it, and the head was put back. Everything else that the head does not speak of is removed, where it has a name that only a
+// writer gives, and no writer that lived on can have left it.
 func (w *Writer) mend(ctx context.Context) error {
 	names, err := w.a.storage.List(ctx)
 	if err != nil {
@@ -277,12 +318,14 @@ func (w *Writer) mend(ctx context.Context) error {
 			left = append(left, name)
 		}
 	}
-	taken, err := w.takeIn(ctx, left)
-	if err != nil {
+	if err := w.takeIn(ctx, left); err != nil {
 		return err
 	}
-	if taken {
-		return nil // and what is left of others goes the next time
+	left = slices.DeleteFunc(left, w.a.head.has)
+	for _, name := range left {
+		if err := w.removable(ctx, name); err != nil {
+			return err
+		}
 	}
 	// The ZIP file goes last: while it is there, the rest is not what somebody else put there.
 	slices.SortFunc(left, func(a, b string) int {
@@ -303,47 +346,64 @@ func rank(name string) int {
 	return 0
 }
 
-// takeIn makes the segment behind the last one part of the archive, if its file, keys and signature are there and good.
-func (w *Writer) takeIn(ctx context.Context, names []string) (taken bool, err error) {
+// removable refuses to remove keys where those that the head speaks of are not there: they were exchanged, and the head put back.
+func (w *Writer) removable(ctx context.Context, name string) error {
+	segment, _, isKeys := keysOf(name)
+	generation, listed := w.a.head.generation(segment)
+	if !isKeys || !listed {
+		return nil
+	}
+	if _, err := w.a.read(ctx, keysName(segment, generation)); err != nil {
+		return fmt.Errorf("%s: %w: %w", name, ErrRolledBack, err)
+	}
+	return nil
+}
+
+// takeIn makes the segment behind the last one part of the archive, if it was signed. Then a writer made all of it, and it must be
+// good: else it was damaged, which is no reason to remove it.
+func (w *Writer) takeIn(ctx context.Context, names []string) error {
 	segment := w.a.head.Segments + 1
 	zipName, keysName, signatureName := segmentName(segment, suffixZIP), keysName(segment, 1), segmentName(segment, suffixSignature)
-	if !slices.Contains(names, zipName) || !slices.Contains(names, keysName) || !slices.Contains(names, signatureName) {
-		return false, nil
+	if !slices.Contains(names, signatureName) {
+		return nil
 	}
 	sum, _, err := hashObject(ctx, w.a.storage, zipName, nil)
 	if err != nil {
-		return false, err
+		return err
 	}
 	signature, err := readObject(ctx, w.a.storage, signatureName, maxSmall)
 	if err != nil {
-		return false, err
+		return err
 	}
 	signed, err := openSigned(ctx, signature, sumLine(sum[:], segment))
 	if err != nil {
-		return false, nil //nolint:nilerr // it is not complete
+		return fmt.Errorf("%s: %w", zipName, err)
 	}
-	if len(w.o.Signer.Chain) == 0 || !signed.signer.Equal(w.o.Signer.Chain[0]) {
-		// It may have been part of the archive already, before the head was put back.
-		return false, fmt.Errorf("%s: signed with another certificate: %w", zipName, ErrRolledBack)
+	_, head, err := openHead(ctx, w.a.raw)
+	if err != nil {
+		return err
+	}
+	if !signed.signer.Equal(head.signer) && (len(w.o.Signer.Chain) == 0 || !signed.signer.Equal(w.o.Signer.Chain[0])) {
+		// Who wrote it was not the last one to write, nor is it this one.
+		return fmt.Errorf("%s: signed with another certificate: %w", zipName, ErrRolledBack)
+	}
+	keys, err := readObject(ctx, w.a.storage, keysName, maxKeys)
+	if err != nil {
+		return err
 	}
 	h := w.a.head.clone()
 	h.Segments = segment
-	h.put(ObjectSum{zipName, sum}, ObjectSum{signatureName, sha512.Sum512(signature)})
-	keys, err := readObject(ctx, w.a.storage, keysName, maxKeys)
-	if err != nil {
-		return false, err
-	}
-	h.put(ObjectSum{keysName, sha512.Sum512(keys)})
+	h.put(ObjectSum{zipName, sum}, ObjectSum{signatureName, sha512.Sum512(signature)}, ObjectSum{keysName, sha512.Sum512(keys)})
 	s, err := w.a.openSegment(ctx, h, segment)
 	if err != nil {
-		return false, whole(err)
+		return err
 	}
 	defer s.Close()
-	if last, _ := w.a.head.Sum(segmentName(segment-1, suffixZIP)); segment > 1 && s.previous != last || s.First != Number(w.a.head.Messages+1) {
-		return false, nil
+	if last, _ := w.a.head.Sum(segmentName(segment-1, suffixZIP)); s.previous != last || s.First != Number(w.a.head.Messages+1) {
+		return fmt.Errorf("%s: it does not follow on the last segment: %w", zipName, ErrRolledBack)
 	}
 	if _, err := s.Contents(ctx); err != nil {
-		return false, whole(err)
+		return err
 	}
 	h.Messages = int64(s.Last)
 	h.Unstamped = append(h.Unstamped, segment)
@@ -351,19 +411,9 @@ func (w *Writer) takeIn(ctx context.Context, names []string) (taken bool, err er
 	for _, name := range names {
 		if n, _ := segmentOf(name); n == segment && !h.has(name) {
 			if err := w.a.storage.Remove(ctx, name); err != nil {
-				return false, err
+				return err
 			}
 		}
 	}
-	return true, w.a.moveHead(ctx, h, w.o.Signer)
-}
-
-// whole returns an error unless it only says that something is not as it should be.
-func whole(err error) error {
-	for _, known := range []error{ErrAltered, ErrMissing, ErrSealed, ErrNoKey, fs.ErrNotExist} {
-		if errors.Is(err, known) {
-			return nil
-		}
-	}
-	return err
+	return w.a.moveHead(ctx, h, w.o.Signer)
 }
