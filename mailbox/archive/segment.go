@@ -122,7 +122,12 @@ func (s *Segment) readDirectory() error {
 		return ErrTooLarge
 	}
 	base := segmentDigits(s.Number) + "/"
+	left := uint64(s.object.Size()) // of which no octet is two files'
 	for _, f := range z.File {
+		if f.CompressedSize64 > left || f.UncompressedSize64 != f.CompressedSize64 {
+			return fmt.Errorf("file %.100q: its size: %w", f.Name, ErrAltered)
+		}
+		left -= f.CompressedSize64
 		name, found := strings.CutPrefix(f.Name, base)
 		if _, twice := s.files[name]; !found || twice || f.Method != zip.Store {
 			return fmt.Errorf("file %.100q: %w", f.Name, ErrAltered)
