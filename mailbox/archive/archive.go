@@ -215,6 +215,9 @@ func (a *Archive) moveHead(ctx context.Context, h *Head, signer Signer) error {
 	if err != nil {
 		return err
 	}
+	if len(raw) > maxHead {
+		return fmt.Errorf("%s: %w: begin another archive", headName, ErrTooLarge)
+	}
 	// What stands when this fails is not known: it is read again by who comes next.
 	if err := a.storage.Replace(ctx, headName, raw, a.raw); err != nil {
 		return err

@@ -67,9 +67,10 @@ type world struct {
 	kept   archive.Keeper
 	signer archive.Signer
 	write  archive.WriteOptions
-	sealed func(*archive.Sealed) // unless nil, is told what is archived
 
-	messages archive.Number // that were archived by archive
+	trusted  []*x509.Certificate   // who signed before
+	sealed   func(*archive.Sealed) // unless nil, is told what is archived
+	messages archive.Number        // that were archived by archive
 }
 
 type ecKey = *ecdsa.PrivateKey

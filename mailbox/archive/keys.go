@@ -105,6 +105,9 @@ func (k *segmentKeys) seal(ctx context.Context, a *Archive, segmentKey key) ([]b
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
+	if sealed.Len() > maxKeys {
+		return nil, fmt.Errorf("keys of segment %d: %w", k.Segment, ErrTooLarge)
+	}
 	return sealed.Bytes(), nil
 }
 

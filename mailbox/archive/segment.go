@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -21,7 +22,10 @@ const (
 	maxSmall   = 1 << 20 // signatures, tokens, tag files but manifests
 	maxCommit  = 1 << 10
 	maxRecord  = 16 << 20 // the record of a message
-	maxEntries = 1 << 20  // files of a segment
+	maxEntries = 1 << 18  // files of a segment
+
+	maxDirectory       = 32 << 20 // octets of the directory of a ZIP file
+	maxSegmentMessages = 1 << 16
 )
 
 // Segment is a segment that was opened for reading. What is in it is held against its keys and its commitments, and not
@@ -114,7 +118,12 @@ func (s *Segment) Close() error { return s.object.Close() }
 
 // readDirectory reads what the ZIP file has, and bag-info.txt.
 func (s *Segment) readDirectory() error {
-	z, err := zip.NewReader(s.object, s.object.Size())
+	bounded := &boundedReader{s.object, maxDirectory}
+	z, err := zip.NewReader(bounded, s.object.Size())
+	bounded.left = math.MaxInt64 // the files are read through it as well
+	if errors.Is(err, ErrTooLarge) {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrAltered, err)
 	}
@@ -135,6 +144,21 @@ func (s *Segment) readDirectory() error {
 		s.files[name] = f
 	}
 	return s.readInfo()
+}
+
+// boundedReader reads no more than so many octets. What a directory says takes several times as much in memory.
+type boundedReader struct {
+	io.ReaderAt
+	left int64
+}
+
+// ReadAt reads, and fails with ErrTooLarge where it is too much.
+func (r *boundedReader) ReadAt(p []byte, at int64) (int, error) {
+	n, err := r.ReaderAt.ReadAt(p, at)
+	if r.left -= int64(n); r.left < 0 {
+		return 0, ErrTooLarge
+	}
+	return n, err
 }
 
 // readInfo reads bag-info.txt.
@@ -273,7 +297,7 @@ func (s *Segment) Contents(ctx context.Context) (*Contents, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := s.openedSmall(ctx, contentsName, keys.Contents, maxRecord)
+	text, err := s.openedSmall(ctx, contentsName, keys.Contents, maxMaterial)
 	if err != nil {
 		return nil, err
 	}

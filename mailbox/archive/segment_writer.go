@@ -50,14 +50,26 @@ type segmentWriter struct {
 	zip      *bag.ZIP
 	bag      *bag.Writer
 	keys     segmentKeys
+	keysSize int // about as many octets as they have
 	contents Contents
 	commits  [][]byte // content of the commit files, in order
 	material map[[sha256.Size]byte]bool
 	lines    bytes.Buffer // the material, a JSON value a line
 }
 
-// maxMaterial bounds the octets of the material of a segment.
+// maxMaterial bounds the octets of the material of a segment, and of its contents.
 const maxMaterial = 256 << 20
+
+// What the keys of a message take in JSON, at the most, and one that opens a layer of it.
+const (
+	messageKeysSize = 256
+	contentKeySize  = 192
+)
+
+// full reports whether what is bounded has come near its bounds.
+func (s *segmentWriter) full() bool {
+	return s.messages() >= maxSegmentMessages || s.lines.Len() >= maxMaterial/4 || s.keysSize >= maxKeys/2
+}
 
 func (a *Archive) newSegment(ctx context.Context, h *Head) (*segmentWriter, error) {
 	s := &segmentWriter{a: a, ctx: ctx, number: h.Segments + 1, now: a.o.Now(), sum: sha512.New(), material: map[[sha256.Size]byte]bool{}}
@@ -101,6 +113,9 @@ func (s *segmentWriter) messages() int { return len(s.keys.Messages) }
 
 // add archives a message under the next number.
 func (s *segmentWriter) add(ctx context.Context, m Message, octets io.Reader) (*Record, error) {
+	if s.messages() >= maxSegmentMessages {
+		return nil, fmt.Errorf("segment %d: %w", s.number, ErrTooLarge)
+	}
 	number := s.contents.First + Number(s.messages())
 	if number > maxNumber {
 		return nil, errors.New("the archive has as many messages as it can: begin another one")
@@ -139,6 +154,9 @@ func (s *segmentWriter) add(ctx context.Context, m Message, octets io.Reader) (*
 	if err != nil {
 		return nil, err
 	}
+	if len(text) > maxRecord {
+		return nil, fmt.Errorf("record of message %d: %w", number, ErrTooLarge)
+	}
 	err = s.seal(ctx, number.String()+suffixRecord, keys.Record, func(w io.Writer) error {
 		_, err := w.Write(text)
 		return err
@@ -152,6 +170,7 @@ func (s *segmentWriter) add(ctx context.Context, m Message, octets io.Reader) (*
 	}
 	s.commits = append(s.commits, line)
 	s.keys.Messages = append(s.keys.Messages, keys)
+	s.keysSize += messageKeysSize + contentKeySize*len(keys.Content)
 	s.contents.Last = number
 	s.contents.add(m.Origin)
 	return r, s.keep(m.Material)
@@ -194,6 +213,9 @@ func (s *segmentWriter) keep(material []Material) error {
 		if err := json.NewEncoder(&s.lines).Encode(m); err != nil {
 			return err
 		}
+	}
+	if s.lines.Len() > maxMaterial {
+		return fmt.Errorf("material of segment %d: %w", s.number, ErrTooLarge)
 	}
 	return nil
 }

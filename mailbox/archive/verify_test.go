@@ -3,12 +3,18 @@ package archive_test
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha512"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,10 +28,10 @@ func (w *world) trusting(level archive.Level) archive.VerifyOptions {
 	return archive.VerifyOptions{
 		Level: level,
 		Signer: func(_ context.Context, c *x509.Certificate, _ []*x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
-			if !c.Equal(w.signer.Chain[0]) || at.Before(c.NotBefore) || at.After(c.NotAfter) {
+			if !slices.ContainsFunc(w.trusted, c.Equal) && !c.Equal(w.signer.Chain[0]) || at.Before(c.NotBefore) || at.After(c.NotAfter) {
 				return nil, errors.New("not the archive's")
 			}
-			return []*x509.Certificate{c}, nil
+			return slices.Concat([]*x509.Certificate{c}, w.signer.Chain[1:], w.trusted), nil
 		},
 		Token: func(_ context.Context, token, data []byte) (*archive.Proof, error) {
 			if string(token) != fmt.Sprintf("token over %x", sha512.Sum512(data)) {
@@ -88,7 +94,7 @@ func damaged(findings []archive.Finding) (objects []string) {
 	return objects
 }
 
-// filled makes an archive of seven messages in three segments, the last but one of which is a duplicate.
+// filled makes an archive of seven messages in three segments.
 func filled(t testing.TB) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -169,39 +175,79 @@ func TestVerifySound(t *testing.T) {
 	}
 }
 
-// TestVerifyEachOctet changes each octet of each object of a small archive, twice. Each change is found, and the object named.
+// TestVerifyEachOctet changes each octet of each object of a small archive, twice. Each change is found, and the object named: also
+// by who trusts nobody, and where the certificates of the head are a chain.
 func TestVerifyEachOctet(t *testing.T) {
-	w := newWorld(t)
-	w.create()
-	if _, err := w.add(t.Context(), safeio.Disk{}, 1, 1); err != nil {
-		t.Fatal(err)
-	}
 	stride := 1
 	if testing.Short() {
 		stride = 37
 	}
-	v := w.trusting(archive.Quick)
-	for _, name := range w.list() {
-		data := w.get(name)
-		w.put(name, data) // which can be written to
-		for i := 0; i < len(data); i += stride {
-			for _, change := range []byte{1, 0x80} {
-				data[i] ^= change
-				if err := os.WriteFile(w.object(name), data, 0o600); err != nil {
-					t.Fatal(err)
-				}
-				data[i] ^= change
-				s, findings := w.verify(v)
-				if s.Sound() || !strings.Contains(strings.Join(damaged(findings), " "), name) {
-					t.Errorf("%s: octet %d with %#x: %+v", name, i, change, findings)
+	check := func(w *world, v archive.VerifyOptions, names []string) {
+		t.Helper()
+		for _, name := range names {
+			data := w.get(name)
+			w.put(name, data) // which can be written to
+			for i := 0; i < len(data); i += stride {
+				for _, change := range []byte{1, 0x80} {
+					data[i] ^= change
+					if err := os.WriteFile(w.object(name), data, 0o600); err != nil {
+						t.Fatal(err)
+					}
+					data[i] ^= change
+					s, findings := w.verify(v)
+					if s.Sound() || !slices.Contains(damaged(findings), name) {
+						t.Errorf("%s: octet %d with %#x: %+v", name, i, change, findings)
+					}
 				}
 			}
+			w.put(name, data)
 		}
-		w.put(name, data)
+		if s, findings := w.verify(v); !s.Sound() {
+			t.Errorf("afterwards: %+v", findings)
+		}
 	}
-	if s, _ := w.verify(v); !s.Sound() {
-		t.Errorf("afterwards: %+v", s)
+	one := func(signer archive.Signer) *world {
+		t.Helper()
+		w := newWorld(t)
+		w.signer = signer
+		w.setWrite()
+		w.create()
+		if _, err := w.add(t.Context(), safeio.Disk{}, 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		return w
 	}
+	w := one(certificate(t, "Archive"))
+	check(w, w.trusting(archive.Quick), w.list())
+	w = one(chain(t))
+	check(w, archive.VerifyOptions{}, []string{"head", "archive.json", "seg/000001.p7s"})
+	// Another one signs by now, whose certificates archive.json knows nothing of.
+	w.trusted, w.signer = w.signer.Chain, chain(t)
+	w.setWrite()
+	if _, err := w.add(t.Context(), safeio.Disk{}, 2, 2); err != nil {
+		t.Fatal(err)
+	}
+	check(w, w.trusting(archive.Quick), []string{"head"})
+}
+
+// chain makes a certificate that another one has issued.
+func chain(t testing.TB) archive.Signer {
+	t.Helper()
+	root := certificate(t, "Root")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "Archive"}, NotBefore: now().Add(-time.Hour), NotAfter: now().AddDate(2, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, root.Chain[0], key.Public(), root.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return archive.Signer{Key: key, Chain: []*x509.Certificate{c, root.Chain[0]}}
 }
 
 // TestVerifyObjects changes, removes, cuts, extends and exchanges each object.

@@ -118,7 +118,7 @@ func (w *Writer) pending() int {
 
 // Full reports whether the open segment has as much in it as it should.
 func (w *Writer) Full() bool {
-	return w.segment != nil && (w.segment.messages() >= w.o.MaxMessages || w.segment.size >= w.o.MaxOctets || w.segment.lines.Len() >= maxMaterial/4)
+	return w.segment != nil && (w.segment.messages() >= w.o.MaxMessages || w.segment.size >= w.o.MaxOctets || w.segment.full())
 }
 
 // Seal makes the open segment part of the archive: its file is on the disk, then its keys are kept, then it is signed and
