@@ -9,18 +9,18 @@ import (
 // again. Where that fails, or the head cannot be moved, it is not known what stands, and nothing more is changed by this
 // writer: the next one finds out.
 func (w *Writer) change(ctx context.Context, f func(h *Head) error) error {
-	if w.failed {
-		return ErrUnfinished
+	if w.failed != nil {
+		return w.failed
 	}
 	h := w.a.head.clone()
 	if err := f(h); err != nil {
 		return errors.Join(err, w.undo(ctx, h))
 	}
-	w.failed = true
+	w.failed = ErrUnfinished
 	if err := w.a.moveHead(ctx, h, w.o.Signer); err != nil {
 		return err
 	}
-	w.failed = false
+	w.failed = nil
 	return nil
 }
 
@@ -30,7 +30,7 @@ func (w *Writer) make(ctx context.Context, h *Head, name string, data []byte) er
 	err := w.put(ctx, h, name, data)
 	if err != nil && !w.a.head.has(name) {
 		if left := w.a.storage.Remove(context.WithoutCancel(ctx), name); left != nil {
-			w.failed = true
+			w.failed = ErrUnfinished
 			err = errors.Join(err, left)
 		}
 	}
@@ -45,7 +45,7 @@ func (w *Writer) undo(ctx context.Context, h *Head) error {
 			continue
 		}
 		if err := w.a.storage.Remove(ctx, o.Name); err != nil {
-			w.failed = true
+			w.failed = ErrUnfinished
 			return err
 		}
 	}

@@ -172,15 +172,15 @@ func (w *Writer) say(ctx context.Context, h *Head, s *Statement) error {
 	if err != nil {
 		return err
 	}
-	if err := w.seal(ctx, h, s.Number, signed); err != nil {
+	if err := w.sealStatement(ctx, h, s.Number, signed); err != nil {
 		return err
 	}
 	s.Signer, s.Bag = w.o.Signer.Chain[0], w.o.Signer.Chain
 	return nil
 }
 
-// seal makes the object of a statement, and has the head speak of it.
-func (w *Writer) seal(ctx context.Context, h *Head, number int, signed []byte) error {
+// sealStatement makes the object of a statement, and has the head speak of it.
+func (w *Writer) sealStatement(ctx context.Context, h *Head, number int, signed []byte) error {
 	k, err := w.logKey(ctx)
 	if err != nil {
 		return err
