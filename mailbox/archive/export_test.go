@@ -1,6 +1,9 @@
 package archive
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+)
 
 // SayForged makes a statement as State does, with what is altered in it just before it is signed, and as another object.
 func (w *Writer) SayForged(ctx context.Context, s Statement, archive string, number int, previous []byte) error {
@@ -12,11 +15,26 @@ func (w *Writer) SayForged(ctx context.Context, s Statement, archive string, num
 		if err != nil {
 			return err
 		}
-		return w.seal(ctx, h, h.Statements+1, signed)
+		return w.sealStatement(ctx, h, h.Statements+1, signed)
 	})
 }
 
 // SaySealed makes an object of a statement out of what is in it.
 func (w *Writer) SaySealed(ctx context.Context, signed []byte) error {
-	return w.change(ctx, func(h *Head) error { return w.seal(ctx, h, h.Statements+1, signed) })
+	return w.change(ctx, func(h *Head) error { return w.sealStatement(ctx, h, h.Statements+1, signed) })
+}
+
+// KeysText returns the keys of a message as they are kept: a JSON value.
+func (a *Archive) KeysText(ctx context.Context, n Number) (string, error) {
+	s, err := a.SegmentOf(ctx, n)
+	if err != nil {
+		return "", err
+	}
+	k, err := a.keys(ctx, a.head, s.Number)
+	if err != nil {
+		return "", err
+	}
+	m, _ := k.of(n)
+	text, err := json.Marshal(m)
+	return string(text), err
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +21,7 @@ import (
 type Keeper interface {
 	// Key returns what was kept under a name. The error wraps fs.ErrNotExist where nothing was.
 	Key(ctx context.Context, name string) ([]byte, error)
-	// Keep keeps a key of 32 octets, durably.
+	// Keep keeps a key of 32 octets, durably, in the place of what was kept under the name: that is of no use any more.
 	Keep(ctx context.Context, name string, key []byte) error
 }
 
@@ -126,7 +127,8 @@ func (h *Head) generation(segment int) (generation int, ok bool) {
 }
 
 // keys opens the keys of a segment: by the segment key, or by that of a recovery certificate. The error wraps ErrNoKey where
-// nobody here has one, and ErrSealed where the keys are not those that were sealed.
+// nobody here has one, ErrAltered where the object is not the one that the head speaks of, and ErrSealed where the keys are not
+// those that were sealed.
 func (a *Archive) keys(ctx context.Context, h *Head, segment int) (*segmentKeys, error) {
 	generation, ok := h.generation(segment)
 	if !ok {
@@ -136,6 +138,9 @@ func (a *Archive) keys(ctx context.Context, h *Head, segment int) (*segmentKeys,
 	raw, err := readObject(ctx, a.storage, name, maxKeys)
 	if err != nil {
 		return nil, err
+	}
+	if sum, _ := h.Sum(name); sum != sha512.Sum512(raw) {
+		return nil, fmt.Errorf("%s: %w", name, ErrAltered)
 	}
 	var text bytes.Buffer
 	defer func() { clear(text.Bytes()) }()
@@ -147,6 +152,34 @@ func (a *Archive) keys(ctx context.Context, h *Head, segment int) (*segmentKeys,
 		return nil, fmt.Errorf("%s: %w", name, ErrSealed)
 	}
 	return k, nil
+}
+
+// eachKeys calls f for the keys of each segment from that of a message to that of another; 0: there is none. f may change them:
+// they are not those of an open Segment.
+func (a *Archive) eachKeys(ctx context.Context, first, last Number, f func(k *segmentKeys) error) error {
+	if first == 0 || last == 0 {
+		return nil
+	}
+	s, err := a.SegmentOf(ctx, first)
+	if err != nil {
+		return err
+	}
+	for segment := s.Number; segment <= a.Segments(); segment++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		k, err := a.keys(ctx, a.head, segment)
+		if err != nil {
+			return err
+		}
+		if err := f(k); err != nil {
+			return err
+		}
+		if n := len(k.Messages); n > 0 && k.Messages[n-1].Number >= last {
+			return nil
+		}
+	}
+	return nil
 }
 
 // openKeys decrypts a segment's keys, or a statement: by the key that the Keeper has under a name, or else by that of a recovery

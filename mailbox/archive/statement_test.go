@@ -124,8 +124,8 @@ func TestState(t *testing.T) {
 	if w.check() != 4 {
 		t.Error("messages")
 	}
-	if len(w.keeper) != 3 { // of two segments, and of the statements
-		t.Errorf("keys: %d", len(w.keeper))
+	if len(w.kept.(memory)) != 3 { // of two segments, and of the statements
+		t.Errorf("keys: %d", len(w.kept.(memory)))
 	}
 }
 
@@ -305,7 +305,7 @@ func TestStatementByHand(t *testing.T) {
 	w := newWorld(t)
 	w.fill(1)
 	w.say(hold("a", 1))
-	key := w.keeper["archive:"+w.open().ID()+":log"]
+	key := w.kept.(memory)["archive:"+w.open().ID()+":log"]
 	id := "archive:" + w.open().ID() + ":log"
 	decrypt := exec.CommandContext(t.Context(), "openssl", "cms", "-decrypt", "-inform", "DER", "-in", filepath.Join(w.dir, "log", "000001.p7m"),
 		"-secretkey", hexOf(key), "-secretkeyid", hexOf([]byte(id)))
@@ -356,7 +356,7 @@ func TestStatementRecovery(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.say(hold("a", 1))
-	clear(w.keeper)
+	clear(w.kept.(memory))
 	if _, err := statements(t.Context(), w.open()); !errors.Is(err, archive.ErrNoKey) {
 		t.Errorf("without any key: %v", err)
 	}

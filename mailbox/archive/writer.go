@@ -40,7 +40,9 @@ type Writer struct {
 	o       WriteOptions
 	unlock  func() error
 	segment *segmentWriter // nil: none is open
-	failed  error          // of sealing: what stands is not known, and the next Writer finds out
+	failed  error          // of a change: what stands is not known, and the next Writer finds out
+
+	shredded []*Statement // those of StatementShredded; nil: not read yet
 }
 
 // Sealed is a segment that has become part of the archive.
@@ -84,13 +86,17 @@ func (w *Writer) Close() error {
 }
 
 // Add puts a message into the open segment. It is archived once Seal has returned. After an error the segment is lost, and
-// nothing of it is archived.
+// nothing of it is archived; but for a *ShreddedError, which says that the octets that a duplicate was to share are gone: it can be
+// added with its own.
 func (w *Writer) Add(ctx context.Context, m Message, octets io.Reader) (*Record, error) {
 	if w.failed != nil {
 		return nil, w.failed
 	}
 	if m.Duplicate < 0 || int64(m.Duplicate) > w.a.head.Messages+int64(w.pending()) {
 		return nil, fmt.Errorf("message %d: %w", m.Duplicate, ErrMissing)
+	}
+	if err := w.shareable(ctx, m.Duplicate); err != nil {
+		return nil, err
 	}
 	if w.segment == nil {
 		s, err := w.a.newSegment(ctx, w.a.head)
