@@ -80,9 +80,7 @@ type archivePuller struct {
 	store    mailbox.Store
 	progress Progress
 
-	folder   string
-	validity uint32
-	failures []string
+	folder string // that is pulled now
 
 	// What is in the open segment: to be told and taken into the catalog once it is sealed.
 	entries []catalogEntry
@@ -123,10 +121,9 @@ func (u *archivePuller) open(ctx context.Context) (err error) {
 		}
 		w.Stamp, w.Evidence = stamps.Stamp, stamps.Evidence
 	}
-	if u.judge, err = c.newJudge(VerifyParams{Revocation: string(u.account.Revocation), Online: true}); err != nil {
+	if u.judge, err = c.newArchiveJudge(VerifyParams{Revocation: string(u.account.Revocation), Online: true}); err != nil {
 		return err
 	}
-	u.judge.unseen, u.judge.keepKeys = true, true
 	recovery, err := c.o.readCertificates(u.p.Recovery)
 	if err != nil {
 		return err
@@ -328,26 +325,19 @@ func (u *archivePuller) pullFolder(ctx context.Context, folder string, pulled ma
 		_, isNew := slices.BinarySearch(fresh, i.UID)
 		return !isNew
 	})
-	u.folder, u.validity = folder, status.UIDValidity
+	u.folder = folder
 	u.progress = Progress{What: folder, Total: len(infos)}
 	for _, i := range infos {
 		u.progress.AllOctets += i.Size
 	}
-	return newArrivals(u.client, u.store, folder, infos, u).run(ctx)
+	end := &archiveEnd{judge: u.judge, account: u.account.Name, folder: index.Folder{Name: folder, UIDValidity: status.UIDValidity}, keep: u.keep}
+	return newArrivals(u.client, u.store, folder, infos, end).run(ctx)
 }
 
-// look is for arrivalsEnd.
-func (u *archivePuller) look(ctx context.Context, a *arrival[archived]) (err error) {
-	a.found, err = archiveArrival(ctx, u.judge, u.account.Name, index.Folder{Name: u.folder, UIDValidity: u.validity}, a)
-	return err
-}
-
-// take is for arrivalsEnd. Whatever is wrong with a message, its octets are archived; one that could not be had is tried again the
-// next time.
-func (u *archivePuller) take(ctx context.Context, a *arrival[archived]) error {
-	defer a.close()
+// keep puts a message into the open segment. Whatever is wrong with it, its octets are archived; one that could not be had is tried
+// again the next time.
+func (u *archivePuller) keep(ctx context.Context, a *arrival[archived]) error {
 	f := &a.found
-	defer f.close()
 	if f.skip {
 		u.progress.Total--
 		return nil
@@ -365,11 +355,16 @@ func (u *archivePuller) take(ctx context.Context, a *arrival[archived]) error {
 			return err
 		}
 	}
-	m, err := f.message(duplicate)
+	m, err := f.given(duplicate)
 	if err != nil {
 		return err
 	}
 	record, err := u.writer.Add(ctx, m, a.octets.Section())
+	var gone *archive.ShreddedError
+	if errors.As(err, &gone) { // and here it is again: it has octets of its own now
+		m.Duplicate, duplicate = 0, 0
+		record, err = u.writer.Add(ctx, m, a.octets.Section())
+	}
 	if err != nil {
 		u.forget()
 		return explainArchive(u.dir, err)
@@ -378,7 +373,7 @@ func (u *archivePuller) take(ctx context.Context, a *arrival[archived]) error {
 	if duplicate == 0 {
 		u.digests[digest] = record.Number
 	}
-	entry := catalogEntry{line: line, message: f.entry.message}
+	entry := catalogEntry{line: line, message: f.message}
 	entry.message.Octets = nil
 	u.entries = append(u.entries, entry)
 	u.weight += entry.weight()
@@ -395,9 +390,6 @@ func (u *archivePuller) take(ctx context.Context, a *arrival[archived]) error {
 func (u *archivePuller) forget() {
 	u.entries, u.weight, u.digests = nil, 0, map[string]archive.Number{}
 }
-
-// flush is for arrivalsEnd: a segment is sealed when it is full, or all is over.
-func (u *archivePuller) flush(context.Context) error { return nil }
 
 // seal makes what was taken part of the archive, then part of the catalog, and then tells of it.
 func (u *archivePuller) seal(ctx context.Context) error {

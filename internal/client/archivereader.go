@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -14,16 +13,12 @@ import (
 	"github.com/sealmail/sealmail/smime/spool"
 )
 
-// message is what the archive is given of a message that arrived.
-func (a *archived) message(duplicate archive.Number) (archive.Message, error) {
-	findings, err := json.Marshal(a.record)
-	if err != nil {
-		return archive.Message{}, err
-	}
+// given is what the archive is given of a message that arrived.
+func (a *archived) given(duplicate archive.Number) (archive.Message, error) {
 	r := &a.record
 	m := archive.Message{
 		Origin: archive.Origin{Account: r.Account, Folder: r.Folder, UIDValidity: r.UIDValidity, UID: r.UID},
-		Flags:  r.Flags, Findings: findings, Duplicate: duplicate,
+		Flags:  r.Flags, Findings: a.json, Duplicate: duplicate,
 	}
 	if r.InternalDate != nil {
 		m.InternalDate = *r.InternalDate
