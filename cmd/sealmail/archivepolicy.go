@@ -39,9 +39,9 @@ func newArchiveHoldCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hold [NAME]",
 		Short: "Forbid that archived messages are destroyed, until the hold is released",
-		Long: `Says, signed and in the archive, that messages must not be destroyed until the hold of this NAME is released (--release).
-It wins over every command that destroys. What it is about is named by --folder, --id, --query or --all. Then, and
-without a NAME, all holds that are in force are listed.
+		Long: `Says, signed and in the archive, that messages must not be destroyed until the hold of this NAME is released
+(--release). It wins over every command that destroys. What it is about is named by --folder, --id, --query or --all.
+Then, and without a NAME, all holds that are in force are listed.
 
 ` + exitCodesHelp,
 		Example: "  sealmail archive hold case-7 --query from:alice --reason 'lawsuit 7/26'\n  sealmail archive hold case-7 --release\n  sealmail archive hold --json",
@@ -74,9 +74,10 @@ func newArchiveRetainCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "retain [PERIOD]",
 		Short: "Say for how long archived messages must be kept",
-		Long: `Says, signed and in the archive, that messages must not be destroyed before a PERIOD is over: 10y, 18m, 90d, 1y6m. It counts
-from the time that the timestamps of the archive prove, and never from a date in a message. It cannot be taken back or made
-shorter; where several cover a message, the longest counts. Then, and without a PERIOD, all that were said are listed.
+		Long: `Says, signed and in the archive, that messages must not be destroyed before a PERIOD is over: 10y, 18m, 90d, 1y6m. It
+counts from the time that the timestamps of the archive prove, and never from a date in a message. It cannot be taken
+back or made shorter; where several cover a message, the longest counts. Then, and without a PERIOD, all that were said
+are listed.
 
 --due lists the messages whose retention is over and that no hold covers: those that may be destroyed.
 
@@ -118,10 +119,11 @@ func newArchiveRenewCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "renew",
 		Short: "Renew the evidence of an archive before its timestamps age out",
-		Long: `Gives all evidence records of an archive a new timestamp (RFC 4998 section 5), one for all, where that is due within 90 days:
-before the certificate of the last authority ends, or an algorithm gets weak. ` + "`sealmail doctor`" + ` says when that is. --now
-does it at once. With --hash-tree everything is hashed anew, by the algorithm of --hash: to be done before the old one gets
-weak. Each record is held against what it is of before; where one does not hold, nothing is renewed, and the exit code is 1.
+		Long: `Gives all evidence records of an archive a new timestamp (RFC 4998 section 5), one for all, where that is due within 90
+days: before the certificate of the last authority ends, or an algorithm gets weak. ` + "`sealmail doctor`" + ` says when that is.
+--now does it at once. With --hash-tree everything is hashed anew, by the algorithm of --hash: to be done before the old
+one gets weak. Each record is held against what it is of before; where one does not hold, nothing is renewed, and the
+exit code is 1.
 
 ` + exitCodesHelp,
 		Example: "  sealmail archive renew\n  sealmail archive renew --hash-tree --hash sha512 --json",

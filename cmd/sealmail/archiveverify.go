@@ -28,8 +28,8 @@ The archiving certificate must lead to a trusted root, for mail in the store or 
 authority that is trusted for timestamps, in the store or of --tsa-trust. Who has no key of the archive verifies all but
 what is inside the messages, and it is said.
 
-That the whole folder was put back to what it was some time ago cannot be seen in it. What this home remembers of the archive
-shows it, and a copy of the file head that was kept elsewhere: --witness. Where there is neither, it is said.
+That the whole folder was put back to what it was some time ago cannot be seen in it. What this home remembers of the
+archive shows it, and a copy of the file head that was kept elsewhere: --witness. Where there is neither, it is said.
 
 ` + recoveryHelp + `
 

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/sha512"
 	"errors"
 	"io"
 	"io/fs"
@@ -140,7 +141,7 @@ func FuzzSealed(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		a := &Archive{storage: octetsStorage{keysName(1, 1): raw}, o: Options{Keeper: oneKey(k)}, description: &description{ID: id}}
 		h := &Head{Segments: 1}
-		h.put(ObjectSum{Name: keysName(1, 1)})
+		h.put(ObjectSum{Name: keysName(1, 1), SHA512: sha512.Sum512(raw)})
 		if keys, err := a.keys(t.Context(), h, 1); err == nil && (keys.Archive != id || keys.Segment != 1) {
 			t.Errorf("keys of %+v", keys)
 		} else if err != nil && !errors.Is(err, ErrSealed) {
