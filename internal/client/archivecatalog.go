@@ -2,9 +2,11 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/sealmail/sealmail/mailbox"
@@ -18,6 +20,7 @@ type catalog struct {
 	*index.Index
 	client  *Client
 	archive *archive.Archive
+	passing string // folder that goes when it is closed; empty: it stays
 }
 
 // catalogMark is a folder without messages, whose mod-sequence is the last segment that the catalog has all of.
@@ -29,13 +32,37 @@ const catalogNumbering = 1
 // catalogFolder is what a catalog calls a folder.
 func catalogFolder(account, folder string) string { return account + "/" + folder }
 
-// openCatalog opens the catalog of an archive, and makes it where it is missing or good for nothing. The caller closes it.
+// openCatalog opens the catalog of an archive, and makes it where it is missing or good for nothing. Where there is no vault that
+// could keep its key, it is made for this once, as for somebody who has the key of a recovery certificate and nothing else. The
+// caller closes it.
 func (c *Client) openCatalog(ctx context.Context, a *archive.Archive) (*catalog, error) {
-	x, _, err := c.openIndexAt(ctx, c.o.Home.ArchiveIndex(a.ID()), "archive-index:"+a.ID())
-	if err != nil {
-		return nil, err
+	if c.HasVault() {
+		x, _, err := c.openIndexAt(ctx, c.o.Home.ArchiveIndex(a.ID()), "archive-index:"+a.ID())
+		if err != nil {
+			return nil, err
+		}
+		return &catalog{Index: x, client: c, archive: a}, nil
 	}
-	return &catalog{x, c, a}, nil
+	dir, err := os.MkdirTemp("", "sealmail-catalog-")
+	if err != nil {
+		return nil, failed("index", err, "")
+	}
+	var key [32]byte
+	_, _ = rand.Read(key[:]) // never fails
+	x, _, err := index.Open(ctx, c.o.Disk, dir, key)
+	if err != nil {
+		return nil, errors.Join(explainIndex(err), os.RemoveAll(dir))
+	}
+	return &catalog{Index: x, client: c, archive: a, passing: dir}, nil
+}
+
+// Close closes the catalog.
+func (k *catalog) Close() error {
+	err := k.Index.Close()
+	if k.passing != "" {
+		err = errors.Join(err, os.RemoveAll(k.passing))
+	}
+	return err
 }
 
 // through returns the last segment that the catalog has all of.

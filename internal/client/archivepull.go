@@ -42,7 +42,7 @@ type ArchivePullResult struct {
 }
 
 // ArchivePull archives what is new in folders of the account. each is told a line for each message that is archived, once it is: whatever
-// ends it then, that stays, and the next time goes on from there.
+// ends it then, that stays, and the next time goes on from there. With an error there may be a result.
 func (c *Client) ArchivePull(ctx context.Context, p ArchivePullParams, each func(ArchiveLine) error) (result *ArchivePullResult, err error) {
 	account, err := c.account()
 	if err != nil {
@@ -56,12 +56,13 @@ func (c *Client) ArchivePull(ctx context.Context, p ArchivePullParams, each func
 	if err := u.open(ctx); err != nil {
 		return nil, err
 	}
-	if err := u.pull(ctx); err != nil {
-		return nil, err
-	}
+	err = u.pull(ctx)
 	head, _ := u.archive.Head()
 	u.result.Unstamped = append(u.result.Unstamped, head.Unstamped...)
-	return u.result, nil
+	if err == nil && u.result.Failed > 0 {
+		err = failed("", fmt.Errorf("%d message(s) were not archived", u.result.Failed), "the next `sealmail archive pull` tries them again")
+	}
+	return u.result, err
 }
 
 // archivePuller brings messages from a store into an archive.
