@@ -444,6 +444,9 @@ func TestKillShred(t *testing.T) {
 		if objects := w.keyObjects(); objects != map[string]string{"1-5": "000001.k01 000002.k01", "1,3,5": "000001.k02 000002.k02"}[got] {
 			t.Errorf("step %d: objects: %s", step, objects)
 		}
+		if after, err := statements(t.Context(), w.open()); err != nil || len(after) != len(list) {
+			t.Errorf("step %d: it was said, and not done: %d statements, %v", step, len(after), err)
+		}
 		w.shred("1-2,4")
 		if got := w.readable(); got != "3,5" {
 			t.Errorf("step %d: readable at last: %s", step, got)

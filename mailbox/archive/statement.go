@@ -116,7 +116,7 @@ func (a *Archive) previousStatement(h *Head, number int) (sum [sha512.Size]byte)
 }
 
 // State makes a statement: a hold, a release or a retention, with Name, Reason, By, Period and Scope. It is made once State has
-// returned, and the rest is filled in. The error wraps ErrStatement where it says nothing, or what cannot be said, ErrHoldExists
+// returned, and the rest is filled in; after an interruption the next Writer may make it still. The error wraps ErrStatement where it says nothing, or what cannot be said, ErrHoldExists
 // where there is a hold of the name already, and ErrNoHold where there is none to be released.
 func (w *Writer) State(ctx context.Context, s *Statement) error {
 	switch s.Kind {

@@ -302,8 +302,8 @@ func (w *Writer) stampable(ctx context.Context, segment int) (signature []byte, 
 }
 
 // mend looks for what a writer that was killed left behind. A segment that was signed is taken in: perhaps somebody was told of
-// it, and the head was put back. Everything else that the head does not speak of is removed, where it has a name that only a
-// writer gives, and no writer that lived on can have left it.
+// it, and the head was put back; and so is a statement: what is forbidden stays so. Everything else that the head does not speak of is
+// removed, where it has a name that only a writer gives, and no writer that lived on can have left it.
 func (w *Writer) mend(ctx context.Context) error {
 	names, err := w.a.storage.List(ctx)
 	if err != nil {
@@ -321,6 +321,9 @@ func (w *Writer) mend(ctx context.Context) error {
 		case ofSegment && segment > h.Segments+1, ofStatement && statement > h.Statements+1:
 			return fmt.Errorf("%s: %w", name, ErrRolledBack)
 		case ofSegment, ofStatement:
+			if err := w.notBehind(ctx, names, name); err != nil {
+				return err
+			}
 			left = append(left, name)
 		}
 	}
@@ -332,6 +335,9 @@ func (w *Writer) mend(ctx context.Context) error {
 		if err := w.removable(ctx, name); err != nil {
 			return err
 		}
+	}
+	if left, err = w.takeInStatement(ctx, left); err != nil {
+		return err
 	}
 	// The ZIP file goes last: while it is there, the rest is not what somebody else put there.
 	slices.SortFunc(left, func(a, b string) int {
