@@ -10,7 +10,11 @@
 // A [Writer] adds messages: they are archived once Seal has returned. After a kill at any instant the next writer mends what is
 // half done, and nothing that was archived is touched. [Archive.Verify] finds whatever was changed, and names it.
 //
-// docs/archive.md describes the format.
+// What may not be destroyed is said by statements ([Writer.State], [Policy]): holds, and retentions, which count from proven times.
+// [Writer.Shred] destroys single messages by leaving their keys out of the next generation of their segment's keys; nothing else changes.
+// [Writer.Renew] renews all evidence at once.
+//
+// docs/archive.md describes the format, and docs/archive-statements.md holds, retention and destruction.
 //
 // What the package does not do: it asks no authority and no server, opens no mail, trusts no certificate, and knows no clock; all that is
 // brought by its caller. That the whole archive was put back to what it was some time ago cannot be seen in it: who keeps a copy of the
