@@ -85,7 +85,7 @@ func (w *Writer) takeInStatement(ctx context.Context, left []string) ([]string, 
 	if !slices.Contains(left, name) {
 		return left, nil
 	}
-	sum, err := w.a.hash(ctx, name)
+	sum, _, err := hashObject(ctx, w.a.storage, name, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package archive_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -454,6 +455,55 @@ func TestKillShred(t *testing.T) {
 	}
 	if gone < 2 {
 		t.Error("no kill was behind the move of the head")
+	}
+}
+
+// brittle is a Keeper that has room for so many keys more.
+type brittle struct {
+	memory
+	room *int
+}
+
+// Keep fails when there is no room.
+func (b brittle) Keep(ctx context.Context, name string, key []byte) error {
+	if *b.room--; *b.room < 0 {
+		return errors.New("the vault is full")
+	}
+	return b.memory.Keep(ctx, name, key)
+}
+
+// TestShredKeeper has a vault that fails at each key: nothing is destroyed, and the same writer can go on when it works again.
+func TestShredKeeper(t *testing.T) {
+	for room := range 3 { // two segments, and the first statement
+		w := newWorld(t)
+		w.fill(5)
+		left := room
+		o := w.options()
+		o.Keeper = brittle{w.kept.(memory), &left}
+		a, err := archive.Open(t.Context(), w.storage(safeio.Disk{}), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		writer, err := a.Write(t.Context(), w.write)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s, err := writer.Shred(t.Context(), numbers(t, "2,4"), because); err == nil || !strings.Contains(err.Error(), "full") {
+			t.Errorf("room for %d: %+v, %v", room, s, err)
+		}
+		if got := w.readable(); got != "1-5" || w.keyObjects() != "000001.k01 000002.k01" {
+			t.Errorf("room for %d: %s, %s", room, got, w.keyObjects())
+		}
+		left = 3
+		if _, err := writer.Shred(t.Context(), numbers(t, "2,4"), because); err != nil {
+			t.Errorf("room for %d: %v", room, err)
+		}
+		if got := w.readable(); got != "1,3,5" {
+			t.Errorf("room for %d: %s", room, got)
+		}
+		if err := errors.Join(writer.Close(), a.Close()); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -162,20 +162,22 @@ func (w *Writer) say(ctx context.Context, h *Head, s *Statement) error {
 	if h.Statements == maxSegment {
 		return errors.New("the archive has as many statements as it can")
 	}
-	s.Number, s.Time = h.Statements+1, a.o.Now().UTC().Truncate(time.Second)
-	t := statementText{Statement: *s, archive: a.description.ID, previous: a.previousStatement(h, s.Number)}
+	t := statementText{Statement: *s, archive: a.description.ID}
+	t.Number, t.Time = h.Statements+1, a.o.Now().UTC().Truncate(time.Second)
+	t.previous = a.previousStatement(h, t.Number)
 	text, err := t.marshal()
 	if err != nil {
 		return err
 	}
-	signed, err := w.o.Signer.sign(ctx, text, false, s.Time)
+	signed, err := w.o.Signer.sign(ctx, text, false, t.Time)
 	if err != nil {
 		return err
 	}
-	if err := w.sealStatement(ctx, h, s.Number, signed); err != nil {
+	if err := w.sealStatement(ctx, h, t.Number, signed); err != nil {
 		return err
 	}
-	s.Signer, s.Bag = w.o.Signer.Chain[0], w.o.Signer.Chain
+	t.Signer, t.Bag = w.o.Signer.Chain[0], w.o.Signer.Chain
+	*s = t.Statement
 	return nil
 }
 
