@@ -1,6 +1,7 @@
 package archive_test
 
 import (
+	"crypto/ecdsa"
 	"errors"
 	"maps"
 	"os"
@@ -153,5 +154,52 @@ func TestMendRolledBack(t *testing.T) {
 			t.Errorf("%s: readable: %s", name, got)
 		}
 		w.shred("1")
+	}
+}
+
+// TestMendRecovery: somebody lost the vault, shreds with the key of a recovery certificate, and is killed at each step. That the
+// segment key is not there is no sign of an old head then.
+func TestMendRecovery(t *testing.T) {
+	killed := errors.New("killed")
+	for step, done := 0, false; !done; step++ {
+		w := newWorld(t)
+		recovery := certificate(t, "Recovery")
+		if err := archive.Create(t.Context(), w.storage(safeio.Disk{}), w.options(), w.signer, recovery.Chain); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.add(t.Context(), safeio.Disk{}, 1, 2); err != nil {
+			t.Fatal(err)
+		}
+		clear(w.keeper)
+		shred := func(disk safeio.Disk) error {
+			o := w.options()
+			o.Recovery = []archive.Unwrapper{recoverer{recovery.Chain[0], recovery.Key.(*ecdsa.PrivateKey)}}
+			a, err := archive.Open(t.Context(), w.storage(disk), o)
+			if err != nil {
+				return err
+			}
+			writer, err := a.Write(t.Context(), w.write)
+			if err != nil {
+				return err
+			}
+			_, err = writer.Shred(t.Context(), archive.Numbers(1), because)
+			return errors.Join(err, writer.Close(), a.Close())
+		}
+		n := 0
+		err := shred(safeio.Disk{Before: func(string, string) error {
+			if n++; n > step {
+				return killed
+			}
+			return nil
+		}})
+		if done = err == nil; !done && !errors.Is(err, killed) {
+			t.Fatalf("step %d: %v", step, err)
+		}
+		if err := shred(safeio.Disk{}); err != nil {
+			t.Fatalf("step %d: %v", step, err)
+		}
+		if got := w.readable(); got != "2" { // with the new segment key
+			t.Errorf("step %d: readable: %s", step, got)
+		}
 	}
 }
