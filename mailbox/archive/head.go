@@ -29,6 +29,8 @@ type Head struct {
 	Unstamped  []int // segments that have no time-stamp yet, ascending
 
 	Objects []ObjectSum // by name, ascending
+
+	undigested bool // it was made of what there is, for want of one that was signed, and has no digests
 }
 
 // ObjectSum is an object's digest.

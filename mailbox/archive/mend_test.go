@@ -14,8 +14,8 @@ import (
 	"github.com/sealmail/sealmail/mailbox/archive"
 )
 
-// putBack puts the file of an object back to what it was.
-func (w *world) putBack(name string, octets []byte) {
+// putBackFile puts the file of an object back to what it was.
+func (w *world) putBackFile(name string, octets []byte) {
 	w.t.Helper()
 	file := filepath.Join(w.dir, name)
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -46,7 +46,7 @@ func TestMendStatement(t *testing.T) {
 		w.say(hold("a", 1))
 		head := w.file("head")
 		w.say(s)
-		w.putBack("head", head)
+		w.putBackFile("head", head)
 		if list, err := statements(t.Context(), w.open()); err != nil || len(list) != 1 {
 			t.Fatalf("%s: %d statements: %v", s.Kind, len(list), err)
 		}
@@ -72,14 +72,14 @@ func TestMendStatementRefused(t *testing.T) {
 		change func(w *world, one []byte)
 		want   error
 	}{
-		"another":     {func(w *world, one []byte) { w.putBack("log/000002.p7m", one) }, nil},
-		"garbage":     {func(w *world, _ []byte) { w.putBack("log/000002.p7m", []byte("x")) }, nil},
+		"another":     {func(w *world, one []byte) { w.putBackFile("log/000002.p7m", one) }, nil},
+		"garbage":     {func(w *world, _ []byte) { w.putBackFile("log/000002.p7m", []byte("x")) }, nil},
 		"certificate": {func(w *world, _ []byte) { w.signer = certificate(w.t, "Next"); w.write.Signer = w.signer }, archive.ErrRolledBack},
 		"lost key":    {func(w *world, _ []byte) { delete(w.kept.(memory), "archive:"+w.open().ID()+":log") }, archive.ErrNoKey},
 	} {
 		w := newWorld(t)
 		head, one := second(w)
-		w.putBack("head", head)
+		w.putBackFile("head", head)
 		test.change(w, one)
 		if err := w.change(t.Context(), safeio.Disk{}, nothing); !errors.Is(err, test.want) {
 			t.Errorf("%s: %v", name, err)
@@ -99,7 +99,7 @@ func TestMendUnknownStatement(t *testing.T) {
 	w.do(func(writer *archive.Writer) error {
 		return writer.SayForged(t.Context(), archive.Statement{Kind: "embargo", Time: now(), Scope: archive.Scope{All: true}}, id, 1, nil)
 	})
-	w.putBack("head", head)
+	w.putBackFile("head", head)
 	if err := w.change(t.Context(), safeio.Disk{}, nothing); !errors.Is(err, archive.ErrVersion) {
 		t.Errorf("%v", err)
 	}
@@ -130,7 +130,7 @@ func TestMendRolledBack(t *testing.T) {
 				}
 				continue
 			}
-			w.putBack(file, was[file])
+			w.putBackFile(file, was[file])
 		}
 		keys := slices.Sorted(maps.Keys(w.kept.(memory)))
 		err := w.change(t.Context(), safeio.Disk{}, func(writer *archive.Writer) error {
@@ -149,7 +149,7 @@ func TestMendRolledBack(t *testing.T) {
 		if !errors.Is(err, archive.ErrRolledBack) {
 			t.Errorf("%s: %v", name, err)
 		}
-		w.putBack("head", is)
+		w.putBackFile("head", is)
 		if got := w.readable(); got != "1,3-4" {
 			t.Errorf("%s: readable: %s", name, got)
 		}
@@ -170,7 +170,7 @@ func TestMendRecovery(t *testing.T) {
 		if _, err := w.add(t.Context(), safeio.Disk{}, 1, 2); err != nil {
 			t.Fatal(err)
 		}
-		clear(w.keeper)
+		clear(w.kept.(memory))
 		shred := func(disk safeio.Disk) error {
 			o := w.options()
 			o.Recovery = []archive.Unwrapper{recoverer{recovery.Chain[0], recovery.Key.(*ecdsa.PrivateKey)}}

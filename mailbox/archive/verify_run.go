@@ -130,7 +130,7 @@ func unreadable(name string, missing Code, err error) Finding {
 
 // headless makes a head of what there is, for want of one that was signed. It has no digests.
 func (v *verification) headless() {
-	h := &Head{}
+	h := &Head{undigested: true}
 	for _, name := range v.names {
 		segment, ok := segmentOf(name)
 		if !ok {
