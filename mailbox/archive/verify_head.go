@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -172,4 +173,56 @@ func isRenewed(name string) bool {
 func (v *verification) superseded(ctx context.Context, name string) bool {
 	later, _, err := readHead(ctx, v.storage)
 	return err == nil && later.Sequence > v.a.head.Sequence && later.Archive == v.a.head.Archive && !later.has(name)
+}
+
+// judge asks whether somebody may have signed at a time, and whether each certificate that came with the signature speaks for it.
+func (v *verification) judge(ctx context.Context, name string, segment int, signed *signedObject, at time.Time) *Finding {
+	f := Finding{Severity: Damage, Code: CertificateExtra, Object: name, Segment: segment}
+	if !signed.whole {
+		f.Reason = "a certificate in it cannot be read"
+		return &f
+	}
+	described := func(c *x509.Certificate) bool {
+		return slices.ContainsFunc(v.a.description.Signer, func(der []byte) bool { return bytes.Equal(der, c.Raw) })
+	}
+	path, top := []*x509.Certificate(nil), (*x509.Certificate)(nil)
+	if v.v.Signer != nil {
+		var err error
+		if path, err = v.v.Signer(ctx, signed.signer, signed.bag, at); err != nil {
+			f.Code, f.Reason = SignerRefused, err.Error()
+			return &f
+		}
+	} else if !described(signed.signer) {
+		path, top = issuers(signed.signer, signed.bag)
+	}
+	for _, c := range signed.bag {
+		switch {
+		case described(c) || c.Equal(signed.signer):
+			continue // the signature covers its signer's certificate
+		case top != nil && c.Equal(top):
+			f.Severity, f.Reason = Note, fmt.Sprintf("nothing here says whether the certificate of %.200q with it is the right one", c.Subject.String())
+		case !slices.ContainsFunc(path, c.Equal):
+			f.Reason = fmt.Sprintf("the certificate of %.200q with it is not of its signer's path", c.Subject.String())
+		default:
+			continue
+		}
+		return &f
+	}
+	return nil
+}
+
+// issuers goes from a certificate to those that issued it, without asking whether they may. top is the last one, unless it has signed
+// itself: nothing speaks for its signature.
+func issuers(c *x509.Certificate, among []*x509.Certificate) (path []*x509.Certificate, top *x509.Certificate) {
+	signed := func(by *x509.Certificate) bool {
+		return bytes.Equal(c.RawIssuer, by.RawSubject) && by.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
+	}
+	for path = append(path, c); !signed(c); path = append(path, c) {
+		i := slices.IndexFunc(among, func(by *x509.Certificate) bool { return !slices.ContainsFunc(path, by.Equal) && signed(by) })
+		if i < 0 {
+			return path, c
+		}
+		c = among[i]
+	}
+	return path, nil
 }

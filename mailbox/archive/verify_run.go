@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha512"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 )
 
 // verification is one run of Verify.
@@ -413,30 +411,4 @@ func hashObject(ctx context.Context, s Storage, name string, read func(n int64))
 	}
 	h.Sum(sum[:0])
 	return sum, size, nil
-}
-
-// judge asks whether somebody may have signed at a time, and whether all certificates that came with the signature speak for it.
-func (v *verification) judge(ctx context.Context, name string, segment int, signed *signedObject, at time.Time) *Finding {
-	f := Finding{Severity: Damage, Code: CertificateExtra, Object: name, Segment: segment}
-	if !signed.whole {
-		f.Reason = "a certificate in it cannot be read"
-		return &f
-	}
-	var path []*x509.Certificate
-	if v.v.Signer != nil {
-		var err error
-		if path, err = v.v.Signer(ctx, signed.signer, signed.bag, at); err != nil {
-			f.Code, f.Reason = SignerRefused, err.Error()
-			return &f
-		}
-	}
-	for _, c := range signed.bag {
-		known := c.Equal(signed.signer) || slices.ContainsFunc(path, c.Equal) ||
-			slices.ContainsFunc(v.a.description.Signer, func(der []byte) bool { return string(der) == string(c.Raw) })
-		if !known && (v.v.Signer != nil || v.signed != nil) {
-			f.Reason = fmt.Sprintf("the certificate of %.200q with it is not of its signer's path", c.Subject.String())
-			return &f
-		}
-	}
-	return nil
 }
