@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"crypto/sha512"
 	"encoding/json"
 )
 
@@ -37,4 +38,31 @@ func (a *Archive) KeysText(ctx context.Context, n Number) (string, error) {
 	m, _ := k.of(n)
 	text, err := json.Marshal(m)
 	return string(text), err
+}
+
+// Forge signs another head, as only who has the archiving key can.
+func (a *Archive) Forge(ctx context.Context, signer Signer, change func(h *Head)) error {
+	h := a.head.clone()
+	change(h)
+	return a.moveHead(ctx, h, signer)
+}
+
+// List has the head speak of an object with this content; nil: of none of this name.
+func (h *Head) List(name string, content []byte) {
+	if content != nil {
+		h.put(ObjectSum{name, sha512.Sum512(content)})
+		return
+	}
+	for i, o := range h.Objects {
+		if o.Name == name {
+			h.Objects = append(h.Objects[:i:i], h.Objects[i+1:]...)
+			return
+		}
+	}
+}
+
+// SignSegment signs a segment's ZIP file.
+func SignSegment(ctx context.Context, signer Signer, content []byte, segment int) ([]byte, error) {
+	sum := sha512.Sum512(content)
+	return signer.sign(ctx, sumLine(sum[:], segment), true, signer.Chain[0].NotBefore)
 }
