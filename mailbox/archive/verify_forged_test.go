@@ -63,6 +63,12 @@ func TestVerifyForged(t *testing.T) {
 			data[at] ^= 1
 			segment(h, 2, two, data)
 		}, "chain-broken, evidence-refused, message-altered 5-5, time-stamp-refused"},
+		{"numbers that are left out", func(h *archive.Head) {
+			data := w.get("seg/000003.zip")
+			from, size := w.within("seg/000003.zip", "bag-info.txt")
+			h.Messages = 8
+			segment(h, 3, "seg/000003.zip", recount(data, bytes.Replace(data, []byte("Message-Numbers: 7-7"), []byte("Message-Numbers: 8-8"), 1), from, size))
+		}, "chain-broken, evidence-refused, message-missing 8-8, segment-altered, time-stamp-refused"},
 		{"a signature over something else", func(h *archive.Head) { put(h, "seg/000002.p7s", w.get("seg/000001.p7s")) }, "evidence-refused, signature-refused, time-stamp-refused"},
 		{"keys of another segment", func(h *archive.Head) { put(h, "keys/000002.k01", w.get("keys/000001.k01")) }, "keys-altered"},
 		{"a description of another archive", func(h *archive.Head) { put(h, "archive.json", other.get("archive.json")) }, "head-inconsistent"},

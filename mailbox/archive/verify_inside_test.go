@@ -4,8 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"slices"
 	"strings"
@@ -55,6 +57,12 @@ func told(findings []archive.Finding) (all []string) {
 
 const first = "seg/000001.zip"
 
+// recount puts the right CRC of a file into the ZIP file in which it was altered.
+func recount(data, altered []byte, at, size int64) []byte {
+	was, is := crc32.ChecksumIEEE(data[at:at+size]), crc32.ChecksumIEEE(altered[at:at+size])
+	return bytes.ReplaceAll(altered, binary.LittleEndian.AppendUint32(nil, was), binary.LittleEndian.AppendUint32(nil, is))
+}
+
 // TestVerifyNamesMessages damages a segment in many ways. The messages that are hit are named, and no others, by those who have
 // the keys and by those who have not.
 func TestVerifyNamesMessages(t *testing.T) {
@@ -71,7 +79,7 @@ func TestVerifyNamesMessages(t *testing.T) {
 	commit, _ := w.within(first, "000000000001.commit")
 	contents, _ := w.within(first, "contents.json.p7m")
 	info, _ := w.within(first, "bag-info.txt")
-	sums512, _ := w.within(first, "/manifest-sha512.txt")
+	sums512, sums512Size := w.within(first, "/manifest-sha512.txt")
 	tags, _ := w.within(first, "tagmanifest-sha256.txt")
 	directory := int64(bytes.Index(whole, []byte("PK\x01\x02")))
 	for _, test := range []struct {
@@ -80,6 +88,8 @@ func TestVerifyNamesMessages(t *testing.T) {
 		want   string
 	}{
 		{"octets", flip(octets), "message-altered 2-2"},
+		{"octets, and their CRC", func(data []byte) []byte { return recount(whole, flip(octets)(data), octets, size) }, "message-altered 2-2"},
+		{"manifest, and its CRC", func(data []byte) []byte { return recount(whole, flip(sums512+9)(data), sums512, sums512Size) }, "manifest-altered"},
 		{"end of octets", flip(octets + size - 1), "message-altered 2-2"},
 		{"record", flip(record + 50), "message-altered 3-3"},
 		{"commitment", flip(commit + 5), "message-altered 1-1"},

@@ -36,8 +36,7 @@ func TestWitness(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := w.copy()
-	a := w.open()
-	_, newer := a.Head()
+	_, newer := w.open().Head()
 	check := func(name string, witness []byte, want string) {
 		t.Helper()
 		v := w.trusting(archive.Quick)
@@ -67,6 +66,14 @@ func TestWitness(t *testing.T) {
 	}
 	check("put back, and gone on from there", newer, "rolled-back")
 	check("put back, and gone on from there, and nobody knew of more", older, "")
+	_, here := w.open().Head()
+	a := w.open()
+	if err := a.Forge(t.Context(), w.signer, func(*archive.Head) {}); err != nil {
+		t.Fatal(err)
+	}
+	_, later := a.Head()
+	w.put("head", here)
+	check("put back by a head that says nothing new", later, "rolled-back")
 	_, another := filled(t).open().Head()
 	check("the witness of another one", another, "rolled-back")
 	if err := w.open().CheckWitness(t.Context(), another[1:]); err == nil || errors.Is(err, archive.ErrWitness) {

@@ -200,6 +200,43 @@ func TestStampLater(t *testing.T) {
 	}
 }
 
+// TestWriterStops lets sealing fail: what stands is not known, so that the writer is of no more use.
+func TestWriterStops(t *testing.T) {
+	w := filled(t)
+	down := false
+	a, err := archive.Open(t.Context(), w.storage(safeio.Disk{Before: func(string, string) error {
+		if down {
+			return syscall.ENOSPC
+		}
+		return nil
+	}}), w.options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	writer, err := a.Write(t.Context(), w.write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := writer.Add(t.Context(), archive.Message{}, strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	down = true
+	if _, err := writer.Seal(t.Context()); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("sealed: %v", err)
+	}
+	down = false
+	if _, err := writer.Add(t.Context(), archive.Message{}, strings.NewReader("x")); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("added: %v", err)
+	}
+	if sealed, err := writer.Seal(t.Context()); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("sealed: %+v, %v", sealed, err)
+	}
+	if err := writer.Close(); err != nil {
+		t.Error(err)
+	}
+	w.sound("afterwards")
+}
+
 // TestStampFaults lets the disk fail at each step of stamping what was left without.
 func TestStampFaults(t *testing.T) {
 	for step, hit := 0, true; hit; step++ {
