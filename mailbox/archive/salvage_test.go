@@ -37,7 +37,7 @@ func TestSalvage(t *testing.T) {
 	}
 	want := map[string]string{
 		infoName:   fieldMessages + ": 1-1\n",
-		"data/one": behind(7) + strings.Repeat("x", 70_000) + behind(0) + localHeader + strings.Repeat("y", 30) + directoryHeader,
+		"data/one": strings.Replace(behind(0), localHeader, "none", 1) + behind(7) + strings.Repeat("x", 70_000) + behind(0) + localHeader + strings.Repeat("y", 30) + directoryHeader,
 		"data/two": "",
 	}
 	data := zipOf(t, infoName, want[infoName], "data/one", want["data/one"], "data/two", want["data/two"])

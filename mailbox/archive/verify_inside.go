@@ -276,9 +276,6 @@ func (r *segmentResult) octetsOf(ctx context.Context, s *Segment, record *Record
 	in, number := s, record.Number
 	if record.OctetsIn != 0 {
 		number = record.OctetsIn
-		if number >= record.Number {
-			return fmt.Errorf("its octets are to be those of message %d: %w", number, ErrAltered)
-		}
 		var err error
 		if in, err = r.other(ctx, s, number); err != nil {
 			return fmt.Errorf("the octets that it shares: %w", err)

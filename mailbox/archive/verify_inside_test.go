@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func TestVerifyNamesMessages(t *testing.T) {
 	contents, _ := w.within(first, "contents.json.p7m")
 	info, _ := w.within(first, "bag-info.txt")
 	sums512, sums512Size := w.within(first, "/manifest-sha512.txt")
-	tags, _ := w.within(first, "tagmanifest-sha256.txt")
+	tags, tagsSize := w.within(first, "tagmanifest-sha256.txt")
 	directory := int64(bytes.Index(whole, []byte("PK\x01\x02")))
 	for _, test := range []struct {
 		name   string
@@ -90,6 +91,7 @@ func TestVerifyNamesMessages(t *testing.T) {
 		{"octets", flip(octets), "message-altered 2-2"},
 		{"octets, and their CRC", func(data []byte) []byte { return recount(whole, flip(octets)(data), octets, size) }, "message-altered 2-2"},
 		{"manifest, and its CRC", func(data []byte) []byte { return recount(whole, flip(sums512+9)(data), sums512, sums512Size) }, "manifest-altered"},
+		{"tag manifest, and its CRC", func(data []byte) []byte { return recount(whole, flip(tags+9)(data), tags, tagsSize) }, "manifest-altered"},
 		{"end of octets", flip(octets + size - 1), "message-altered 2-2"},
 		{"record", flip(record + 50), "message-altered 3-3"},
 		{"commitment", flip(commit + 5), "message-altered 1-1"},
@@ -352,6 +354,19 @@ func TestVerifyExpired(t *testing.T) {
 		t.Errorf("%+v", findings)
 	}
 	v := w.trusting(archive.Full)
+	signer := v.Signer
+	v.Signer = func(ctx context.Context, c *x509.Certificate, extra []*x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
+		if at.After(now().Add(time.Hour)) {
+			return nil, errors.New("revoked")
+		}
+		return signer(ctx, c, extra, at)
+	}
+	revoked := w.options()
+	revoked.Now = func() time.Time { return now().AddDate(0, 1, 0) }
+	if _, findings := w.verifyWith(w.storage(safeio.Disk{}), revoked, v); strings.Join(told(findings), ", ") != "signer-refused" || len(findings) != 1 || findings[0].Object != "head" {
+		t.Errorf("revoked: %+v", findings)
+	}
+	v = w.trusting(archive.Full)
 	v.Token, v.Evidence = nil, nil
 	if _, findings := w.verifyWith(w.storage(safeio.Disk{}), o, v); strings.Join(told(findings), ", ") != "signer-refused" || len(findings) != 4 {
 		t.Errorf("without times: %+v", findings)

@@ -312,3 +312,43 @@ func TestVerifyObjects(t *testing.T) {
 		w.remove(name)
 	}
 }
+
+// TestVerifyMeanwhile verifies while another one writes: what comes in is no damage.
+func TestVerifyMeanwhile(t *testing.T) {
+	w := filled(t)
+	v := w.trusting(archive.Quick)
+	from := 8
+	for step := range 40 {
+		// Something is archived between two steps of verification, each time at another one.
+		n := 0
+		s := failing{w.storage(safeio.Disk{}), func(string, int64, int64) error {
+			if n++; n == step {
+				if _, err := w.add(t.Context(), safeio.Disk{}, from, from); err != nil {
+					t.Error(err)
+				}
+				from++
+			}
+			return nil
+		}}
+		v.Workers = 1
+		summary, findings := w.verifyWith(s, w.options(), v)
+		for _, f := range findings {
+			t.Errorf("step %d: %+v", step, f)
+		}
+		if int(summary.Messages) > from {
+			t.Errorf("step %d: %d messages", step, summary.Messages)
+		}
+	}
+	// And the other way round: at each step of a writer.
+	steps := 0
+	disk := safeio.Disk{Before: func(string, string) error {
+		steps++
+		if s, findings := w.verify(v); !s.Sound() {
+			t.Errorf("at step %d of a writer: %+v", steps, findings)
+		}
+		return nil
+	}}
+	if _, err := w.add(t.Context(), disk, from, from+3); err != nil || steps < 20 {
+		t.Errorf("%d steps, %v", steps, err)
+	}
+}

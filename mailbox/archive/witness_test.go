@@ -74,6 +74,10 @@ func TestWitness(t *testing.T) {
 	_, later := a.Head()
 	w.put("head", here)
 	check("put back by a head that says nothing new", later, "rolled-back")
+	if err := w.open().Forge(t.Context(), w.signer, func(*archive.Head) {}); err != nil {
+		t.Fatal(err)
+	}
+	check("gone on twice from the same", later, "rolled-back")
 	_, another := filled(t).open().Head()
 	check("the witness of another one", another, "rolled-back")
 	if err := w.open().CheckWitness(t.Context(), another[1:]); err == nil || errors.Is(err, archive.ErrWitness) {

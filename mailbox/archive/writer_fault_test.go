@@ -184,10 +184,10 @@ func TestStampLater(t *testing.T) {
 		w.write.Stamp, w.write.Evidence = stamp, evidence
 		// What is not what was archived gets no time-stamp.
 		whole := w.get("seg/000002.zip")
-		at, _ := w.within("seg/000002.zip", "000000000005.commit")
+		at, size := w.within("seg/000002.zip", "000000000005.commit")
 		altered := bytes.Clone(whole)
 		altered[at] ^= 1
-		w.put("seg/000002.zip", altered)
+		w.put("seg/000002.zip", recount(whole, altered, at, size))
 		unstamped = nil
 		if done := w.stampAll(); done != 2 || fmt.Sprint(unstamped) != "[2]" {
 			t.Errorf("%s: %d were stamped, and not %v", name, done, unstamped)
