@@ -273,19 +273,17 @@ func (w *proofWriter) findings(ctx context.Context, m *archivedCopy) error {
 // inside writes the signed content of an encrypted message, and says how the sender's signature is checked, if it is good.
 func (w *proofWriter) inside(ctx context.Context, m *archivedCopy, opened *judged) error {
 	w.readme.SignedIn = "message.eml"
-	for _, l := range opened.layers {
-		if l.Encrypted == nil || l.Encrypted.Status != smime.StatusDecrypted {
-			break
+	if len(opened.layers) > 0 {
+		if l := opened.layers[0].Encrypted; l != nil && l.Status == smime.StatusDecrypted {
+			err := w.file("opened.eml", func(f io.Writer) error {
+				_, err := io.Copy(f, contextReader{ctx, io.NewSectionReader(l.Content, 0, l.Content.Size())})
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			w.readme.Opened, w.readme.SignedIn = true, "opened.eml"
 		}
-		err := w.file("opened.eml", func(f io.Writer) error {
-			_, err := io.Copy(f, contextReader{ctx, io.NewSectionReader(l.Encrypted.Content, 0, l.Encrypted.Content.Size())})
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		w.readme.Opened, w.readme.SignedIn = true, "opened.eml"
-		break
 	}
 	for _, path := range opened.paths {
 		if opened.passed() && len(path) > 0 {
