@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 func large(t testing.TB, segments, messages int, size int64) *world {
 	t.Helper()
 	w := newWorld(t)
+	w.dir = filepath.Join(t.TempDir(), "archive") // not in memory
 	w.create()
 	w.write.MaxMessages = messages
 	a := w.open()

@@ -38,38 +38,34 @@ func (w *world) sound(what string) {
 // TestWriterFaults lets a full disk, a read-only one, and one that is not ours meet writers at each step of theirs: once, after
 // which it works again, and for good. What was reported is there, what is there is whole, and the next writer goes on.
 func TestWriterFaults(t *testing.T) {
-	for _, fault := range []error{syscall.ENOSPC, syscall.EROFS, syscall.EACCES} {
-		for _, all := range []bool{false, true} {
-			for step, hit := 0, true; hit; step++ {
-				what := fmt.Sprintf("%v at step %d, for good %t", fault, step, all)
-				w := newWorld(t)
-				w.create()
-				if _, err := w.add(t.Context(), safeio.Disk{}, 1, 4); err != nil {
-					t.Fatal(err)
-				}
-				disk, failed := failAt(step, all, fault)
-				sealed, err := w.add(t.Context(), disk, 5, 11)
-				hit = failed()
-				if hit && err != nil && !errors.Is(err, fault) {
-					t.Errorf("%s: %v", what, err)
-				}
-				if !hit && err != nil {
-					t.Fatalf("%s: %v", what, err)
-				}
-				reported := 4
-				for _, s := range sealed {
-					reported = int(s.Last)
-				}
-				s, findings := w.verify(w.trusting(archive.Full))
-				if !s.Sound() || s.Messages < int64(reported) || s.Checked != s.Messages {
-					t.Errorf("%s: %d were reported: %+v, %+v", what, reported, s, findings)
-				}
-				if _, err := w.add(t.Context(), safeio.Disk{}, 100, 100); err != nil {
-					t.Fatalf("%s: the next one: %v", what, err)
-				}
-				w.stampAll()
-				w.sound(what)
+	faults := []error{syscall.ENOSPC, syscall.EROFS, syscall.EACCES}
+	for _, all := range []bool{false, true} {
+		for step, hit := 0, true; hit; step++ {
+			fault := faults[step%len(faults)]
+			what := fmt.Sprintf("%v at step %d, for good %t", fault, step, all)
+			w := newWorld(t)
+			w.create()
+			if _, err := w.add(t.Context(), safeio.Disk{}, 1, 4); err != nil {
+				t.Fatal(err)
 			}
+			disk, failed := failAt(step, all, fault)
+			sealed, err := w.add(t.Context(), disk, 5, 11)
+			if hit = failed(); err != nil && !errors.Is(err, fault) {
+				t.Fatalf("%s: %v", what, err)
+			}
+			reported := 4
+			for _, s := range sealed {
+				reported = int(s.Last)
+			}
+			s, findings := w.verify(w.trusting(archive.Full))
+			if !s.Sound() || s.Messages < int64(reported) || s.Checked != s.Messages {
+				t.Errorf("%s: %d were reported: %+v, %+v", what, reported, s, findings)
+			}
+			if _, err := w.add(t.Context(), safeio.Disk{}, 100, 100); err != nil {
+				t.Fatalf("%s: the next one: %v", what, err)
+			}
+			w.stampAll()
+			w.sound(what)
 		}
 	}
 }
