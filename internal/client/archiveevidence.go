@@ -278,3 +278,12 @@ func sumOf(hash crypto.Hash, octets []byte) []byte {
 	h.Write(octets)
 	return h.Sum(nil)
 }
+
+// proves holds a token and a record against the leaves of a segment: both are good.
+func (j *ArchiveJudge) proves(ctx context.Context, token, record []byte, leaves [][]byte) error {
+	if _, err := j.VerifyToken(ctx, token, leaves[0]); err != nil {
+		return err
+	}
+	_, err := j.VerifySegment(ctx, record, leaves)
+	return err
+}

@@ -120,7 +120,7 @@ func (u *archivePuller) open(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		w.Stamp, w.Evidence = stamps.Stamp, stamps.Evidence
+		w.Stamp, w.Evidence, w.Proves = stamps.Stamp, stamps.Evidence, stamps.proves
 	}
 	if u.judge, err = c.newArchiveJudge(VerifyParams{Revocation: string(u.account.Revocation), Online: true}); err != nil {
 		return err

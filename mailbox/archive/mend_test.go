@@ -1,6 +1,8 @@
 package archive_test
 
 import (
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"errors"
 	"maps"
@@ -200,6 +202,32 @@ func TestMendRecovery(t *testing.T) {
 		}
 		if got := w.readable(); got != "2" { // with the new segment key
 			t.Errorf("step %d: readable: %s", step, got)
+		}
+	}
+}
+
+// TestMendStamps puts the head back by one segment, as a kill leaves it: what proved the time of the segment stays where it is good.
+func TestMendStamps(t *testing.T) {
+	for name, refuse := range map[string]error{"good": nil, "not good": errors.New("not over this")} {
+		w := newWorld(t)
+		w.fill(3)
+		head := w.file("head")
+		if _, err := w.add(t.Context(), safeio.Disk{}, 4, 6); err != nil {
+			t.Fatal(err)
+		}
+		token, record := w.file("seg/000002.tst"), w.file("seg/000002.ers")
+		w.putBackFile("head", head)
+		proved := 0
+		w.write.Proves = func(_ context.Context, gotToken, gotRecord []byte, leaves [][]byte) error {
+			if proved++; !bytes.Equal(gotToken, token) || !bytes.Equal(gotRecord, record) || len(leaves) != 4 {
+				t.Errorf("%s: %q, %q, %d leaves", name, gotToken, gotRecord, len(leaves))
+			}
+			return refuse
+		}
+		w.do(nothing)
+		h, _ := w.open().Head()
+		if kept := len(h.Unstamped) == 0; h.Segments != 2 || proved != 1 || kept != (refuse == nil) {
+			t.Errorf("%s: %d segments, without a time-stamp %v, asked %d times", name, h.Segments, h.Unstamped, proved)
 		}
 	}
 }

@@ -371,6 +371,32 @@ func (v *verification) others(ctx context.Context) error {
 		}
 	}
 	v.summary.Objects, v.summary.Octets = v.summary.Objects+r.objects+1, v.summary.Octets+r.octets+int64(len(v.a.raw))
+	if v.v.Level < Full {
+		return nil
+	}
+	return v.statements(ctx)
+}
+
+// statements opens all statements. Where nobody here has their key, they are objects like others.
+func (v *verification) statements(ctx context.Context) error {
+	number := 0
+	for s, err := range v.a.Statements(ctx) {
+		number++
+		name := statementName(number)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrNoKey), errors.Is(err, ErrMissing), errors.Is(err, ErrAltered):
+			return nil // there is nothing more to say of it
+		case err != nil:
+			return v.found(Finding{Severity: Damage, Code: StatementsAltered, Object: name, Reason: err.Error()})
+		}
+		if f := v.judge(ctx, name, 0, &signedObject{signer: s.Signer, bag: s.Bag, whole: true}, s.Time); f != nil {
+			if err := v.found(*f); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

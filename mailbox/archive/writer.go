@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 )
 
 // WriteOptions say how an archive is written.
@@ -19,6 +18,9 @@ type WriteOptions struct {
 	// until the next Writer; nil: it is so from the beginning.
 	Stamp    func(ctx context.Context, data []byte) (token []byte, err error)
 	Evidence func(ctx context.Context, leaves [][]byte) (record []byte, err error)
+	// Proves verifies a token over the first of these leaves, and an evidence record of it out of a tree over all of them, which a writer
+	// that was killed has left. nil: they are got again.
+	Proves func(ctx context.Context, token, record []byte, leaves [][]byte) error
 	// Unstamped, unless nil, is told why a segment stays without.
 	Unstamped func(segment int, err error)
 
@@ -299,133 +301,4 @@ func (w *Writer) stampable(ctx context.Context, segment int) (signature []byte, 
 	}
 	signature, err = w.a.read(ctx, segmentName(segment, suffixSignature))
 	return signature, commits, err
-}
-
-// mend looks for what a writer that was killed left behind. A segment that was signed is taken in: perhaps somebody was told of
-// it, and the head was put back; and so is a statement: what is forbidden stays so. Everything else that the head does not speak of is
-// removed, where it has a name that only a writer gives, and no writer that lived on can have left it.
-func (w *Writer) mend(ctx context.Context) error {
-	names, err := w.a.storage.List(ctx)
-	if err != nil {
-		return err
-	}
-	h := w.a.head
-	var left []string
-	for _, name := range names {
-		if h.has(name) || name == headName {
-			continue
-		}
-		segment, ofSegment := segmentOf(name)
-		statement, ofStatement := statementOf(name)
-		switch {
-		case ofSegment && segment > h.Segments+1, ofStatement && statement > h.Statements+1:
-			return fmt.Errorf("%s: %w", name, ErrRolledBack)
-		case ofSegment, ofStatement:
-			if err := w.notBehind(ctx, names, name); err != nil {
-				return err
-			}
-			left = append(left, name)
-		}
-	}
-	if err := w.takeIn(ctx, left); err != nil {
-		return err
-	}
-	left = slices.DeleteFunc(left, w.a.head.has)
-	for _, name := range left {
-		if err := w.removable(ctx, name); err != nil {
-			return err
-		}
-	}
-	if left, err = w.takeInStatement(ctx, left); err != nil {
-		return err
-	}
-	// The ZIP file goes last: while it is there, the rest is not what somebody else put there.
-	slices.SortFunc(left, func(a, b string) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b))
-	})
-	for _, name := range left {
-		if err := w.a.storage.Remove(ctx, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func rank(name string) int {
-	if strings.HasSuffix(name, suffixZIP) {
-		return 1
-	}
-	return 0
-}
-
-// removable refuses to remove keys where those that the head speaks of are not there: they were exchanged, and the head put back.
-func (w *Writer) removable(ctx context.Context, name string) error {
-	segment, _, isKeys := keysOf(name)
-	generation, listed := w.a.head.generation(segment)
-	if !isKeys || !listed {
-		return nil
-	}
-	if _, err := w.a.read(ctx, keysName(segment, generation)); err != nil {
-		return fmt.Errorf("%s: %w: %w", name, ErrRolledBack, err)
-	}
-	return nil
-}
-
-// takeIn makes the segment behind the last one part of the archive, if it was signed. Then a writer made all of it, and it must be
-// good: else it was damaged, which is no reason to remove it.
-func (w *Writer) takeIn(ctx context.Context, names []string) error {
-	segment := w.a.head.Segments + 1
-	zipName, keysName, signatureName := segmentName(segment, suffixZIP), keysName(segment, 1), segmentName(segment, suffixSignature)
-	if !slices.Contains(names, signatureName) {
-		return nil
-	}
-	sum, _, err := hashObject(ctx, w.a.storage, zipName, nil)
-	if err != nil {
-		return err
-	}
-	signature, err := readObject(ctx, w.a.storage, signatureName, maxSmall)
-	if err != nil {
-		return err
-	}
-	signed, err := openSigned(ctx, signature, sumLine(sum[:], segment))
-	if err != nil {
-		return fmt.Errorf("%s: %w", zipName, err)
-	}
-	_, head, err := openHead(ctx, w.a.raw)
-	if err != nil {
-		return err
-	}
-	if !signed.signer.Equal(head.signer) && (len(w.o.Signer.Chain) == 0 || !signed.signer.Equal(w.o.Signer.Chain[0])) {
-		// Who wrote it was not the last one to write, nor is it this one.
-		return fmt.Errorf("%s: signed with another certificate: %w", zipName, ErrRolledBack)
-	}
-	keys, err := readObject(ctx, w.a.storage, keysName, maxKeys)
-	if err != nil {
-		return err
-	}
-	h := w.a.head.clone()
-	h.Segments = segment
-	h.put(ObjectSum{zipName, sum}, ObjectSum{signatureName, sha512.Sum512(signature)}, ObjectSum{keysName, sha512.Sum512(keys)})
-	s, err := w.a.openSegment(ctx, h, segment)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if last, _ := w.a.head.Sum(segmentName(segment-1, suffixZIP)); s.previous != last || s.First != Number(w.a.head.Messages+1) {
-		return fmt.Errorf("%s: it does not follow on the last segment: %w", zipName, ErrRolledBack)
-	}
-	if _, err := s.Contents(ctx); err != nil {
-		return err
-	}
-	h.Messages = int64(s.Last)
-	h.Unstamped = append(h.Unstamped, segment)
-	// Tokens that a killed writer got are got again: whether they are good is known to who asked for them.
-	for _, name := range names {
-		if n, _ := segmentOf(name); n == segment && !h.has(name) {
-			if err := w.a.storage.Remove(ctx, name); err != nil {
-				return err
-			}
-		}
-	}
-	return w.a.moveHead(ctx, h, w.o.Signer)
 }
