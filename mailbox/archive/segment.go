@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -123,9 +124,17 @@ func (s *Segment) opened(ctx context.Context, name string, k key, quarantine io.
 	}
 	defer f.Close()
 	if err := k.open(ctx, f, name, quarantine); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, alteredZIP(err))
 	}
 	return nil
+}
+
+// alteredZIP tells what is wrong with a ZIP file from what is wrong with reading it.
+func alteredZIP(err error) error {
+	if errors.Is(err, zip.ErrChecksum) || errors.Is(err, zip.ErrFormat) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("%w: %w", ErrAltered, err)
+	}
+	return err
 }
 
 // openedSmall decrypts a small file below data/.

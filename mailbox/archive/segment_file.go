@@ -111,10 +111,8 @@ func (s *Segment) small(name string, limit int64) (data []byte, err error) {
 	defer f.Close()
 	data, err = io.ReadAll(io.LimitReader(f, limit+1))
 	switch {
-	case errors.Is(err, zip.ErrChecksum), errors.Is(err, zip.ErrFormat), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, fmt.Errorf("%s: %w: %w", name, ErrAltered, err)
 	case err != nil:
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", name, alteredZIP(err))
 	case int64(len(data)) > limit:
 		return nil, fmt.Errorf("%s: %w", name, ErrTooLarge)
 	}
