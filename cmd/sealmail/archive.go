@@ -23,8 +23,12 @@ docs/archive.md describes the format, and how to check it by hand.
 ` + exitCodesHelp,
 		Example: "  sealmail archive pull --to ~/mail-archive\n  sealmail archive verify ~/mail-archive\n  sealmail archive search from:alice offer",
 	}
-	cmd.AddCommand(newArchivePullCommand(a), newArchiveListCommand(a), newArchiveSearchCommand(a), newArchiveReadCommand(a), newArchiveProveCommand(a), newArchiveExportCommand(a),
-		newArchiveVerifyCommand(a), newArchiveHoldCommand(a), newArchiveRetainCommand(a), newArchiveRenewCommand(a))
+	cmd.AddCommand(
+		newArchivePullCommand(a), newArchiveVerifyCommand(a),
+		newArchiveListCommand(a), newArchiveSearchCommand(a), newArchiveReadCommand(a),
+		newArchiveProveCommand(a), newArchiveExportCommand(a), newArchiveRestoreCommand(a),
+		newArchiveHoldCommand(a), newArchiveRetainCommand(a), newArchiveRenewCommand(a),
+	)
 	return cmd
 }
 

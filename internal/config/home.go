@@ -144,6 +144,11 @@ func (h Home) ArchiveIndex(id string) string {
 	return filepath.Join(h.Cache, "archives", url.PathEscape(id))
 }
 
+// Restores is the file that says which messages of an archive are put back into an account, and are there.
+func (h Home) Restores(account, archive string) string {
+	return filepath.Join(h.State, "restores", url.PathEscape(account), url.PathEscape(archive)+".jsonl")
+}
+
 // Alerts is the file of what watching an account has said, and does not say again.
 func (h Home) Alerts(account string) string {
 	return filepath.Join(h.Cache, "alerts", url.PathEscape(account)+".json")

@@ -30,3 +30,16 @@ func PrintArchiveExport(w io.Writer, r *client.ArchiveExportResult) error {
 	}
 	return p.err
 }
+
+// PrintArchiveRestore writes what was restored.
+func PrintArchiveRestore(w io.Writer, r *client.ArchiveRestoreResult) error {
+	p := &linePrinter{w: w}
+	p.line(fmt.Sprintf("%d message(s), %s, restored to %s", r.Restored, Size(r.Octets), Line(r.Account)))
+	if r.AlreadyThere > 0 {
+		p.line(fmt.Sprintf("  %d were there already", r.AlreadyThere))
+	}
+	if r.Failed > 0 {
+		p.line(fmt.Sprintf("  %d left out", r.Failed))
+	}
+	return p.err
+}
