@@ -28,6 +28,8 @@ type ArchivedOne struct {
 	UID     *uint32 `json:"uid"`
 	Size    *int64  `json:"size"` // octets
 	SHA256  *string `json:"sha256"`
+	// DuplicateOf is the number of the message that has the octets in the archive; null: this one has.
+	DuplicateOf *int64 `json:"duplicate_of"`
 }
 
 // archiveWalk goes through chosen messages of an archive, and past what is damaged in it.
@@ -304,6 +306,7 @@ func (m chosenMessage) one() ArchivedOne {
 	one := ArchivedOne{Number: int64(m.number)}
 	if r := m.record; r != nil {
 		one.Account, one.Folder, one.UID, one.Size, one.SHA256 = &r.Account, &r.Folder, orNull(r.UID), &r.Size, &r.SHA256
+		one.DuplicateOf = orNull(int64(r.OctetsIn))
 	}
 	return one
 }

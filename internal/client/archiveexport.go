@@ -168,8 +168,6 @@ func (x *archiveExport) message(ctx context.Context, m chosenMessage) (lost, err
 	switch {
 	case errors.Is(err, export.ErrUnfit):
 		return err, nil
-	case err != nil && ctx.Err() != nil:
-		return nil, ctx.Err()
 	case err != nil:
 		return nil, unwritable(x.result.To, err)
 	}
