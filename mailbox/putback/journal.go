@@ -56,14 +56,13 @@ type entry struct {
 	next     mailbox.UID // of begun: if it is there, it has this number or one above
 }
 
-// line is a line of the file: that a message is about to be put into a folder, or, with Done, that it is there.
+// line is a line of the file: that a message is about to be put into a folder, or, with Done, that it is there. Nothing in it tells what
+// is in the message, not even a digest, by which a guess could be proven after the message was destroyed everywhere else.
 type line struct {
 	Number      int64       `json:"number"`
 	Folder      string      `json:"folder"`
 	UIDValidity uint32      `json:"uidvalidity"`
 	UIDNext     mailbox.UID `json:"uidnext,omitempty"` // before
-	Size        int64       `json:"size,omitempty"`
-	SHA256      string      `json:"sha256,omitempty"`
 	Done        bool        `json:"done,omitempty"`
 	UID         mailbox.UID `json:"uid,omitempty"` // missing: the store did not tell
 }

@@ -3,7 +3,6 @@ package putback
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"slices"
@@ -72,8 +71,7 @@ func (p *Putter) Put(ctx context.Context, messages []Message, each func(i int, r
 			continue
 		}
 		f := p.folders[m.Folder]
-		begun = append(begun, line{Number: m.Number, Folder: m.Folder, UIDValidity: f.status.UIDValidity, UIDNext: f.status.UIDNext,
-			Size: m.Size, SHA256: hex.EncodeToString(m.SHA256[:])})
+		begun = append(begun, line{Number: m.Number, Folder: m.Folder, UIDValidity: f.status.UIDValidity, UIDNext: f.status.UIDNext})
 	}
 	if err := p.journal.write(begun, true); err != nil {
 		return err

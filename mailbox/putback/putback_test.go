@@ -158,7 +158,9 @@ func TestDovecot(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
 	s.Empty(t, u.Address)
-	at := func(t testing.TB) mailbox.Store { return dial(t, imapOptions(t, s.IMAPS, u.Address, u.Password, roots)) }
+	at := func(t testing.TB) mailbox.Store {
+		return dial(t, imapOptions(t, s.IMAPS, u.Address, u.Password, roots))
+	}
 	putTwice(t, at)
 	s.DeleteFolder(t, u.Address, "North")
 }

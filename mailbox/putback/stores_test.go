@@ -73,7 +73,9 @@ func embedded(t *testing.T) place {
 			t.Error(err)
 		}
 	})
-	return func(t testing.TB) mailbox.Store { return dial(t, imapOptions(t, s.Addresses().IMAPS, bob, password, roots)) }
+	return func(t testing.TB) mailbox.Store {
+		return dial(t, imapOptions(t, s.Addresses().IMAPS, bob, password, roots))
+	}
 }
 
 func inMaildir(t *testing.T) place {
