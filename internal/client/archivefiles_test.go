@@ -293,3 +293,71 @@ func (w *world) isBack(dir string) {
 		w.t.Errorf("%.100q is not there", m)
 	}
 }
+
+// TestArchiveExportPastGaps: segments that are gone keep no message of others in, wherever they are, and what is lost is said by
+// number.
+func TestArchiveExportPastGaps(t *testing.T) {
+	w := newWorld(t)
+	f := &folder{validity: 1, messages: []string{mail("1", ""), mail("2", "")}}
+	o := w.archived(f.messages)
+	o.DialStore = func(context.Context, mailbox.Options) (mailbox.Store, error) { return f, nil }
+	c := w.open(o)
+	defer c.Close()
+	for n := 3; n <= 9; n += 2 { // a segment each time
+		f.messages = append(f.messages, mail(fmt.Sprint(n), ""), mail(fmt.Sprint(n+1), ""))
+		p := client.ArchivePullParams{To: w.in("safe"), NoTimestamp: true}
+		if _, err := c.ArchivePull(t.Context(), p, func(client.ArchiveLine) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct {
+		gone []int // segments
+		ids  []string
+		lost []int64
+		said []string
+	}{
+		{gone: []int{1}, lost: []int64{1, 2}, said: []string{"messages 1 to 2"}},
+		{gone: []int{3}, lost: []int64{5, 6}, said: []string{"messages 5 to 6"}},
+		{gone: []int{5}, lost: []int64{9, 10}, said: []string{"messages 9 to 10"}},
+		{gone: []int{2, 3}, lost: []int64{3, 4, 5, 6}, said: []string{"messages 3 to 6"}},
+		{gone: []int{1, 3, 5}, lost: []int64{1, 2, 5, 6, 9, 10}, said: []string{"messages 1 to 2", "messages 5 to 6", "messages 9 to 10"}},
+		{gone: []int{2, 4}, ids: []string{"4:5", "8", "1"}, lost: []int64{4, 8}, said: []string{"messages 3 to 4", "messages 7 to 8"}},
+	} {
+		t.Run(fmt.Sprint(test.gone), func(t *testing.T) {
+			for _, segment := range test.gone {
+				path := w.in(fmt.Sprintf("safe/seg/%06d.zip", segment))
+				if err := os.Rename(path, path+".away"); err != nil {
+					t.Fatal(err)
+				}
+				defer func() {
+					if err := os.Rename(path+".away", path); err != nil {
+						t.Error(err)
+					}
+				}()
+			}
+			w.said = nil
+			var lost []int64
+			lines := 0
+			p := client.ArchiveExportParams{To: filepath.Join(t.TempDir(), "x"), Format: "eml", ArchiveChoice: client.ArchiveChoice{IDs: test.ids}}
+			result, err := c.ArchiveExport(t.Context(), p, func(l client.ArchiveExportLine) error {
+				if lines++; l.Error != nil {
+					lost = append(lost, l.Number)
+				}
+				return nil
+			})
+			if result == nil || client.KindOf(err) != client.No || !slices.Equal(lost, test.lost) || result.Exported != lines-len(lost) ||
+				len(w.names(p.To)) != result.Exported {
+				t.Errorf("%+v, %v; %d of %d are lost", result, err, lost, lines)
+			}
+			said := strings.Join(w.said, "\n")
+			if len(w.said) != len(test.said) {
+				t.Errorf("it says\n%s", said)
+			}
+			for _, words := range test.said {
+				if !strings.Contains(said, "warning: "+words+" cannot be had: ") {
+					t.Errorf("%q is not in\n%s", words, said)
+				}
+			}
+		})
+	}
+}
