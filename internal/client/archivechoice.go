@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 
+	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/mailbox/archive"
 	"github.com/sealmail/sealmail/mailbox/index"
 	"github.com/sealmail/sealmail/smime/spool"
@@ -37,8 +39,8 @@ type archiveWalk struct {
 	client  *Client
 	archive *archive.Archive
 	dir     string
-	folder  string           // "": any
-	numbers []archive.Number // ascending; nil: all
+	folders []archive.FolderName // nil: any
+	numbers []archive.Number     // ascending; nil: all
 
 	gap archiveGap
 }
@@ -81,8 +83,8 @@ func (w *archiveWalk) choose(ctx context.Context, choice ArchiveChoice) (err err
 		w.numbers, err = w.found(ctx, choice.Folder, choice.Query)
 	case len(choice.IDs) > 0:
 		w.numbers, err = w.named(ctx, choice.IDs)
-	default:
-		w.folder = choice.Folder
+	case choice.Folder != "":
+		w.folders, err = w.foldersNamed(ctx, choice.Folder)
 	}
 	if err == nil && (w.archive.Messages() == 0 || w.numbers != nil && len(w.numbers) == 0) {
 		err = failed("archive", errors.New("there is no such message in it"), "`sealmail archive list` shows what there is")
@@ -139,12 +141,63 @@ func (w *archiveWalk) found(ctx context.Context, folder, text string) (numbers [
 	return numbers, nil
 }
 
+// foldersNamed returns the folders that a name means, by what the segments say that can be opened.
+func (w *archiveWalk) foldersNamed(ctx context.Context, name string) ([]archive.FolderName, error) {
+	var all []archive.FolderName
+	for i := 1; i <= w.archive.Segments(); i++ {
+		s, err := w.archive.Segment(ctx, i)
+		var contents *archive.Contents
+		if err == nil {
+			contents, err = s.Contents(ctx)
+		}
+		switch {
+		case err != nil && !isLost(ctx, err):
+			return nil, err
+		case err != nil:
+			continue // what is in it is said to be lost
+		}
+		for _, f := range contents.Folders {
+			if one := (archive.FolderName{Account: f.Account, Folder: f.Folder}); !slices.Contains(all, one) {
+				all = append(all, one)
+			}
+		}
+	}
+	return w.client.archiveFolders(all, name)
+}
+
+// archiveFolders returns those of all folders of an archive that a name means: ACCOUNT/FOLDER, a folder of that name in all accounts, or a
+// word such as sent for the one that is for that.
+func (c *Client) archiveFolders(all []archive.FolderName, name string) (found []archive.FolderName, err error) {
+	accounts := map[string][]mailbox.Folder{}
+	for _, f := range all {
+		accounts[f.Account] = append(accounts[f.Account], mailbox.Folder{Name: f.Folder})
+		if catalogFolder(f.Account, f.Folder) == name || f.Folder == orInbox(name) {
+			found = append(found, f)
+		}
+	}
+	if _, isWord := useNamed(name); isWord && len(found) == 0 {
+		for account, folders := range accounts {
+			a, _ := c.config.Account(account) // one that is not set up any more names no folders
+			if folder, ok := folderNamed(folders, a, name); ok {
+				found = append(found, archive.FolderName{Account: account, Folder: folder})
+			}
+		}
+	}
+	if len(found) == 0 {
+		return nil, failed("archive", fmt.Errorf("nothing was archived of a folder %q", name), "`sealmail archive list` shows what there is")
+	}
+	slices.SortFunc(found, func(a, b archive.FolderName) int {
+		return strings.Compare(catalogFolder(a.Account, a.Folder), catalogFolder(b.Account, b.Folder))
+	})
+	return found, nil
+}
+
 // total is how many messages are chosen; 0: that is not known.
 func (w *archiveWalk) total() int {
 	switch {
 	case w.numbers != nil:
 		return len(w.numbers)
-	case w.folder == "":
+	case w.folders == nil:
 		return int(w.archive.Messages())
 	}
 	return 0
@@ -153,7 +206,7 @@ func (w *archiveWalk) total() int {
 // messages are the chosen ones, in ascending order. An error ends them.
 func (w *archiveWalk) messages(ctx context.Context) iter.Seq2[chosenMessage, error] {
 	return func(yield func(chosenMessage, error) bool) {
-		i, n, some := 0, archive.Number(0), false
+		i, n := 0, archive.Number(0)
 		next := func() bool {
 			if w.numbers == nil {
 				n++
@@ -171,8 +224,8 @@ func (w *archiveWalk) messages(ctx context.Context) iter.Seq2[chosenMessage, err
 				yield(chosenMessage{}, explainArchive(w.dir, err))
 				return
 			}
-			if w.folder != "" {
-				if m.record != nil && !inFolder(w.folder, m.record.Account, m.record.Folder) {
+			if w.folders != nil {
+				if m.record != nil && !w.inFolder(m.record.Account, m.record.Folder) {
 					if past := w.past(ctx, m); past > n {
 						n = past
 					}
@@ -180,21 +233,16 @@ func (w *archiveWalk) messages(ctx context.Context) iter.Seq2[chosenMessage, err
 				}
 				// What cannot be read may have been in the folder.
 			}
-			some = true
 			if !yield(m, nil) {
 				return
 			}
 		}
-		if !some {
-			err := fmt.Errorf("nothing was archived of a folder %q", w.folder)
-			yield(chosenMessage{}, failed("archive", err, "`sealmail archive list` shows what there is"))
-		}
 	}
 }
 
-// inFolder reports whether a name means a folder of an account.
-func inFolder(name, account, folder string) bool {
-	return catalogFolder(account, folder) == name || folder == orInbox(name)
+// inFolder reports whether a folder is among those that are chosen.
+func (w *archiveWalk) inFolder(account, folder string) bool {
+	return slices.Contains(w.folders, archive.FolderName{Account: account, Folder: folder})
 }
 
 // past returns the last message of the segment of m, if nothing in it is in the folder; else 0.
@@ -204,7 +252,7 @@ func (w *archiveWalk) past(ctx context.Context, m chosenMessage) archive.Number 
 		return 0 // each record says it
 	}
 	for _, f := range contents.Folders {
-		if inFolder(w.folder, f.Account, f.Folder) {
+		if w.inFolder(f.Account, f.Folder) {
 			return 0
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sealmail/sealmail/mailbox"
 	"github.com/sealmail/sealmail/mailbox/archive"
 	"github.com/sealmail/sealmail/mailbox/index"
 )
@@ -94,31 +93,18 @@ func (k *catalog) folders(ctx context.Context, name string) ([]string, error) {
 	if err != nil {
 		return nil, explainIndex(err)
 	}
-	var found []string
-	accounts := map[string][]mailbox.Folder{}
+	var known []archive.FolderName
 	for _, f := range all {
-		if f.Name == catalogMark {
-			continue
-		}
-		account, folder, _ := strings.Cut(f.Name, "/")
-		accounts[account] = append(accounts[account], mailbox.Folder{Name: folder})
-		if f.Name == name || folder == orInbox(name) {
-			found = append(found, f.Name)
+		if account, folder, ok := strings.Cut(f.Name, "/"); ok && f.Name != catalogMark {
+			known = append(known, archive.FolderName{Account: account, Folder: folder})
 		}
 	}
-	if _, isWord := useNamed(name); isWord && len(found) == 0 {
-		for account, folders := range accounts {
-			a, _ := k.client.config.Account(account) // one that is not set up any more names no folders
-			if folder, ok := folderNamed(folders, a, name); ok {
-				found = append(found, catalogFolder(account, folder))
-			}
-		}
-		slices.Sort(found)
+	found, err := k.client.archiveFolders(known, name)
+	var names []string
+	for _, f := range found {
+		names = append(names, catalogFolder(f.Account, f.Folder))
 	}
-	if len(found) == 0 {
-		return nil, failed("archive", fmt.Errorf("nothing was archived of a folder %q", name), "`sealmail archive list` shows what there is")
-	}
-	return found, nil
+	return names, err
 }
 
 // parseQuery reads what is sought.
