@@ -35,7 +35,7 @@ const (
 )
 
 // world is what the stories find when they begin: an authority (ca), certificates with keys for alice, bob and carol, for
-// servers and for timestamps (NAME.p12, NAME.pem), one password for all (password), and a timestamp authority that
+// servers, for timestamps and for archives (NAME.p12, NAME.pem), one password for all (password), and a timestamp authority that
 // runs. No story changes it.
 type world struct {
 	dir, tsa    string
@@ -57,11 +57,12 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	for name, profile := range map[string]ca.Profile{
-		"alice":  {Purpose: ca.Mail, Name: "Alice Adams", Organization: "Example GmbH", Emails: []string{"alice@" + worldDomain}},
-		"bob":    {Purpose: ca.Mail, Name: "Bob Brown", Organization: "Example GmbH", Emails: []string{"bob@" + worldDomain}},
-		"carol":  {Purpose: ca.Mail, Name: "Carol Clark", Emails: []string{"carol@" + worldDomain}},
-		"tsa":    {Purpose: ca.TSA, Name: "Example TSA"},
-		"server": {Purpose: ca.TLS, Name: "localhost", DNS: []string{"localhost", "127.0.0.1"}},
+		"alice":   {Purpose: ca.Mail, Name: "Alice Adams", Organization: "Example GmbH", Emails: []string{"alice@" + worldDomain}},
+		"bob":     {Purpose: ca.Mail, Name: "Bob Brown", Organization: "Example GmbH", Emails: []string{"bob@" + worldDomain}},
+		"carol":   {Purpose: ca.Mail, Name: "Carol Clark", Emails: []string{"carol@" + worldDomain}},
+		"tsa":     {Purpose: ca.TSA, Name: "Example TSA"},
+		"archive": {Purpose: ca.Archive, Name: "Example Archive", Organization: "Example GmbH"},
+		"server":  {Purpose: ca.TLS, Name: "localhost", DNS: []string{"localhost", "127.0.0.1"}},
 	} {
 		profile.Key, profile.Now = ca.P256, time.Now()
 		issued, err := authority.Issue(t.Context(), profile)

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"archive/zip"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -121,6 +122,8 @@ func (c *Client) archiveDir(dir string) (string, error) {
 			known = append(known, m.Path)
 		}
 	}
+	slices.Sort(known) // where one was given up, another may be in its place
+	known = slices.Compact(known)
 	switch len(known) {
 	case 0:
 		return "", usage("archive", errors.New("there is none yet, or this home does not know it"), "`sealmail archive pull --to DIR` makes one; --archive DIR names one")
@@ -197,6 +200,9 @@ func explainArchive(dir string, err error) error {
 		return err
 	case errors.As(err, &shredded):
 		return &Error{Kind: No, Err: shredded}
+	case errors.Is(err, archive.ErrNoArchive) && exists(filepath.Join(dir, "archive.json")):
+		return &Error{Kind: No, What: dir, Err: errors.New("the head of the archive is missing"),
+			Hint: "put the newest copy of the file head back in its place; `sealmail archive verify` says what is there"}
 	case errors.Is(err, archive.ErrNoArchive):
 		return failed(dir, archive.ErrNoArchive, "`sealmail archive pull --to DIR` makes one")
 	case errors.Is(err, archive.ErrExist):
@@ -209,7 +215,8 @@ func explainArchive(dir string, err error) error {
 		return failed(dir, err, "open it with the vault of the home that made it, or with a recovery key: --p12 recovery.p12")
 	case errors.Is(err, archive.ErrRolledBack), errors.Is(err, archive.ErrWitness):
 		return &Error{Kind: No, What: dir, Err: err, Hint: "nothing was touched: put the newest copy of the file head back in its place; `sealmail archive verify` says more"}
-	case errors.Is(err, archive.ErrAltered), errors.Is(err, archive.ErrMissing), errors.Is(err, archive.ErrSealed), errors.Is(err, archive.ErrSignature):
+	case errors.Is(err, archive.ErrAltered), errors.Is(err, archive.ErrMissing), errors.Is(err, archive.ErrSealed), errors.Is(err, archive.ErrSignature),
+		errors.Is(err, zip.ErrChecksum), errors.Is(err, zip.ErrFormat), errors.Is(err, zip.ErrAlgorithm): // of a segment
 		return &Error{Kind: No, What: dir, Err: err, Hint: "`sealmail archive verify` names all that is wrong; take what is damaged from a copy of the archive"}
 	case errors.Is(err, fs.ErrPermission):
 		return failed(dir, err, "see that the folder can be written")

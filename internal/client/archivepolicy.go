@@ -71,7 +71,12 @@ func (c *Client) ArchiveHold(ctx context.Context, p ArchiveHoldParams, each func
 	if p.Release {
 		statement.Kind = archive.StatementRelease
 	}
-	return c.stating(ctx, p, statement, func(policy *archive.Policy) error { return tellHolds(policy, each) })
+	return c.stating(ctx, p, statement, func(policy *archive.Policy) error {
+		if len(policy.Holds()) == 0 {
+			c.o.Say("note: no hold is in force")
+		}
+		return tellHolds(policy, each)
+	})
 }
 
 // ArchiveRetain says for how long messages must be kept, counted from the time that is proven of their archiving, and tells all
@@ -97,6 +102,9 @@ func (c *Client) ArchiveRetain(ctx context.Context, p ArchiveRetainParams, each 
 	}
 	return c.stating(ctx, h, statement, func(policy *archive.Policy) error {
 		if !p.Due {
+			if len(policy.Retentions()) == 0 {
+				c.o.Say("note: nothing was said yet about how long messages are kept")
+			}
 			return tellRetentions(policy, each)
 		}
 		return c.tellDue(ctx, h.ArchivePlace, policy, due)

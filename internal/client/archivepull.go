@@ -74,6 +74,7 @@ type archivePuller struct {
 	result  *ArchivePullResult
 
 	dir      string
+	folders  []string
 	archive  *archive.Archive
 	writer   *archive.Writer
 	catalog  *catalog
@@ -130,6 +131,9 @@ func (u *archivePuller) open(ctx context.Context) (err error) {
 		return err
 	}
 	if u.store, err = c.dialStore(ctx, u.account); err != nil {
+		return err
+	}
+	if u.folders, err = u.meant(ctx); err != nil {
 		return err
 	}
 	if u.dir = u.p.To; u.dir == "" {
@@ -215,16 +219,12 @@ func (u *archivePuller) stampLate(ctx context.Context) error {
 
 // pull goes through the folders. What was taken is sealed also where it ends early.
 func (u *archivePuller) pull(ctx context.Context) error {
-	folders, err := u.folders(ctx)
-	if err != nil {
-		return err
-	}
 	pulled, err := u.pulled(ctx)
 	if err != nil {
 		return explainArchive(u.dir, err)
 	}
 	u.forget()
-	for _, folder := range folders {
+	for _, folder := range u.folders {
 		if err = u.pullFolder(ctx, folder, pulled); err != nil {
 			break
 		}
@@ -239,7 +239,8 @@ func (u *archivePuller) pull(ctx context.Context) error {
 	return err
 }
 
-func (u *archivePuller) folders(ctx context.Context) ([]string, error) {
+// meant are the folders that are meant.
+func (u *archivePuller) meant(ctx context.Context) ([]string, error) {
 	if u.p.All {
 		f := fetcher{client: u.client, account: u.account, store: u.store}
 		return f.folders(ctx)
@@ -250,9 +251,13 @@ func (u *archivePuller) folders(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !slices.Contains(names, name) {
-			names = append(names, name)
+		if slices.Contains(names, name) {
+			continue
 		}
+		if _, err := u.store.Status(ctx, name); err != nil { // before an archive is made for it
+			return nil, explainMessage("", name, err)
+		}
+		names = append(names, name)
 	}
 	if len(names) == 0 {
 		names = append(names, "INBOX")

@@ -169,7 +169,7 @@ func (c *Client) archiveNumbers(ctx context.Context, a *archive.Archive, id stri
 }
 
 func noSuchArchived(id string) error {
-	return failed("message "+id, archive.ErrMissing, "`sealmail archive list` shows the numbers of what there is")
+	return failed("message "+id, errors.New("there is none such in the archive"), "`sealmail archive list` shows the numbers of what there is")
 }
 
 // ArchiveReadParams say which archived message to read.

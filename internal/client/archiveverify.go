@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
@@ -93,7 +94,7 @@ func (c *Client) ArchiveVerify(ctx context.Context, p ArchiveVerifyParams, each 
 	summary, err := archive.Verify(ctx, storage, o, v, func(f archive.Finding) error {
 		return each(ArchiveFinding{
 			Severity: string(f.Severity), Code: string(f.Code), Object: orNull(f.Object), Segment: orNull(f.Segment),
-			First: orNull(int64(f.First)), Last: orNull(int64(f.Last)), Reason: f.Reason,
+			First: orNull(int64(f.First)), Last: orNull(int64(f.Last)), Reason: strings.TrimPrefix(f.Reason, f.Object+": "),
 		})
 	})
 	if err != nil {

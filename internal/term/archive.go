@@ -8,21 +8,31 @@ import (
 	"github.com/sealmail/sealmail/internal/client"
 )
 
-// archiveFolderColumns is how wide the folder is in a line of an archive.
-const archiveFolderColumns = 16
+// archiveFolderColumns is how wide account and folder are in a line of an archive.
+const archiveFolderColumns = 22
 
-// PrintArchiveLine writes one line for a message of an archive: its number, and where it was.
+// PrintArchiveLine writes one line for a message of an archive: its number, and where it was. Where there is no room for all of
+// that, the account is what is shortened: mostly it is the same in all lines.
 func PrintArchiveLine(w io.Writer, l client.ArchiveLine) error {
 	line := l.ListLine
 	line.UID = uint32(l.Number)
-	line.Folder = l.Account + "/" + l.Folder
+	room := archiveFolderColumns
+	if columns := styleOf(w).columns; columns > 0 {
+		room = min(room, max(columns/5, minColumn))
+	}
+	account, folder := Line(l.Account), "/"+Line(l.Folder)
+	line.Folder = Shorten(account, max(room-Width(folder), 2)) + folder
 	return PrintFolderLine(w, line, archiveFolderColumns)
 }
 
 // PrintArchivePull writes what came of archiving.
 func PrintArchivePull(w io.Writer, r *client.ArchivePullResult) error {
 	p := &linePrinter{w: w}
-	p.line(fmt.Sprintf("%d message(s), %s, archived in %s", r.Archived, Size(r.Octets), Line(r.Path)))
+	if r.Archived == 0 {
+		p.line("nothing new was archived in " + Line(r.Path))
+	} else {
+		p.line(fmt.Sprintf("%d message(s), %s, archived in %s", r.Archived, Size(r.Octets), Line(r.Path)))
+	}
 	if r.Duplicates > 0 {
 		p.line(fmt.Sprintf("  %d of them were there already, under another folder or number: their octets are not kept twice", r.Duplicates))
 	}
@@ -116,7 +126,11 @@ func PrintArchiveVerdict(w io.Writer, v *client.ArchiveVerdict) error {
 	if v.Signer != nil {
 		p.verdictLine("", fmt.Sprintf("signed by %s, certificate SHA-256 %s", Line(*v.Signer), Line(*v.Fingerprint)))
 	}
-	if v.Earliest != nil && v.Latest != nil {
+	switch {
+	case v.Earliest == nil || v.Latest == nil:
+	case v.Earliest.Equal(*v.Latest):
+		p.verdictLine("", "archived by "+v.Latest.UTC().Format("2006-01-02 15:04:05 UTC")+", proven")
+	default:
 		p.verdictLine("", "archived between "+v.Earliest.UTC().Format("2006-01-02 15:04:05")+" and "+v.Latest.UTC().Format("2006-01-02 15:04:05 UTC")+", proven")
 	}
 	checked := "no message was opened"
@@ -133,7 +147,7 @@ func PrintArchiveVerdict(w io.Writer, v *client.ArchiveVerdict) error {
 	if v.Unstamped > 0 {
 		p.verdictLine("", fmt.Sprintf("%d segment(s) have no timestamp yet", v.Unstamped))
 	}
-	if v.Witness {
+	if v.Witness && v.Codes["rolled-back"] == 0 {
 		p.verdictLine("", "it continues what it was when it was last looked at")
 	}
 	if v.Damage > 0 {
