@@ -59,6 +59,28 @@ func (c *Client) remembered(id string) (*archiveMemory, error) {
 	return m, nil
 }
 
+// memories are all that is remembered of archives.
+func (c *Client) memories() (list []*archiveMemory, err error) {
+	entries, err := os.ReadDir(c.o.Home.Archives())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, failed("archive", err, "name the archive with --archive DIR")
+	}
+	for _, entry := range entries {
+		id, isMemory := strings.CutSuffix(entry.Name(), ".json")
+		if !isMemory {
+			continue
+		}
+		m, err := c.remembered(id)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil {
+			list = append(list, m)
+		}
+	}
+	return list, nil
+}
+
 // remember notes what an archive is now, and where.
 func (c *Client) remember(a *archive.Archive, dir string) error {
 	path, err := filepath.Abs(dir)
@@ -108,19 +130,13 @@ func (c *Client) archiveDir(dir string) (string, error) {
 	if dir != "" {
 		return dir, nil
 	}
-	entries, err := os.ReadDir(c.o.Home.Archives())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", failed("archive", err, "name the archive with --archive DIR")
+	memories, err := c.memories()
+	if err != nil {
+		return "", err
 	}
 	var known []string
-	for _, entry := range entries {
-		if id, isMemory := strings.CutSuffix(entry.Name(), ".json"); isMemory {
-			m, err := c.remembered(id)
-			if err != nil {
-				return "", err
-			}
-			known = append(known, m.Path)
-		}
+	for _, m := range memories {
+		known = append(known, m.Path)
 	}
 	slices.Sort(known) // where one was given up, another may be in its place
 	known = slices.Compact(known)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func (c *Client) ArchiveVerify(ctx context.Context, p ArchiveVerifyParams, each 
 	if err := c.judgeStamps(&v, p.TSATrust); err != nil {
 		return nil, err
 	}
-	if v.Witness, err = c.archiveWitness(ctx, p.Witness, storage, o); err != nil {
+	if v.Witness, err = c.archiveWitness(ctx, p.Witness, dir, storage, o); err != nil {
 		return nil, err
 	}
 	summary, err := archive.Verify(ctx, storage, o, v, func(f archive.Finding) error {
@@ -100,7 +101,7 @@ func (c *Client) ArchiveVerify(ctx context.Context, p ArchiveVerifyParams, each 
 	if err != nil {
 		return nil, explainArchive(dir, err)
 	}
-	if !summary.WitnessChecked {
+	if !summary.WitnessChecked && !summary.Headless {
 		c.o.Say("note: that the whole archive was put back to what it was some time ago cannot be seen in it: --witness names a copy of its head that was kept elsewhere")
 	}
 	if summary.Sound() {
@@ -167,7 +168,8 @@ func (c *Client) judgeStamps(v *archive.VerifyOptions, trust []string) error {
 }
 
 // archiveWitness returns the older head that an archive is held against: that in the file, or else what this home remembers.
-func (c *Client) archiveWitness(ctx context.Context, file string, s archive.Storage, o archive.Options) ([]byte, error) {
+// Where that knows nothing of such an archive, or it cannot be opened, it is that of the archive that was in this folder.
+func (c *Client) archiveWitness(ctx context.Context, file, dir string, s archive.Storage, o archive.Options) ([]byte, error) {
 	if file != "" {
 		data, err := readBounded(file, maxArchiveMemory)
 		if err != nil {
@@ -175,16 +177,26 @@ func (c *Client) archiveWitness(ctx context.Context, file string, s archive.Stor
 		}
 		return data, nil
 	}
-	a, err := archive.Open(ctx, s, o)
-	if err != nil {
-		return nil, ctx.Err() // whatever is wrong is found by verification
+	if a, err := archive.Open(ctx, s, o); err == nil { // else whatever is wrong is found by verification
+		memory, err := c.remembered(a.ID())
+		if err = errors.Join(err, a.Close()); err != nil {
+			return nil, err
+		}
+		if memory != nil {
+			return memory.Head, nil
+		}
 	}
-	defer a.Close()
-	memory, err := c.remembered(a.ID())
-	if err != nil || memory == nil {
+	path, err := filepath.Abs(dir)
+	if err != nil {
 		return nil, err
 	}
-	return memory.Head, nil
+	memories, err := c.memories()
+	for _, m := range memories {
+		if m.Path == path {
+			return m.Head, nil
+		}
+	}
+	return nil, errors.Join(err, ctx.Err())
 }
 
 // levelWords are what people call the levels.
