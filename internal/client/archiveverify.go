@@ -98,6 +98,9 @@ func (c *Client) ArchiveVerify(ctx context.Context, p ArchiveVerifyParams, each 
 			First: orNull(int64(f.First)), Last: orNull(int64(f.Last)), Reason: strings.TrimPrefix(f.Reason, f.Object+": "),
 		})
 	})
+	if p.Witness != "" && errors.Is(err, archive.ErrSignature) { // all other signatures are found to be what they are
+		return nil, failed(p.Witness, err, "name a copy of the file head that was kept elsewhere")
+	}
 	if err != nil {
 		return nil, explainArchive(dir, err)
 	}

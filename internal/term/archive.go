@@ -174,7 +174,11 @@ func PrintArchiveHold(w io.Writer, h client.ArchiveHoldLine) error {
 		about = append(about, Line(f))
 	}
 	if h.Messages != nil {
-		about = append(about, "messages "+Line(*h.Messages))
+		word := "message "
+		if strings.ContainsAny(*h.Messages, "-,") {
+			word = "messages "
+		}
+		about = append(about, word+Line(*h.Messages))
 	}
 	line += ": " + strings.Join(about, "; ") + ", since " + h.Since.UTC().Format("2006-01-02")
 	if h.By != nil {
