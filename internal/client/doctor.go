@@ -68,6 +68,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.anchors()
 	d.identities(ctx, a)
 	d.outbox()
+	d.archives(ctx)
 	d.servers(ctx, a)
 	d.authorities(ctx, a)
 }
