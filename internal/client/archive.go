@@ -95,19 +95,28 @@ func (c *Client) remember(a *archive.Archive, dir string) error {
 	if err := c.o.Disk.MkdirAll(c.o.Home.Archives(), 0o700); err != nil {
 		return failed("archive", err, "")
 	}
+	_ = safeio.RemoveStale(c.o.Home.Archives()) // what a kill left behind; not being able to is no reason to stop
 	if err := c.o.Disk.WriteFile(c.archiveMemoryFile(a.ID()), data, 0o600); err != nil {
 		return failed("archive", err, "make room on the disk; the archive itself is whole")
 	}
 	return nil
 }
 
-// checkMemory holds an archive against what is remembered of it.
-func (c *Client) checkMemory(ctx context.Context, a *archive.Archive) error {
+// checkMemory holds the archive in a folder against what is remembered of it.
+func (c *Client) checkMemory(ctx context.Context, a *archive.Archive, dir string) error {
 	memory, err := c.remembered(a.ID())
 	if err != nil || memory == nil {
 		return err
 	}
-	return a.CheckWitness(ctx, memory.Head)
+	if err = a.CheckWitness(ctx, memory.Head); !errors.Is(err, archive.ErrWitness) {
+		return err
+	}
+	// Another process may have moved the head since it was read here. What is remembered follows the head.
+	now, err := archive.Open(ctx, archive.NewFolder(c.o.Disk, dir), archive.Options{Now: c.o.Now})
+	if err != nil {
+		return err
+	}
+	return errors.Join(now.CheckWitness(ctx, memory.Head), now.Close())
 }
 
 // keepHead keeps copies of an archive's head elsewhere: in this home, and in a file, unless it has no name.
@@ -241,15 +250,15 @@ func explainArchive(dir string, err error) error {
 }
 
 // archiveSigner is who signs an archive: the identity with this fingerprint (or its beginning), or else the one archiving
-// certificate that is valid now.
-func (c *Client) archiveSigner(fingerprint string) (archive.Signer, error) {
+// certificate that is valid now and not known to be revoked. online says that the network may be asked for that.
+func (c *Client) archiveSigner(ctx context.Context, fingerprint string, online bool) (archive.Signer, error) {
 	const hint = "`sealmail ca issue --purpose archive` makes an archiving certificate, `sealmail cert import` takes it in"
 	identities, problems, err := c.certificates().Identities()
 	if err != nil {
 		return archive.Signer{}, c.storeUnreadable(err)
 	}
 	c.sayProblems(problems)
-	validator, err := c.mailValidator(nil)
+	by, err := c.selector(c.o.Now(), online)
 	if err != nil {
 		return archive.Signer{}, err
 	}
@@ -262,7 +271,10 @@ func (c *Client) archiveSigner(fingerprint string) (archive.Signer, error) {
 		if fingerprint == "" && !certstore.AllowsUse(cert, certstore.SignArchive) {
 			continue
 		}
-		chain, err := validator.Path(cert, slices.Concat(identity.Chain[1:], c.certificates().IssuersOf(cert)), certstore.SignArchive, c.o.Now())
+		chain, err := c.archiveSignerPath(ctx, identity, by)
+		if ctx.Err() != nil {
+			return archive.Signer{}, ctx.Err()
+		}
 		if err != nil {
 			refused = errors.Join(refused, fmt.Errorf("%s: %w", certstore.Name(cert), err))
 			continue
@@ -280,6 +292,24 @@ func (c *Client) archiveSigner(fingerprint string) (archive.Signer, error) {
 		return archive.Signer{}, failed("archiving certificate", fmt.Errorf("there is none of your own with the fingerprint %.70q", fingerprint), "`sealmail cert list` lists what there is")
 	}
 	return archive.Signer{}, failed("archiving certificate", errors.New("there is none"), hint)
+}
+
+// archiveSignerPath is the path of an identity that may sign an archive now, as the account asks for that where mail is signed.
+func (c *Client) archiveSignerPath(ctx context.Context, identity *certstore.Identity, by selector) ([]*x509.Certificate, error) {
+	cert := identity.Certificate()
+	path, err := by.Validator.Path(cert, slices.Concat(identity.Chain[1:], c.certificates().IssuersOf(cert)), certstore.SignArchive, by.At)
+	if err != nil || by.Revocation == nil {
+		return path, err
+	}
+	code, reason, err := by.Revocation(ctx, path)
+	switch {
+	case err != nil:
+		return nil, err
+	case code != certstore.Usable:
+		return nil, errors.New(reason)
+	}
+	c.sayUnchecked(certstore.Candidate{Certificate: cert, Unchecked: reason})
+	return path, nil
 }
 
 // withoutRoot leaves out the anchor at the end of a path: who checks has it, or it is worth nothing.

@@ -73,8 +73,9 @@ func (k *catalog) through(ctx context.Context) (int, error) {
 
 // catalogEntry is what the catalog gets of a message.
 type catalogEntry struct {
-	line    ArchiveLine
-	message index.Message // of which UID, MessageID where there is none, and Line are the catalog's
+	line     ArchiveLine
+	message  index.Message // of which UID, MessageID where there is none, and Line are the catalog's
+	validity uint32        // UIDVALIDITY of the folder; 0: it is not known here
 }
 
 // weight is what an entry takes in memory, about.

@@ -129,7 +129,7 @@ func (c *Client) stating(ctx context.Context, p ArchiveHoldParams, s archive.Sta
 				s.By = account.Address
 			}
 		}
-		err := c.changeArchive(ctx, a, dir, p.Signer, p.Witness, func(w *archive.Writer) error { return w.State(ctx, &s) })
+		err := c.changeArchive(ctx, a, dir, p.Signer, p.Witness, false, func(w *archive.Writer) error { return w.State(ctx, &s) })
 		switch {
 		case errors.Is(err, archive.ErrHoldExists):
 			return failed("archive hold", err, "release it first, or take another name")
@@ -148,13 +148,14 @@ func (c *Client) stating(ctx context.Context, p ArchiveHoldParams, s archive.Sta
 	return explainArchive(dir, use(policy))
 }
 
-// changeArchive changes an archive as its only writer, and keeps what the head is then.
-func (c *Client) changeArchive(ctx context.Context, a *archive.Archive, dir, signer, witness string, change func(*archive.Writer) error) (err error) {
-	by, err := c.archiveSigner(signer)
+// changeArchive changes an archive as its only writer, and keeps what the head is then. online says that the network may be asked
+// whether the signer is revoked.
+func (c *Client) changeArchive(ctx context.Context, a *archive.Archive, dir, signer, witness string, online bool, change func(*archive.Writer) error) (err error) {
+	by, err := c.archiveSigner(ctx, signer, online)
 	if err != nil {
 		return err
 	}
-	if err := c.checkMemory(ctx, a); err != nil {
+	if err := c.checkMemory(ctx, a, dir); err != nil {
 		return err
 	}
 	w, err := a.Write(ctx, archive.WriteOptions{Signer: by})
@@ -315,7 +316,7 @@ func (c *Client) ArchiveRenew(ctx context.Context, p ArchiveRenewParams) (result
 	if result.Due == nil || !p.Now && !p.HashTree && c.o.Now().Before(result.Due.Add(-renewalMargin)) {
 		return result, nil
 	}
-	err = c.changeArchive(ctx, a, dir, p.Signer, p.Witness, func(w *archive.Writer) error {
+	err = c.changeArchive(ctx, a, dir, p.Signer, p.Witness, true, func(w *archive.Writer) error {
 		result.Renewed, err = w.Renew(ctx, archiveRenewer(a, stamper, p.HashTree))
 		return err
 	})

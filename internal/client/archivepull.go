@@ -41,7 +41,7 @@ type ArchivePullResult struct {
 }
 
 // ArchivePull archives what is new in folders of the account. each is told a line for each message that is archived, once it is: whatever
-// ends it then, that stays, and the next time goes on from there. With an error there may be a result.
+// ends it then, that stays, and the next time goes on from there. With an error that came later there is a result, of what was done before.
 func (c *Client) ArchivePull(ctx context.Context, p ArchivePullParams, each func(ArchiveLine) error) (result *ArchivePullResult, err error) {
 	account, err := c.account()
 	if err != nil {
@@ -50,7 +50,12 @@ func (c *Client) ArchivePull(ctx context.Context, p ArchivePullParams, each func
 	if p.All && len(p.Folders) > 0 {
 		return nil, usage("archive pull", errors.New("all folders, or some of them"), "name folders, or say --all")
 	}
-	u := &archivePuller{client: c, account: account, p: p, each: each, result: &ArchivePullResult{Unstamped: []int{}}}
+	if p.Expunge && p.NoTimestamp {
+		return nil, usage("archive pull", errors.New("what has no timestamp is not removed at the server"), "leave out --no-timestamp or --expunge-verified")
+	}
+	u := &archivePuller{
+		client: c, account: account, p: p, each: each, result: &ArchivePullResult{Unstamped: []int{}}, before: map[numbered][]mailbox.UID{},
+	}
 	defer func() { err = errors.Join(err, u.close()) }()
 	if err := u.open(ctx); err != nil {
 		return nil, err
@@ -83,6 +88,13 @@ type archivePuller struct {
 
 	folder string // that is pulled now
 
+	late    bool  // segments of earlier runs are being stamped
+	refused error // by the authorities, since
+	waiting []int // segments that were not asked for because of that
+
+	// before is what the archive had already, of what is at the server: for Expunge.
+	before map[numbered][]mailbox.UID
+
 	// What is in the open segment: to be told and taken into the catalog once it is sealed.
 	entries []catalogEntry
 	weight  int64
@@ -110,9 +122,28 @@ func (u *archivePuller) close() error {
 // witness keeps copies of the head elsewhere.
 func (u *archivePuller) witness() error { return u.client.keepHead(u.archive, u.dir, u.p.Witness) }
 
+// errStampsRefused says that nobody was asked, because the authorities had just refused.
+var errStampsRefused = errors.New("the authorities have just refused")
+
+// unlessRefused asks for a timestamp. For segments of earlier runs nobody is asked again who refused: there may be many of them, and
+// to wait for an authority that is silent takes its time.
+func unlessRefused[T any](u *archivePuller, ask func(context.Context, T) ([]byte, error)) func(context.Context, T) ([]byte, error) {
+	return func(ctx context.Context, over T) ([]byte, error) {
+		if u.late && u.refused != nil {
+			return nil, errStampsRefused
+		}
+		got, err := ask(ctx, over)
+		u.refused = err
+		return got, err
+	}
+}
+
 // unstamped says why a segment has no timestamp yet.
 func (u *archivePuller) unstamped(segment int, err error) {
-	if err != nil {
+	switch {
+	case errors.Is(err, errStampsRefused):
+		u.waiting = append(u.waiting, segment)
+	case err != nil:
 		u.client.o.Say(fmt.Sprintf("warning: segment %d has no timestamp yet: %v; the next pull asks again", segment, err))
 	}
 }
@@ -122,7 +153,12 @@ func (u *archivePuller) stampLate(ctx context.Context) error {
 	if head, _ := u.archive.Head(); len(head.Unstamped) == 0 || u.p.NoTimestamp {
 		return nil
 	}
+	u.late = true
 	done, err := u.writer.Stamp(ctx)
+	u.late = false
+	if len(u.waiting) > 0 {
+		u.client.o.Say(fmt.Sprintf("warning: %d more segment(s) from earlier have no timestamp yet; the next pull asks again", len(u.waiting)))
+	}
 	if done > 0 {
 		u.client.o.Say(fmt.Sprintf("note: %d segment(s) that had no timestamp have one now", done))
 	}
@@ -147,6 +183,9 @@ func (u *archivePuller) pull(ctx context.Context) error {
 	// An interruption does not lose what was taken: to seal it is a matter of a moment.
 	if sealErr := u.seal(context.WithoutCancel(ctx)); sealErr != nil {
 		return errors.Join(err, sealErr)
+	}
+	if err == nil {
+		err = u.expungeBefore(ctx)
 	}
 	if ctx.Err() != nil {
 		return failed("", stoppedError{u.progress.Done, u.progress.Total, "archived", ctx.Err()}, "the rest comes with the next `sealmail archive pull`")
@@ -234,7 +273,15 @@ func (u *archivePuller) pullFolder(ctx context.Context, folder string, pulled ma
 	if err != nil {
 		return explainServer(err)
 	}
-	fresh := slices.DeleteFunc(uids, func(uid mailbox.UID) bool { return there.Has(uint32(uid)) })
+	var fresh []mailbox.UID
+	for _, uid := range uids {
+		switch {
+		case !there.Has(uint32(uid)):
+			fresh = append(fresh, uid)
+		case u.p.Expunge:
+			u.before[at] = append(u.before[at], uid)
+		}
+	}
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -294,7 +341,7 @@ func (u *archivePuller) keep(ctx context.Context, a *arrival[archived]) error {
 	if duplicate == 0 {
 		u.digests[digest] = record.Number
 	}
-	entry := catalogEntry{line: line, message: f.message}
+	entry := catalogEntry{line: line, message: f.message, validity: record.UIDValidity}
 	entry.message.Octets = nil
 	u.entries = append(u.entries, entry)
 	u.weight += entry.weight()
@@ -325,12 +372,8 @@ func (u *archivePuller) seal(ctx context.Context) error {
 		return nil
 	}
 	u.result.Segments++
-	if err := u.witness(); err != nil {
-		return err
-	}
-	if err := u.catalog.add(ctx, sealed.Segment, entries); err != nil {
-		return err
-	}
+	// What is archived is told of, also where one of these cannot be written.
+	kept := errors.Join(u.witness(), u.catalog.add(ctx, sealed.Segment, entries))
 	for _, e := range entries {
 		u.result.Archived++
 		u.result.Octets += e.line.Size
@@ -341,30 +384,20 @@ func (u *archivePuller) seal(ctx context.Context) error {
 			return err
 		}
 	}
-	if !u.p.Expunge {
+	switch {
+	case kept != nil || !u.p.Expunge:
+		return kept
+	case !sealed.Stamped:
+		u.staysUnstamped(sealed.Segment)
 		return nil
 	}
-	if !sealed.Stamped && !u.p.NoTimestamp {
-		u.client.o.Say(fmt.Sprintf("note: the messages of segment %d stay at the server, because it has no timestamp yet", sealed.Segment))
-		return nil
-	}
-	return u.expunge(ctx, sealed, entries)
-}
-
-// expunge removes at the server what was read back from the archive, octet for octet.
-func (u *archivePuller) expunge(ctx context.Context, sealed *archive.Sealed, entries []catalogEntry) error {
-	if err := u.archive.ReadBack(ctx, sealed.Segment); err != nil {
-		return explainArchive(u.dir, err)
-	}
-	byFolder := map[string][]mailbox.UID{}
+	taken := map[numbered]map[uint32]string{}
 	for _, e := range entries {
-		byFolder[e.line.Folder] = append(byFolder[e.line.Folder], mailbox.UID(e.line.UID))
-	}
-	for folder, uids := range byFolder {
-		if err := u.store.Delete(ctx, folder, uids); err != nil {
-			return explainServer(err)
+		at := numbered{e.line.Folder, e.validity}
+		if taken[at] == nil {
+			taken[at] = map[uint32]string{}
 		}
-		u.result.Expunged += len(uids)
+		taken[at][e.line.UID] = e.line.SHA256
 	}
-	return nil
+	return u.expunge(ctx, sealed.Segment, taken)
 }

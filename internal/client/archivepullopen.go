@@ -14,7 +14,7 @@ import (
 // open opens everything, the archive last: where something is missing, nothing was made.
 func (u *archivePuller) open(ctx context.Context) (err error) {
 	c := u.client
-	signer, err := c.archiveSigner(u.p.Signer)
+	signer, err := c.archiveSigner(ctx, u.p.Signer, true)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func (u *archivePuller) open(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		w.Stamp, w.Evidence, w.Proves = stamps.Stamp, stamps.Evidence, stamps.proves
+		w.Stamp, w.Evidence, w.Proves = unlessRefused(u, stamps.Stamp), unlessRefused(u, stamps.Evidence), stamps.proves
 	}
 	if u.judge, err = c.newArchiveJudge(VerifyParams{Revocation: string(u.account.Revocation), Online: true}); err != nil {
 		return err
@@ -49,6 +49,9 @@ func (u *archivePuller) open(ctx context.Context) (err error) {
 	}
 	if u.writer, err = u.archive.Write(ctx, w); err != nil {
 		return explainArchive(u.dir, err)
+	}
+	if err := u.witness(); err != nil { // nobody else moves the head now
+		return err
 	}
 	if u.catalog, err = c.openCatalog(ctx, u.archive); err != nil {
 		return err
@@ -88,10 +91,7 @@ func (u *archivePuller) openArchive(ctx context.Context, signer archive.Signer, 
 		return explainArchive(u.dir, err)
 	}
 	u.result.Archive, u.result.Path = u.archive.ID(), u.dir
-	if err := u.client.checkMemory(ctx, u.archive); err != nil {
-		return explainArchive(u.dir, err)
-	}
-	return u.witness()
+	return explainArchive(u.dir, u.client.checkMemory(ctx, u.archive, u.dir))
 }
 
 // vacant reports what else is where an archive is to be made, before anything there is touched: one whose head was lost, or

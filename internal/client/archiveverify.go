@@ -121,7 +121,11 @@ func (c *Client) rememberVerified(ctx context.Context, s archive.Storage, o arch
 	if err != nil {
 		return explainArchive(dir, err)
 	}
-	return errors.Join(c.remember(a, dir), a.Close())
+	// Where it was held against another witness, it may still have been put back since this home saw it.
+	if err = c.checkMemory(ctx, a, dir); err == nil {
+		err = c.remember(a, dir)
+	}
+	return explainArchive(dir, errors.Join(err, a.Close()))
 }
 
 // archiveSigners judges who signed something of an archive; found is told who signed the head, which is judged last.

@@ -25,7 +25,7 @@ func (d *doctor) archives(ctx context.Context) {
 		d.archive(ctx, m, memories)
 	}
 	if len(memories) > 0 {
-		d.archiveSigner()
+		d.archiveSigner(ctx)
 	}
 }
 
@@ -81,13 +81,13 @@ func (d *doctor) archive(ctx context.Context, m *archiveMemory, all []*archiveMe
 }
 
 // archiveSigner looks at the archiving certificate. Who only checks archives has none.
-func (d *doctor) archiveSigner() {
+func (d *doctor) archiveSigner(ctx context.Context) {
 	const check = "archive signing"
 	identities, _, err := d.client.certificates().Identities()
 	if err != nil || !slices.ContainsFunc(identities, func(i *certstore.Identity) bool { return certstore.AllowsUse(i.Certificate(), certstore.SignArchive) }) {
 		return // an error was said already
 	}
-	signer, err := d.client.archiveSigner("")
+	signer, err := d.client.archiveSigner(ctx, "", false)
 	if err != nil {
 		d.bad(check, err, "")
 		return

@@ -2,13 +2,15 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 )
 
 // ReadBack reads a segment from the storage and opens every message in it: file, signature, records, octets and commitments are
-// what they are to be. After that the messages need be nowhere else. Who signed is not asked, and time-stamps are not looked at.
-func (a *Archive) ReadBack(ctx context.Context, segment int) error {
+// what they are to be. After that, if there is no error, the messages whose records read was told of need be nowhere else. Messages that
+// were shredded are passed over. Who signed is not asked, and time-stamps are not looked at.
+func (a *Archive) ReadBack(ctx context.Context, segment int, read func(*Record)) error {
 	name := segmentName(segment, suffixZIP)
 	sum, _, err := hashObject(ctx, a.storage, name, func(int64) {})
 	if err != nil {
@@ -33,11 +35,16 @@ func (a *Archive) ReadBack(ctx context.Context, segment int) error {
 	defer s.Close()
 	for n := s.First; n <= s.Last; n++ {
 		r, err := s.Record(ctx, n)
-		if err != nil {
-			return err
+		if err == nil {
+			err = s.Octets(ctx, r, io.Discard)
 		}
-		if err := s.Octets(ctx, r, io.Discard); err != nil {
+		var gone *ShreddedError
+		switch {
+		case errors.As(err, &gone):
+		case err != nil:
 			return err
+		default:
+			read(r)
 		}
 	}
 	return nil
