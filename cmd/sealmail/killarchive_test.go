@@ -36,19 +36,7 @@ func (l *killLab) archiver(t *testing.T) {
 func TestKillArchive(t *testing.T) {
 	l := newKillLab(t)
 	l.archiver(t)
-	w := l.world(t, "")
-	for _, person := range []string{killAlice, killBob} {
-		w.run(t, person, w.initArgs(person)...).mustBe(t, exitGood)
-	}
-	w.run(t, killBob, "cert", "import", w.file("archive.p12"), "--p12-password-file", w.file("password")).mustBe(t, exitGood)
-	w.run(t, killAlice, "cert", "import", w.file(killBob+".pem")).mustBe(t, exitGood)
-	w.run(t, killAlice, "send", "--to", killBob, "--subject", "sealed", "--body", w.file("letter.txt")).mustBe(t, exitGood)
-	w.put(t, "INBOX", "plain", "plain again")
-	w.put(t, archiveSecond, "plain", "another")
-	w.keep(t, stageArchiver)
-	w.run(t, killBob, w.pullArgs("INBOX")...).mustBe(t, exitGood)
-	w.keep(t, stageArchived)
-
+	l.archiveStages(t)
 	for name, c := range map[string]killCase{
 		"pull":           l.pullKilled(stageArchiver, nil, "INBOX"),
 		"pull second":    l.pullKilled(stageArchived, nil, archiveSecond),
@@ -61,6 +49,23 @@ func TestKillArchive(t *testing.T) {
 	} {
 		t.Run(name, c.atEachStep)
 	}
+}
+
+// archiveStages makes the stages.
+func (l *killLab) archiveStages(t *testing.T) {
+	t.Helper()
+	w := l.world(t, "")
+	for _, person := range []string{killAlice, killBob} {
+		w.run(t, person, w.initArgs(person)...).mustBe(t, exitGood)
+	}
+	w.run(t, killBob, "cert", "import", w.file("archive.p12"), "--p12-password-file", w.file("password")).mustBe(t, exitGood)
+	w.run(t, killAlice, "cert", "import", w.file(killBob+".pem")).mustBe(t, exitGood)
+	w.run(t, killAlice, "send", "--to", killBob, "--subject", "sealed", "--body", w.file("letter.txt")).mustBe(t, exitGood)
+	w.put(t, "INBOX", "plain", "plain again")
+	w.put(t, archiveSecond, "plain", "another")
+	w.keep(t, stageArchiver)
+	w.run(t, killBob, w.pullArgs("INBOX")...).mustBe(t, exitGood)
+	w.keep(t, stageArchived)
 }
 
 func (w *killWorld) archive() string { return filepath.Join(w.dir, "archive") }

@@ -92,12 +92,13 @@ func (c *Client) remember(a *archive.Archive, dir string) error {
 	if err != nil {
 		return err
 	}
+	const hint = "make room on the disk, and see that this home can be written; the archive itself is whole"
 	if err := c.o.Disk.MkdirAll(c.o.Home.Archives(), 0o700); err != nil {
-		return failed("archive", err, "")
+		return failed("archive", err, hint)
 	}
 	_ = safeio.RemoveStale(c.o.Home.Archives()) // what a kill left behind; not being able to is no reason to stop
 	if err := c.o.Disk.WriteFile(c.archiveMemoryFile(a.ID()), data, 0o600); err != nil {
-		return failed("archive", err, "make room on the disk; the archive itself is whole")
+		return failed("archive", err, hint)
 	}
 	return nil
 }
@@ -196,7 +197,12 @@ func (k archiveKeeper) Keep(ctx context.Context, name string, key []byte) error 
 	if err != nil {
 		return err
 	}
-	return v.Put(ctx, name, archiveKeyKind, key)
+	err = v.Put(ctx, name, archiveKeyKind, key)
+	var known *Error
+	if err == nil || ctx.Err() != nil || errors.As(err, &known) {
+		return err
+	}
+	return failed("", err, "make room on the disk, and see that this home can be written; what was reported as archived is not touched")
 }
 
 // openArchive opens the archive that is meant. The caller closes it.

@@ -315,6 +315,10 @@ func (u *archivePuller) keep(ctx context.Context, a *arrival[archived]) error {
 		u.client.o.Say(fmt.Sprintf("warning: message %d in %s was not archived: %v", a.info.UID, u.folder, a.err))
 		return nil
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	ctx = context.WithoutCancel(ctx) // an interruption would take what is in the segment already with it
 	digest := f.record.SHA256
 	duplicate := u.digests[digest]
 	if duplicate == 0 {

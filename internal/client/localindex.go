@@ -44,7 +44,7 @@ func (c *Client) openIndexAt(ctx context.Context, dir, keyName string) (x *index
 	}
 	key, err := v.Key(ctx, keyName)
 	if err != nil {
-		return nil, false, failed("vault", err, "")
+		return nil, false, failed("vault", err, "make room on the disk, and see that this home can be written")
 	}
 	x, anew, err = index.Open(ctx, c.o.Disk, dir, [32]byte(key))
 	if errors.Is(err, index.ErrDamaged) {
