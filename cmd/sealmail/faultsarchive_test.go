@@ -40,7 +40,7 @@ func TestArchiveFaults(t *testing.T) {
 		{"read-only", (*killWorld).readOnly}, {"two at once", (*killWorld).twoPulls}, {"connection ends", (*killWorld).cutPull},
 		{"server stalls", (*killWorld).stalledPull}, {"interrupted", (*killWorld).interruptedPull}, {"places", (*killWorld).badPlaces},
 		{"put back", (*killWorld).putBack}, {"witness", (*killWorld).badWitness}, {"clock", (*killWorld).clocks},
-		{"folders", (*killWorld).oddFolders},
+		{"folders", (*killWorld).oddFolders}, {"locked vault", (*killWorld).lockedVault}, {"revoked", (*killWorld).revokedArchiver},
 	}
 	atOnce(len(tests), faultsAtOnce, func(i int) {
 		t.Run(tests[i].name, func(t *testing.T) { tests[i].run(l.world(t, stageArchiver), t) })
@@ -486,5 +486,60 @@ func (w *killWorld) oddFolders(t *testing.T) {
 	w.runIn(t, nil, w.pullArgs("INBOX", "--all")...).mustBe(t, exitUsage)
 	w.runIn(t, nil, w.pullArgs("INBOX", "--no-timestamp", "--expunge-verified", "--yes")...).mustBe(t, exitUsage)
 	w.runIn(t, nil, w.pullArgs("--all")...).mustBe(t, exitGood)
+	w.mended(t, outcome{}, archiveSecond)
+}
+
+// lockedVault archives where nobody opens the vault.
+func (w *killWorld) lockedVault(t *testing.T) {
+	passphrase, wrong := filepath.Join(w.dir, "passphrase"), filepath.Join(w.dir, "wrong")
+	if err := errors.Join(os.WriteFile(passphrase, []byte("correct horse\n"), 0o600), os.WriteFile(wrong, []byte("battery staple\n"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	w.run(t, killBob, "vault", "passwd", "--new-passphrase-file", passphrase).mustBe(t, exitGood)
+	open := func(args ...string) []string { return append(args, "--passphrase-file", passphrase) }
+	w.runIn(t, nil, w.pullArgs()...).says(t, exitFailed, "vault is locked", "\nhint: ")
+	w.runIn(t, nil, append(w.pullArgs(), "--passphrase-file", wrong)...).says(t, exitFailed, "wrong passphrase")
+	if _, err := os.Stat(w.archive()); err == nil {
+		t.Error("there is an archive now")
+	}
+	w.runIn(t, nil, open(w.pullArgs()...)...).mustBe(t, exitGood)
+	for _, args := range [][]string{w.pullArgs(archiveSecond), {"archive", "read", "1", "--archive", w.archive()}, {"archive", "hold", "case", "--all", "--archive", w.archive()}} {
+		w.runIn(t, nil, args...).says(t, exitFailed, "vault is locked", "\nhint: ")
+	}
+	w.runIn(t, nil, open(w.pullArgs(archiveSecond)...)...).mustBe(t, exitGood)
+	w.runIn(t, nil, open("archive", "verify", w.archive())...).mustBe(t, exitGood)
+}
+
+// revokedArchiver has archiving certificates that must not sign: one is revoked, one leads to nobody who is trusted.
+func (w *killWorld) revokedArchiver(t *testing.T) {
+	port, err := quietPort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca, p12, password := filepath.Join(w.dir, "pki"), filepath.Join(w.dir, "revoked.p12"), w.file("password")
+	must := func(args ...string) outcome {
+		t.Helper()
+		return w.runIn(t, nil, args...).mustBe(t, exitGood)
+	}
+	must("ca", "init", "--dir", ca, "--name", "Online", "--base-url", "http://127.0.0.1:"+port+"/pki", "--unprotected")
+	must("ca", "issue", "--dir", ca, "--purpose", "archive", "--key", "p256", "--name", "Revoked Archive", "-o", p12, "--p12-password-file", password)
+	must("cert", "import", p12, "--p12-password-file", password)
+	var fingerprint string
+	for _, line := range killLines[client.CertificateLine](t, must("cert", "list")) {
+		if strings.Contains(line.Subject, "Revoked Archive") {
+			fingerprint = line.Fingerprint
+		}
+	}
+	w.runIn(t, nil, w.pullArgs("--signer", fingerprint)...).says(t, exitFailed, "archiving certificate: ", "\nhint: ") // of nobody who is trusted
+	must("cert", "trust", filepath.Join(ca, "root.pem"), "--for", "mail")
+	must("cert", "export", fingerprint, "-o", filepath.Join(w.dir, "revoked.pem"))
+	must("ca", "revoke", "--dir", ca, "--cert", filepath.Join(w.dir, "revoked.pem"), "--reason", "keyCompromise", "--yes")
+	authority, _ := startServing(t, "ca", "serve", "--dir", ca, "--listen", "127.0.0.1:"+port)
+	defer stopServing(t, authority)
+	w.runIn(t, nil, w.pullArgs("--signer", fingerprint)...).says(t, exitFailed, "archiving certificate: Revoked Archive: ", "revoked", "\nhint: ")
+	w.runIn(t, nil, w.pullArgs()...).mustBe(t, exitGood) // by the other one
+	for _, args := range [][]string{{"archive", "hold", "case", "--all"}, {"archive", "renew", "--now"}} {
+		w.runIn(t, nil, append(args, "--archive", w.archive(), "--signer", fingerprint)...).says(t, exitFailed, "archiving certificate: Revoked Archive: ", "revoked")
+	}
 	w.mended(t, outcome{}, archiveSecond)
 }
