@@ -21,6 +21,8 @@ const (
 	stageArchiver = "stage-archiver" // bob has an archiving certificate, and two folders with messages
 	stageArchived = "stage-archived" // one of them is archived
 	archiveSecond = "second"         // the other one
+
+	stagePeersArchiver = "stage-peers-archiver" // bob has an archiving certificate
 )
 
 // archiver makes an archiving certificate.
@@ -258,4 +260,27 @@ func (w *killWorld) proven(t *testing.T) {
 			t.Errorf("left behind: %s", e.Name())
 		}
 	}
+}
+
+// killArchive kills pulls from Dovecot. Those that remove messages take turns, as they share bob's mailbox.
+func (p *killPeers) killArchive(t *testing.T) {
+	p.archiver(t)
+	p.empty(t)
+	w := p.world(t, stagePeers)
+	w.run(t, killBob, "cert", "import", w.file("archive.p12"), "--p12-password-file", w.file("password")).mustBe(t, exitGood)
+	w.put(t, "INBOX", "one", "two", "one")
+	w.keep(t, stagePeersArchiver)
+	pull := p.pullKilled("", func(t *testing.T) *killWorld { return p.world(t, stagePeersArchiver) }, "INBOX")
+	pull.only = some(40)
+	t.Run("pull", pull.atEachStep)
+
+	clearing := p.pullKilled("", func(t *testing.T) *killWorld {
+		p.empty(t)
+		w := p.world(t, stagePeersArchiver)
+		w.put(t, "INBOX", "one", "two", "one")
+		return w
+	}, "INBOX", "--expunge-verified", "--yes")
+	clearing.turns = true
+	clearing.only = func(steps []string, i int) bool { return some(12)(steps, i) && i > len(steps)*2/3 } // before, it does what the other does
+	t.Run("pull and clear", clearing.atEachStep)
 }

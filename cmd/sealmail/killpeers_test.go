@@ -22,6 +22,7 @@ func TestKillWithPeers(t *testing.T) {
 	t.Run("send", p.killSend)
 	t.Run("fetch", p.killFetch)
 	t.Run("change", p.killMove)
+	t.Run("archive", p.killArchive)
 }
 
 // killPeers is a lab with servers that are not our own. All runs share the people's mailboxes.
