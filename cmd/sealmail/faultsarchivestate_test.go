@@ -30,7 +30,7 @@ func TestArchiveFaultsState(t *testing.T) {
 		{"made anew", (*faultWorld).pullAnew}, {"made anew in the middle", (*faultWorld).pullAnewWithin}, {"vanishes in the middle", (*faultWorld).pullVanishing},
 		{"vanished before it is removed", (*faultWorld).clearVanished}, {"made anew before it is removed", (*faultWorld).clearAnew},
 		{"another one in its place", (*faultWorld).clearAnother}, {"without UIDPLUS", (*faultWorld).clearWithoutUIDPLUS},
-		{"truncated literal", (*faultWorld).pullTruncated}, {"absurd literal", (*faultWorld).pullAbsurd},
+		{"refused message", (*faultWorld).pullRefused}, {"absurd sizes", (*faultWorld).pullAbsurdSizes}, {"truncated literal", (*faultWorld).pullTruncated}, {"absurd literal", (*faultWorld).pullAbsurd},
 	}
 	atOnce(len(tests), faultsAtOnce, func(i int) {
 		t.Run(tests[i].name, func(t *testing.T) {
@@ -223,6 +223,41 @@ func (w *faultWorld) clearWithoutUIDPLUS(t *testing.T) {
 	w.left(t, faultText(0), faultText(1), faultText(2), text)
 	w.pulled(t, 1, "--expunge-verified", "--yes")
 	w.left(t)
+}
+
+// pullRefused cannot have a message, which the server does not give out.
+func (w *faultWorld) pullRefused(t *testing.T) {
+	asked := regexp.MustCompile(fmt.Sprintf(`^(T\d+ )UID FETCH [\d,:]*\b%d .*BODY\.PEEK`, w.uids[2]))
+	w.tampered(t, peertest.Tamper{Client: func(line string) (string, peertest.Fate) {
+		if m := asked.FindStringSubmatch(line); m != nil {
+			return m[1] + "NO [SERVERBUG] it cannot be read", peertest.Pass
+		}
+		return "", peertest.Pass
+	}})
+	o := w.pull(t, "--expunge-verified", "--yes").mustFail(t, "message(s) could not be had, and are not archived")
+	if !strings.Contains(o.err, fmt.Sprintf("warning: message %d in %s was not archived: ", w.uids[2], w.folder)) {
+		t.Errorf("it is not said: %s", o.err)
+	}
+	w.lead(w.servers.IMAP, "")
+	there := w.texts(t, w.folder)
+	if _, left := there[faultText(2)]; !left {
+		t.Error("the message is not at the server any more")
+	}
+	w.pulled(t, len(there))
+}
+
+// pullAbsurdSizes is told of messages that they are larger than anything.
+func (w *faultWorld) pullAbsurdSizes(t *testing.T) {
+	size := regexp.MustCompile(`RFC822\.SIZE \d+`)
+	w.tampered(t, peertest.Tamper{Server: func(line string) (string, peertest.Fate) {
+		return size.ReplaceAllString(line, "RFC822.SIZE 9223372036854775807"), peertest.Pass
+	}})
+	o := w.pull(t)
+	if o.code != exitGood {
+		o.mustFail(t, "\nhint: ")
+	}
+	w.lead(w.servers.IMAP, "")
+	w.pulled(t, 3-len(killLines[client.ArchiveLine](t, o)))
 }
 
 func (w *faultWorld) pullTruncated(t *testing.T) {

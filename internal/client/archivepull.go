@@ -187,6 +187,9 @@ func (u *archivePuller) pull(ctx context.Context) error {
 	if err == nil {
 		err = u.expungeBefore(ctx)
 	}
+	if err == nil && u.result.Failed > 0 {
+		err = failed("archive pull", fmt.Errorf("%d message(s) could not be had, and are not archived", u.result.Failed), "the next `sealmail archive pull` tries them again")
+	}
 	if ctx.Err() != nil {
 		return failed("", stoppedError{u.progress.Done, u.progress.Total, "archived", ctx.Err()}, "the rest comes with the next `sealmail archive pull`")
 	}
