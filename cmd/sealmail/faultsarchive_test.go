@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -264,6 +265,37 @@ func (w *killWorld) twoPulls(t *testing.T) {
 	}
 	if err := lock.Unlock(); err != nil {
 		t.Fatal(err)
+	}
+	// Another one archives something between the steps of a command that has read the archive's head: it was not put back.
+	if err := os.RemoveAll(filepath.Join(w.home(killBob), "cache")); err != nil {
+		t.Fatal(err)
+	}
+	var once sync.Once
+	between := func(e *environment) {
+		e.disk = safeio.Disk{Before: func(_, path string) error {
+			if strings.Contains(path, "/cache/") {
+				once.Do(func() { w.run(t, killBob, w.pullArgs(archiveSecond)...).mustBe(t, exitGood) })
+			}
+			return nil
+		}}
+	}
+	w.runIn(t, between, "archive", "hold", "case", "--folder", "INBOX", "--archive", w.archive()).mustBe(t, exitGood)
+	// The same, each time it looks at the clock, until it is the one that writes.
+	for nth, busy := 1, false; !busy; nth++ {
+		w.put(t, archiveSecond, fmt.Sprint("more ", nth))
+		calls := 0
+		looking := func(e *environment) {
+			e.now = func() time.Time {
+				if calls++; calls == nth {
+					busy = w.run(t, killBob, w.pullArgs(archiveSecond)...).code != exitGood
+				}
+				return time.Now()
+			}
+		}
+		w.runIn(t, looking, "archive", "hold", fmt.Sprint("case-", nth), "--all", "--archive", w.archive()).mustBe(t, exitGood)
+		if calls < nth {
+			t.Fatalf("it looked at the clock %d times, and never wrote", calls)
+		}
 	}
 	w.mended(t, outcome{}, archiveSecond)
 }

@@ -173,6 +173,9 @@ func (l *killLab) pullKilled(stage string, begin func(t *testing.T) *killWorld, 
 			} else if len(told) > 0 {
 				t.Errorf("told of %d messages, and there is no archive", len(told))
 			}
+			if _, err := os.Stat(filepath.Join(w.archive(), "head")); err == nil {
+				w.run(t, killBob, "archive", "verify", w.archive()).mustBe(t, exitGood) // what is half done is no damage
+			}
 			w.run(t, killBob, w.pullArgs(args...)...).mustBe(t, exitGood)
 			archived := w.archivedNow(t)
 			contain(t, "told of", archived, told)

@@ -103,8 +103,8 @@ func (c *Client) remember(a *archive.Archive, dir string) error {
 	return nil
 }
 
-// checkMemory holds the archive in a folder against what is remembered of it.
-func (c *Client) checkMemory(ctx context.Context, a *archive.Archive, dir string) error {
+// checkMemory holds an archive against what is remembered of it.
+func (c *Client) checkMemory(ctx context.Context, a *archive.Archive) error {
 	memory, err := c.remembered(a.ID())
 	if err != nil || memory == nil {
 		return err
@@ -113,11 +113,10 @@ func (c *Client) checkMemory(ctx context.Context, a *archive.Archive, dir string
 		return err
 	}
 	// Another process may have moved the head since it was read here. What is remembered follows the head.
-	now, err := archive.Open(ctx, archive.NewFolder(c.o.Disk, dir), archive.Options{Now: c.o.Now})
-	if err != nil {
+	if err := a.Refresh(ctx); err != nil {
 		return err
 	}
-	return errors.Join(now.CheckWitness(ctx, memory.Head), now.Close())
+	return a.CheckWitness(ctx, memory.Head)
 }
 
 // keepHead keeps copies of an archive's head elsewhere: in this home, and in a file, unless it has no name.

@@ -159,6 +159,11 @@ func (k *catalog) catchUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if through > k.archive.Segments() { // another process may have added some since the head was read here
+		if err := k.archive.Refresh(ctx); err != nil {
+			return err
+		}
+	}
 	if through > k.archive.Segments() {
 		return failed("archive", fmt.Errorf("it has %d segments, and had %d before", k.archive.Segments(), through), "`sealmail archive verify` says more")
 	}

@@ -155,7 +155,7 @@ func (c *Client) changeArchive(ctx context.Context, a *archive.Archive, dir, sig
 	if err != nil {
 		return err
 	}
-	if err := c.checkMemory(ctx, a, dir); err != nil {
+	if err := c.checkMemory(ctx, a); err != nil {
 		return err
 	}
 	w, err := a.Write(ctx, archive.WriteOptions{Signer: by})

@@ -91,7 +91,7 @@ func (u *archivePuller) openArchive(ctx context.Context, signer archive.Signer, 
 		return explainArchive(u.dir, err)
 	}
 	u.result.Archive, u.result.Path = u.archive.ID(), u.dir
-	return explainArchive(u.dir, u.client.checkMemory(ctx, u.archive, u.dir))
+	return explainArchive(u.dir, u.client.checkMemory(ctx, u.archive))
 }
 
 // vacant reports what else is where an archive is to be made, before anything there is touched: one whose head was lost, or

@@ -122,7 +122,7 @@ func (c *Client) rememberVerified(ctx context.Context, s archive.Storage, o arch
 		return explainArchive(dir, err)
 	}
 	// Where it was held against another witness, it may still have been put back since this home saw it.
-	if err = c.checkMemory(ctx, a, dir); err == nil {
+	if err = c.checkMemory(ctx, a); err == nil {
 		err = c.remember(a, dir)
 	}
 	return explainArchive(dir, errors.Join(err, a.Close()))

@@ -165,6 +165,9 @@ func (a *Archive) Close() error {
 	return segment.Close()
 }
 
+// Refresh reads the head again, which others may have moved since.
+func (a *Archive) Refresh(ctx context.Context) error { return a.reload(ctx) }
+
 // reload reads the head, which others may have moved.
 func (a *Archive) reload(ctx context.Context) error {
 	h, raw, err := readHead(ctx, a.storage)
