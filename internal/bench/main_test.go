@@ -14,6 +14,8 @@ import (
 var (
 	rounds = flag.Int("rounds", 0, "take this many turns in each comparison (default: by its length)")
 	write  = flag.Bool("write", false, "write the table into docs/bench.md")
+	// A little of it shows whether all of it works.
+	archived = flag.Int("archived", 100_000, "archive this many messages")
 )
 
 func TestMain(m *testing.M) {
