@@ -103,5 +103,8 @@ func fold(name string) string {
 // encodeName writes a path as it stands in a manifest (RFC 8493 section 2.1.3): line ends and percent signs, and nothing else, are
 // percent-encoded.
 func encodeName(name string) string {
+	if !strings.ContainsAny(name, "%\r\n") { // as nearly all of them
+		return name
+	}
 	return strings.NewReplacer("%", "%25", "\n", "%0A", "\r", "%0D").Replace(name)
 }

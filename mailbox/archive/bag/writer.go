@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"slices"
 	"strings"
@@ -55,8 +54,9 @@ type File struct {
 // thrown away.
 type Writer struct {
 	sink    Sink
-	payload []File
-	tags    []File
+	hashes  hashes
+	payload []*File
+	tags    []*File
 	names   nameSet
 	open    bool  // a file is being written
 	err     error // the first failure, or ErrOrder once closed
@@ -64,7 +64,7 @@ type Writer struct {
 
 // NewWriter begins a bag with its declaration, bagit.txt (RFC 8493 section 2.1.1).
 func NewWriter(sink Sink) (*Writer, error) {
-	w := &Writer{sink: sink, names: nameSet{}}
+	w := &Writer{sink: sink, names: nameSet{}, hashes: newHashes()}
 	if err := w.tag(declaration, declared); err != nil {
 		return nil, err
 	}
@@ -92,14 +92,22 @@ func (w *Writer) Create(name string) (io.WriteCloser, error) {
 }
 
 // Files returns the payload files that are complete, in the order in which they were written.
-func (w *Writer) Files() []File { return slices.Clone(w.payload) }
+func (w *Writer) Files() []File {
+	w.hashes.wait()
+	files := make([]File, 0, len(w.payload))
+	for _, f := range w.payload {
+		files = append(files, *f)
+	}
+	return files
+}
 
 // Last returns the payload file that was completed last, and false where there is none.
 func (w *Writer) Last() (File, bool) {
 	if len(w.payload) == 0 {
 		return File{}, false
 	}
-	return w.payload[len(w.payload)-1], true
+	w.hashes.wait()
+	return *w.payload[len(w.payload)-1], true
 }
 
 // Close completes the bag with bag-info.txt, which gets the fields in the order given and then the Payload-Oxum, manifests by SHA-512
@@ -125,10 +133,11 @@ func (w *Writer) Close(info []Field) error {
 	}
 	for _, list := range []struct {
 		prefix string
-		files  *[]File
+		files  *[]*File
 	}{{"manifest-", &w.payload}, {"tagmanifest-", &w.tags}} {
+		w.hashes.wait()
 		files := slices.Clone(*list.files) // tag manifests do not list one another
-		slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+		slices.SortFunc(files, func(a, b *File) int { return strings.Compare(a.Name, b.Name) })
 		for _, algorithm := range []string{"sha512", "sha256"} {
 			if err := w.tag(list.prefix+algorithm+".txt", manifest(files, algorithm)); err != nil {
 				return err
@@ -140,14 +149,16 @@ func (w *Writer) Close(info []Field) error {
 }
 
 // manifest returns the lines about files. Two spaces is what sha512sum and the like read.
-func manifest(files []File, algorithm string) string {
+func manifest(files []*File, algorithm string) string {
 	var b strings.Builder
 	for _, f := range files {
 		sum := f.SHA512[:]
 		if algorithm == "sha256" {
 			sum = f.SHA256[:]
 		}
-		fmt.Fprintf(&b, "%s  %s\n", hex.EncodeToString(sum), encodeName(f.Name))
+		for _, part := range []string{hex.EncodeToString(sum), "  ", encodeName(f.Name), "\n"} {
+			b.WriteString(part)
+		}
 	}
 	return b.String()
 }
@@ -200,23 +211,22 @@ func (w *Writer) tag(name, text string) error {
 }
 
 // create begins a file, which is in the list once it is complete.
-func (w *Writer) create(name string, list *[]File) (io.WriteCloser, error) {
+func (w *Writer) create(name string, list *[]*File) (io.WriteCloser, error) {
 	to, err := w.sink.Create(name)
 	if err != nil {
 		w.err = err
 		return nil, err
 	}
 	w.open = true
-	return &fileWriter{bag: w, list: list, to: to, file: File{Name: name}, sha512: sha512.New(), sha256: sha256.New()}, nil
+	return &fileWriter{bag: w, list: list, to: to, file: &File{Name: name}}, nil
 }
 
 // fileWriter writes a file of a bag.
 type fileWriter struct {
-	bag            *Writer
-	list           *[]File
-	to             io.WriteCloser // nil once closed
-	file           File
-	sha512, sha256 hash.Hash
+	bag  *Writer
+	list *[]*File
+	to   io.WriteCloser // nil once closed
+	file *File
 }
 
 // Write appends to the file.
@@ -231,8 +241,7 @@ func (f *fileWriter) Write(p []byte) (int, error) {
 	if err == nil && n != len(p) {
 		err = io.ErrShortWrite
 	}
-	_, _ = f.sha512.Write(p[:n]) // hashes do not fail
-	_, _ = f.sha256.Write(p[:n])
+	f.bag.hashes.write(p[:n])
 	f.file.Size += int64(n)
 	f.bag.err = err
 	return n, err
@@ -251,8 +260,7 @@ func (f *fileWriter) Close() error {
 	if f.bag.err = err; err != nil {
 		return err
 	}
-	f.sha512.Sum(f.file.SHA512[:0])
-	f.sha256.Sum(f.file.SHA256[:0])
+	f.bag.hashes.end(f.file)
 	*f.list = append(*f.list, f.file)
 	return nil
 }
