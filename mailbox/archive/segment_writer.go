@@ -10,7 +10,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"strings"
 	"time"
@@ -44,9 +43,7 @@ type segmentWriter struct {
 	previous [sha512.Size]byte // of the segment before
 	now      time.Time
 
-	object   ObjectWriter
-	sum      hash.Hash // of the ZIP file
-	size     int64
+	output   *segmentOutput
 	zip      *bag.ZIP
 	bag      *bag.Writer
 	keys     segmentKeys
@@ -72,7 +69,7 @@ func (s *segmentWriter) full() bool {
 }
 
 func (a *Archive) newSegment(ctx context.Context, h *Head) (*segmentWriter, error) {
-	s := &segmentWriter{a: a, ctx: ctx, number: h.Segments + 1, now: a.o.Now(), sum: sha512.New(), material: map[[sha256.Size]byte]bool{}}
+	s := &segmentWriter{a: a, ctx: ctx, number: h.Segments + 1, now: a.o.Now(), material: map[[sha256.Size]byte]bool{}}
 	if s.number > maxSegment {
 		return nil, errors.New("the archive has as many segments as it can: begin another one")
 	}
@@ -81,33 +78,21 @@ func (a *Archive) newSegment(ctx context.Context, h *Head) (*segmentWriter, erro
 	}
 	s.keys = segmentKeys{Archive: a.description.ID, Segment: s.number, Generation: 1, Contents: newKey(), Validation: newKey()}
 	s.contents = Contents{Segment: s.number, First: Number(h.Messages + 1)}
-	var err error
-	if s.object, err = a.storage.Create(ctx, segmentName(s.number, suffixZIP)); err != nil {
+	object, err := a.storage.Create(ctx, segmentName(s.number, suffixZIP))
+	if err != nil {
 		return nil, err
 	}
-	if s.zip, err = bag.NewZIP(writerFunc(s.write), segmentDigits(s.number), s.now); err == nil {
+	s.output = newSegmentOutput(object)
+	if s.zip, err = bag.NewZIP(s.output, segmentDigits(s.number), s.now); err == nil {
 		s.bag, err = bag.NewWriter(s.zip)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.object.Abort())
+		return nil, errors.Join(err, s.abort())
 	}
 	return s, nil
 }
 
-type writerFunc func(p []byte) (int, error)
-
-// Write calls the function.
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
-
-// write takes the octets of the ZIP file.
-func (s *segmentWriter) write(p []byte) (int, error) {
-	n, err := s.object.Write(p)
-	s.sum.Write(p[:n])
-	s.size += int64(n)
-	return n, err
-}
-
-func (s *segmentWriter) abort() error { return s.object.Abort() }
+func (s *segmentWriter) abort() error { return s.output.object.Abort() }
 
 func (s *segmentWriter) messages() int { return len(s.keys.Messages) }
 
@@ -286,7 +271,7 @@ func (s *segmentWriter) finish(ctx context.Context) error {
 	if err := s.zip.Close(); err != nil {
 		return err
 	}
-	return s.object.Commit()
+	return s.output.commit()
 }
 
 // sumLine is what the archiving signature is over: what sha512sum prints for a segment's ZIP file.

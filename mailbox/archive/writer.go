@@ -126,7 +126,7 @@ func (w *Writer) pending() int {
 
 // Full reports whether the open segment has as much in it as it should.
 func (w *Writer) Full() bool {
-	return w.segment != nil && (w.segment.messages() >= w.o.MaxMessages || w.segment.size >= w.o.MaxOctets || w.segment.full())
+	return w.segment != nil && (w.segment.messages() >= w.o.MaxMessages || w.segment.output.size >= w.o.MaxOctets || w.segment.full())
 }
 
 // Seal makes the open segment part of the archive: its file is on the disk, then its keys are kept, then it is signed and
@@ -150,7 +150,7 @@ func (w *Writer) seal(ctx context.Context, s *segmentWriter) (*Sealed, error) {
 	}
 	h := w.a.head.clone()
 	h.Segments, h.Messages = s.number, int64(s.contents.Last)
-	sum := s.sum.Sum(nil)
+	sum := s.output.sum.Sum(nil)
 	h.put(ObjectSum{segmentName(s.number, suffixZIP), [sha512.Size]byte(sum)})
 
 	name, segmentKey := keyName(s.keys.Archive, s.number, s.keys.Generation), newKey()
@@ -178,7 +178,7 @@ func (w *Writer) seal(ctx context.Context, s *segmentWriter) (*Sealed, error) {
 	if err := w.a.moveHead(ctx, h, w.o.Signer); err != nil {
 		return nil, err
 	}
-	return &Sealed{Segment: s.number, First: s.contents.First, Last: s.contents.Last, Octets: s.size, Stamped: stamped}, nil
+	return &Sealed{Segment: s.number, First: s.contents.First, Last: s.contents.Last, Octets: s.output.size, Stamped: stamped}, nil
 }
 
 // put makes an object, and has the head speak of it.
