@@ -63,10 +63,11 @@ type Index struct {
 
 	mu      sync.Mutex
 	db      *sqlite3.Conn
-	file    fs.FileInfo // of the database that is open
-	release func()      // gives the name of the file system back
-	swept   bool        // files that nothing names were looked for
-	damaged bool        // the next who opens it is to know
+	find    *sqlite3.Stmt // of FindEverywhere; nil: not needed yet
+	file    fs.FileInfo   // of the database that is open
+	release func()        // gives the name of the file system back
+	swept   bool          // files that nothing names were looked for
+	damaged bool          // the next who opens it is to know
 }
 
 // Open opens the index in a folder, which it makes where it is missing. The folder should hold nothing else: files of
@@ -176,6 +177,10 @@ func (x *Index) Close() error {
 		err = x.disk.WriteFile(filepath.Join(x.dir, damagedName), nil, 0o600)
 		x.damaged = false
 	}
+	if x.find != nil {
+		err = errors.Join(err, x.find.Close())
+		x.find = nil
+	}
 	if x.db != nil {
 		err = errors.Join(err, x.db.Close())
 		x.db = nil
@@ -275,6 +280,11 @@ func (x *Index) rows(each func(*sqlite3.Stmt) error, sql string, args ...any) er
 		return err
 	}
 	defer s.Close()
+	return answers(s, each, args...)
+}
+
+// answers runs a statement, and each for every row of its answer.
+func answers(s *sqlite3.Stmt, each func(*sqlite3.Stmt) error, args ...any) error {
 	if err := bind(s, args...); err != nil {
 		return err
 	}

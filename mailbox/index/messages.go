@@ -384,12 +384,18 @@ func (x *Index) Find(ctx context.Context, folder, messageID string) (uids []mail
 
 // FindEverywhere returns the lines of all messages with this Message-ID, in the order in which they were added.
 func (x *Index) FindEverywhere(ctx context.Context, messageID string) (lines []Line, err error) {
-	return lines, x.read(ctx, func() error {
+	return lines, x.read(ctx, func() (err error) {
+		if x.find == nil { // who asks asks often, and to compile takes longer than to look
+			if x.find, _, err = x.db.Prepare(lineColumns + "messages m JOIN folders f ON f.id = m.folder WHERE m.message_id = ? ORDER BY m.id"); err != nil {
+				return err
+			}
+		}
+		defer x.find.Reset() // what it says was said before
 		lines = nil
-		return x.rows(func(s *sqlite3.Stmt) error {
+		return answers(x.find, func(s *sqlite3.Stmt) error {
 			lines = append(lines, lineIn(s))
 			return nil
-		}, lineColumns+"messages m JOIN folders f ON f.id = m.folder WHERE m.message_id = ? ORDER BY m.id", messageID)
+		}, messageID)
 	})
 }
 
