@@ -132,9 +132,9 @@ func archiveArrival[T any](ctx context.Context, j *judge, account string, folder
 }
 
 // describe fills in what is known of a message that arrived whatever is in it.
-func (a *archived) describe(folder index.Folder, octets io.Reader) error {
+func (a *archived) describe(folder index.Folder, octets *io.SectionReader) error {
 	hash := sha256.New()
-	size, err := io.Copy(hash, octets)
+	size, err := io.Copy(hash, io.LimitReader(octets, octets.Size())) // which says how large a buffer need be
 	if err != nil {
 		return failed("", err, "")
 	}

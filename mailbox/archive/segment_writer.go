@@ -52,7 +52,11 @@ type segmentWriter struct {
 	commits  [][]byte // content of the commit files, in order
 	material map[[sha256.Size]byte]bool
 	lines    bytes.Buffer // the material, a JSON value a line
+	buffer   []byte       // between a message and what takes it
 }
+
+// copiedAtOnce is how many octets of a message are copied together. io.Copy would make room for as many with each message.
+const copiedAtOnce = 32 << 10
 
 // maxMaterial bounds the octets of the material of a segment, and of its contents.
 const maxMaterial = 256 << 20
@@ -69,7 +73,7 @@ func (s *segmentWriter) full() bool {
 }
 
 func (a *Archive) newSegment(ctx context.Context, h *Head) (*segmentWriter, error) {
-	s := &segmentWriter{a: a, ctx: ctx, number: h.Segments + 1, now: a.o.Now(), material: map[[sha256.Size]byte]bool{}}
+	s := &segmentWriter{a: a, ctx: ctx, number: h.Segments + 1, now: a.o.Now(), material: map[[sha256.Size]byte]bool{}, buffer: make([]byte, copiedAtOnce)}
 	if s.number > maxSegment {
 		return nil, errors.New("the archive has as many segments as it can: begin another one")
 	}
@@ -125,13 +129,13 @@ func (s *segmentWriter) add(ctx context.Context, m Message, octets io.Reader) (*
 	if m.Duplicate == 0 {
 		keys.Octets = newKey()
 		err := s.seal(ctx, number.String()+suffixOctets, keys.Octets, func(w io.Writer) error {
-			_, err := io.Copy(io.MultiWriter(w, sums), octets)
+			_, err := io.CopyBuffer(io.MultiWriter(w, sums), octets, s.buffer)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-	} else if _, err := io.Copy(sums, octets); err != nil {
+	} else if _, err := io.CopyBuffer(sums, octets, s.buffer); err != nil {
 		return nil, err
 	}
 	r.Size, r.SHA256 = counted.n, hex.EncodeToString(digest.Sum(nil))
