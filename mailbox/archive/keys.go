@@ -143,6 +143,7 @@ func (a *Archive) keys(ctx context.Context, h *Head, segment int) (*segmentKeys,
 		return nil, fmt.Errorf("%s: %w", name, ErrAltered)
 	}
 	var text bytes.Buffer
+	text.Grow(len(raw)) // where it grew later, what is cleared would not be all
 	defer func() { clear(text.Bytes()) }()
 	if err := a.openKeys(ctx, raw, keyName(a.description.ID, segment, generation), &text); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
