@@ -245,11 +245,8 @@ func BenchmarkArchive(b *testing.B) {
 		for _, c := range []struct {
 			work string
 			*contender
-			bar string
-		}{
-			{"archive search of a word", search, "≤ 100 ms"}, {"archive list --limit 100", list, "≤ 100 ms"}, {"archive pull where nothing is new", again, "—"},
-		} {
-			measured.add(row{work: c.work + ", " + grouped(n) + " messages, whole process", ours: c.duration(), theirs: "—", ratio: "—", bar: c.bar})
+		}{{"archive search of a word that is in one message", search}, {"archive list --limit 100", list}, {"archive pull where nothing is new", again}} {
+			measured.add(row{work: c.work + ", " + grouped(n) + " messages, whole process", ours: c.duration(), theirs: "—", ratio: "—", bar: "—"})
 		}
 	})
 }
