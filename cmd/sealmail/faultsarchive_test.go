@@ -383,20 +383,28 @@ func (w *killWorld) interruptedPull(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	defer stop()
-	var left atomic.Int64
-	left.Store(60 * int64(len(faultText(0)))) // octets
-	o := w.runUntil(ctx, t, w.through(func(c net.Conn) net.Conn {
-		return readHook{c, func(n int) {
-			if left.Add(-int64(n)) < 0 {
-				stop()
-			}
-		}}
-	}), w.pullArgs(archiveSecond)...)
-	o.says(t, exitFailed, "sealmail: interrupted\n")
-	if n := len(killed{outcome: o}.told(t)); n == 0 || n > 60 {
-		t.Errorf("%d messages were told of", n)
+	// How much of what came was looked at when the interruption is met depends on the machine: a slow one may have nothing yet.
+	told := 0
+	var o outcome
+	for messages := int64(50); told == 0 && messages < 100; messages += 10 {
+		ctx, stop := context.WithCancel(t.Context())
+		var left atomic.Int64
+		left.Store(messages * int64(len(faultText(0)))) // octets
+		o = w.runUntil(ctx, t, w.through(func(c net.Conn) net.Conn {
+			return readHook{c, func(n int) {
+				if left.Add(-int64(n)) < 0 {
+					stop()
+				}
+			}}
+		}), w.pullArgs(archiveSecond)...)
+		stop()
+		o.says(t, exitFailed, "sealmail: interrupted\n")
+		if told = len(killed{outcome: o}.told(t)); told > int(messages) {
+			t.Errorf("%d messages were told of, of %d", told, messages)
+		}
+	}
+	if told == 0 {
+		t.Error("no message was told of")
 	}
 	w.mended(t, o, archiveSecond)
 }
