@@ -20,9 +20,10 @@ func newDemoCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show the whole life of a message on this machine",
-		Long: `Runs a mail server, a timestamp authority and a certificate authority on loopback, and lets Alice and Bob write to each
-other: each step is shown as the command that you would type, and what it prints. Nothing leaves this machine, and
-nothing stays, unless --keep names a folder to go on with; ` + "`sealmail demo serve DIR`" + ` starts its servers again.
+		Long: `Runs a mail server, a timestamp authority and a certificate authority on loopback, lets Alice and Bob write to each
+other, and Alice archive her mail: each step is shown as the command that you would type, and what it prints. Nothing
+leaves this machine, and nothing stays, unless --keep names a folder to go on with; ` + "`sealmail demo serve DIR`" + ` starts
+its servers again.
 
 ` + exitCodesHelp,
 		Example: "  sealmail demo\n  sealmail demo --keep /tmp/demo && sealmail demo serve /tmp/demo",
@@ -90,6 +91,11 @@ func demoSteps(dir string, s client.DemoServers) []demoStep {
 		{"Bob answers, with the certificate that came in her signature.", home("bob", "send", "--to", "alice@example.test",
 			"--subject", "Re: Offer for the northern site", "--body", in("answer.txt")), 0},
 		{"Alice fetches.", home("alice", "fetch"), 0},
+		{"Alice keeps a certificate to sign an archive with.", home("alice", "cert", "import", in("archive.p12"), "--p12-password-file", in("password")), 0},
+		{"Her mail goes into it: sealed, signed, timestamped. What comes later goes there by the same command.",
+			home("alice", "archive", "pull", "--all", "--to", in("archive"), "--verbose"), 0},
+		{"Nothing in it was changed since.", home("alice", "archive", "verify"), 0},
+		{"What proves one message to others, with openssl and sha512sum alone: a README says how.", home("alice", "archive", "prove", "1", "--to", in("proof")), 0},
 		{"And the file on the server, judged for itself, by Bob.", home("bob", "verify", in("mail/bob@example.test/INBOX/0000000001.eml")), 0},
 	}
 }
@@ -120,7 +126,7 @@ func (a *app) demoTranscript(ctx context.Context, dir string, s client.DemoServe
 	passphrase := filepath.Join(dir, "passphrase")
 	fmt.Fprintf(a.out, "# A mail server (%s, %s), a timestamp authority (%s)\n# and a certificate authority run on this machine, in %s.\n", s.IMAP, s.SMTP, s.TSA, dir)
 	if keep {
-		fmt.Fprintf(a.out, "# Later, `sealmail demo serve %s` starts them again; then each command below can be repeated.\n", shellQuote(dir))
+		fmt.Fprintf(a.out, "# Later, `sealmail demo serve %s` starts them again; then each command below can be repeated; a proof\n# goes into a new folder.\n", shellQuote(dir))
 	}
 	fmt.Fprintf(a.out, "\n# Where the passphrase of both vaults is.\n$ export SEALMAIL_PASSPHRASE_FILE=%s\n", shellQuote(passphrase))
 	getenv := a.getenv

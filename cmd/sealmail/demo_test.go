@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -68,6 +69,9 @@ func TestDemo(t *testing.T) {
 			env = append(env, words[1])
 		case "sealmail":
 			commands++
+			if slices.Contains(words, "prove") { // whose folder is there by now
+				words[len(words)-1] += "-again"
+			}
 			if out, err := program(t, env, words[1:]...).CombinedOutput(); err != nil {
 				t.Errorf("%s\n%v\n%s", command, err, out)
 			}

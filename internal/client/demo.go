@@ -40,8 +40,8 @@ const (
 
 var demoUsers = []struct{ user, name string }{{"alice", "Alice Adams"}, {"bob", "Bob Brown"}}
 
-// DemoCreate makes all that a demo needs in a folder: an authority, certificates for two people, a mail server and a
-// timestamp authority, passwords, and something to send. The folder must be empty, or not be there.
+// DemoCreate makes all that a demo needs in a folder: an authority, certificates for two people, an archive, a mail server
+// and a timestamp authority, passwords, and something to send. The folder must be empty, or not be there.
 func DemoCreate(ctx context.Context, o Options, dir string) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return usage("demo", fmt.Errorf("%s is not empty", dir), "name a new folder with --keep, or start the servers of this one with `sealmail demo serve`")
@@ -100,8 +100,9 @@ func demoCertificates(ctx context.Context, o Options, in func(string) string, pa
 		return failed("demo", err, "")
 	}
 	profiles := map[string]ca.Profile{
-		"tsa":    {Purpose: ca.TSA, Name: "Example TSA"},
-		"server": {Purpose: ca.TLS, Name: "localhost", DNS: []string{"localhost", "127.0.0.1"}},
+		"tsa":     {Purpose: ca.TSA, Name: "Example TSA"},
+		"archive": {Purpose: ca.Archive, Name: "Example Archive", Organization: "Example GmbH"},
+		"server":  {Purpose: ca.TLS, Name: "localhost", DNS: []string{"localhost", "127.0.0.1"}},
 	}
 	for _, u := range demoUsers {
 		profiles[u.user] = ca.Profile{Purpose: ca.Mail, Name: u.name, Organization: "Example GmbH", Emails: []string{u.user + "@" + demoDomain}}

@@ -9,7 +9,7 @@ import (
 )
 
 // archiveFolderColumns is how wide account and folder are in a line of an archive.
-const archiveFolderColumns = 22
+const archiveFolderColumns = 24
 
 // PrintArchiveLine writes one line for a message of an archive: its number, and where it was. Where there is no room for all of
 // that, the account is what is shortened: mostly it is the same in all lines.
