@@ -140,6 +140,10 @@ func knownWaiting(_ context.Context, c *client.Completions, _ *cobra.Command) []
 	return c.Outbox()
 }
 
+func knownArchives(_ context.Context, c *client.Completions, _ *cobra.Command) []client.Completion {
+	return c.Archives()
+}
+
 const (
 	noFiles  = cobra.ShellCompDirectiveNoFileComp
 	andFiles = cobra.ShellCompDirectiveDefault
@@ -155,6 +159,10 @@ func flagCompleter(cmd *cobra.Command, f *pflag.Flag) completer {
 		return known(andFiles, knownAddresses)
 	case "flag add", "flag remove":
 		return oneOf("seen", "flagged", "answered", "forwarded", "draft")
+	case "archive pull to":
+		return known(andFiles, knownArchives)
+	case "archive prove to":
+		return folders
 	case "backup to":
 		return files
 	case "cert request purpose":
@@ -194,6 +202,8 @@ func flagCompleter(cmd *cobra.Command, f *pflag.Flag) completer {
 		}
 	case "folder":
 		return known(noFiles, knownFolders)
+	case "archive":
+		return known(andFiles, knownArchives)
 	}
 	switch value {
 	case "file":
@@ -217,6 +227,10 @@ func argCompleter(cmd *cobra.Command) completer {
 		return known(noFiles|cobra.ShellCompDirectiveKeepOrder, knownPlaces)
 	case words(cmd) == "delete", words(cmd) == "flag":
 		return known(noFiles|cobra.ShellCompDirectiveKeepOrder, knownMessages)
+	case words(cmd) == "archive read", words(cmd) == "archive prove":
+		return oneOf("last")
+	case words(cmd) == "archive verify":
+		return known(andFiles, knownArchives)
 	case kind == "ID":
 		return known(andFiles|cobra.ShellCompDirectiveKeepOrder, knownMessages)
 	case strings.Contains(kind, "FINGERPRINT") && strings.Contains(kind, "FILE"):

@@ -47,6 +47,17 @@ func (c *Completions) Accounts() (list []Completion) {
 	return list
 }
 
+// Archives are the folders of the archives that the home knows.
+func (c *Completions) Archives() (list []Completion) {
+	memories, _ := c.c.memories() // one that cannot be read is for other commands to complain of
+	for _, m := range memories {
+		if word := (Completion{Word: m.Path}); !slices.Contains(list, word) {
+			list = append(list, word)
+		}
+	}
+	return list
+}
+
 // Messages are the UIDs of a folder's messages in the index, the newest first, and before them "last".
 func (c *Completions) Messages(ctx context.Context, folder string) (list []Completion) {
 	about := func(l ListLine) string {
