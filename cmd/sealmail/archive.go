@@ -52,12 +52,12 @@ by the authorities of the account, or of --tsa; what has no timestamp because no
 The keys are in this home's vault. Whoever has the key of a --recovery certificate can open the archive as well: it is
 named when the archive is made.
 
-What was archived stays, whatever ends the command, and the next run goes on from there. --expunge-verified removes messages
-at the server that were read back from the archive and have a timestamp there, also those that an earlier run archived, if
-they are still the same.
+What was archived stays, whatever ends the command, and the next run goes on from there. --expunge-verified removes
+messages at the server that were read back from the archive and have a timestamp there, also those that an earlier run
+archived, if they are still the same.
 
---witness keeps a copy of the archive's head elsewhere, which shows later if the whole folder was put back to what it was
-before. This home remembers it too.
+--witness keeps a copy of the archive's head elsewhere, which shows later if the whole folder was put back to what it
+was before. This home remembers it too.
 
 ` + exitCodesHelp,
 		Example: "  sealmail archive pull --to ~/mail-archive --recovery recovery.pem\n  sealmail archive pull --all --witness /mnt/other/head --json\n" +
