@@ -19,11 +19,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/sealmail/sealmail/internal/client"
 	"github.com/sealmail/sealmail/internal/safeio"
 	"github.com/sealmail/sealmail/mailbox"
+	"github.com/sealmail/sealmail/mailbox/archive"
 )
 
 // TestArchiveFaults has everything around an archive fail that can. What was told of stays, it is said in a line what is the matter,
@@ -252,9 +251,9 @@ func (w *killWorld) readOnly(t *testing.T) {
 // twoPulls comes second.
 func (w *killWorld) twoPulls(t *testing.T) {
 	w.run(t, killBob, w.pullArgs("INBOX")...).mustBe(t, exitGood)
-	lock := flock.New(filepath.Join(w.archive(), "lock"))
-	if got, err := lock.TryLock(); !got || err != nil {
-		t.Fatal(got, err)
+	unlock, err := archive.NewFolder(safeio.Disk{}, w.archive()).Lock(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
 	for _, args := range [][]string{w.pullArgs(archiveSecond), {"archive", "hold", "case", "--all", "--archive", w.archive()}, {"archive", "renew", "--now", "--archive", w.archive()}} {
 		w.runIn(t, nil, args...).says(t, exitFailed, "\nhint: try again when the other one is done")
@@ -262,7 +261,7 @@ func (w *killWorld) twoPulls(t *testing.T) {
 	for _, args := range [][]string{{"verify", w.archive()}, {"list", "--archive", w.archive()}, {"read", "1", "--archive", w.archive()}} {
 		w.runIn(t, nil, append([]string{"archive"}, args...)...).mustBe(t, exitGood) // who reads need not wait
 	}
-	if err := lock.Unlock(); err != nil {
+	if err := unlock(); err != nil {
 		t.Fatal(err)
 	}
 	// Another one archives something between the steps of a command that has read the archive's head: it was not put back.

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sealmail/sealmail/internal/peertest"
 )
 
 // TestScript tells the stories in testdata/script, each in a folder of its own. In them run the program itself
@@ -28,6 +31,13 @@ func TestScript(t *testing.T) {
 		Dir:                 "testdata/script",
 		Setup:               s.setup,
 		RequireExplicitExec: true,
+		Condition: func(condition string) (bool, error) {
+			name, isPeer := strings.CutPrefix(condition, "peer:")
+			if !isPeer {
+				return false, fmt.Errorf("unknown condition %q", condition)
+			}
+			return peertest.Present(name)
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"sealmail":        s.sealmail,
 			"sendmail":        s.sendmail,

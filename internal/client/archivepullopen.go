@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
-	"io/fs"
 	"slices"
 
 	"github.com/sealmail/sealmail/mailbox/archive"
@@ -72,9 +70,6 @@ func (u *archivePuller) openArchive(ctx context.Context, signer archive.Signer, 
 	u.archive, err = archive.Open(ctx, storage, o)
 	if errors.Is(err, archive.ErrNoArchive) {
 		u.archive = nil
-		if err := vacant(ctx, storage); err != nil {
-			return explainArchive(u.dir, err)
-		}
 		if err := archive.Create(ctx, storage, o, signer, recovery); err != nil {
 			return explainArchive(u.dir, err)
 		}
@@ -92,21 +87,6 @@ func (u *archivePuller) openArchive(ctx context.Context, signer archive.Signer, 
 	}
 	u.result.Archive, u.result.Path = u.archive.ID(), u.dir
 	return explainArchive(u.dir, u.client.checkMemory(ctx, u.archive))
-}
-
-// vacant reports what else is where an archive is to be made, before anything there is touched: one whose head was lost, or
-// something of others. What an interrupted making of an archive leaves behind is not in the way.
-func vacant(ctx context.Context, s archive.Storage) error {
-	names, err := s.List(ctx)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, name := range names {
-		if name != "README.txt" && name != "archive.json" {
-			return fmt.Errorf("%s: %w", name, archive.ErrExist)
-		}
-	}
-	return nil
 }
 
 func sameCertificates(a, b []*x509.Certificate) bool {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sealmail/sealmail/certstore"
@@ -135,9 +136,12 @@ func (c *Client) archiveSigners(trust []string, found func(*x509.Certificate)) (
 		return nil, err
 	}
 	issuers := c.certificates()
+	var telling sync.Mutex
 	return func(_ context.Context, cert *x509.Certificate, extra []*x509.Certificate, at time.Time) ([]*x509.Certificate, error) {
 		path, err := validator.Path(cert, slices.Concat(extra, issuers.IssuersOf(cert)), certstore.SignArchive, at)
 		if err == nil {
+			telling.Lock() // segments are judged side by side
+			defer telling.Unlock()
 			found(cert)
 		}
 		return path, err

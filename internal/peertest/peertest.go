@@ -65,6 +65,15 @@ func Command(t testing.TB, name string) string {
 	return path
 }
 
+// Present reports whether the peer name is there. Where it is not, and peers are required, that is an error.
+func Present(name string) (bool, error) {
+	_, err := find(name)
+	if err != nil && os.Getenv(requirePeers) != "1" {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // Files checks that files are there which belong to a peer that is no program, such as a library. If one is absent the
 // test is skipped, or fails where peers are required.
 func Files(t testing.TB, name string, paths ...string) {

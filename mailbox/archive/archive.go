@@ -116,9 +116,11 @@ func Create(ctx context.Context, s Storage, o Options, signer Signer, recovery [
 		return err
 	}
 	for _, name := range names {
-		if name != readmeName && name != descriptionName { // which may be there without a head after a kill
-			return fmt.Errorf("%s: %w", name, ErrExist)
+		if err := leftByCreate(ctx, s, name); err != nil {
+			return err
 		}
+	}
+	for _, name := range names {
 		if err := s.Remove(ctx, name); err != nil {
 			return err
 		}
@@ -146,6 +148,22 @@ func Create(ctx context.Context, s Storage, o Options, signer Signer, recovery [
 	}
 	a := &Archive{storage: s, o: o, description: &d}
 	return a.moveHead(ctx, h, signer)
+}
+
+// leftByCreate returns ErrExist unless an object is what a Create that was killed leaves behind.
+func leftByCreate(ctx context.Context, s Storage, name string) error {
+	data, err := readObject(ctx, s, name, maxDescription)
+	switch {
+	case err != nil && !errors.Is(err, ErrTooLarge):
+		return err
+	case err == nil && name == readmeName && bytes.Equal(data, readme):
+		return nil
+	case err == nil && name == descriptionName:
+		if _, err := parseDescription(data); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: %w", name, ErrExist)
 }
 
 // Open opens an archive. That the head was signed with its own certificate is seen to, and not whether that one may; see
