@@ -22,6 +22,7 @@ import (
 // archivedMessage is a message as an archive gives it back.
 type archivedMessage struct {
 	octets smime.Source
+	sha256 string // of the octets, as the archive says
 	record archiveRecord
 	proofs *proofSet // has what the record and the keys name
 	keys   []keptKey
@@ -36,7 +37,7 @@ func (m *archivedMessage) check(ctx context.Context) error {
 	if _, err := io.Copy(hash, contextReader{ctx, io.NewSectionReader(m.octets, 0, m.octets.Size())}); err != nil {
 		return err
 	}
-	if hex.EncodeToString(hash.Sum(nil)) != m.record.SHA256 {
+	if hex.EncodeToString(hash.Sum(nil)) != m.sha256 {
 		return errOtherMessage
 	}
 	return nil

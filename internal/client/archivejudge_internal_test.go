@@ -331,7 +331,7 @@ func TestArchiveBroken(t *testing.T) {
 		m := s.message(t, i)
 		broken := message == huge
 		r := m.record
-		if string(s.octets[i]) != message || r.Size != int64(len(message)) || (r.Line.Error != nil) != broken || (r.Report == nil) != broken ||
+		if string(s.octets[i]) != message || s.given[i].Size != int64(len(message)) || (r.Line.Error != nil) != broken || (r.Report == nil) != broken ||
 			(r.Judged == nil) != broken {
 			t.Errorf("message %d: %+v", i+1, r)
 		}
@@ -360,13 +360,13 @@ func TestArchiveBroken(t *testing.T) {
 func TestArchiveRecordUnwritable(t *testing.T) {
 	late := archiveTime().AddDate(8000, 0, 0)
 	report := &Report{Signatures: []SignatureReport{{Signer: &SignerReport{NotAfter: late}}}}
-	a := archived{record: archiveRecord{UID: 7, Report: report, Judged: &judgedBy{Time: archiveTime(), Revocation: "soft"}}}
+	a := archived{record: archiveRecord{Report: report, Judged: &judgedBy{Time: archiveTime(), Revocation: "soft"}}}
 	a.record.Proof.CRLs = []string{"x"}
 	if err := a.encode(); err != nil {
 		t.Fatal(err)
 	}
 	r, err := readArchiveRecord(a.json)
-	if err != nil || r.UID != 7 || r.Report != nil || r.Judged != nil || r.some() || !strings.Contains(orEmpty(r.Line.Error), "cannot be written") ||
+	if err != nil || r.Report != nil || r.Judged != nil || r.some() || !strings.Contains(orEmpty(r.Line.Error), "cannot be written") ||
 		!bytes.Contains(a.message.Line, []byte("cannot be written")) {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -375,7 +375,7 @@ func TestArchiveRecordUnwritable(t *testing.T) {
 // TestArchiveRecordRefused reads records that nobody wrote.
 func TestArchiveRecordRefused(t *testing.T) {
 	for _, text := range []string{
-		"", "null x", "[]", `{"uid":-1}`, `{"judged":{"revocation":"soft"}}`,
+		"", "null x", "[]", `{"line":7}`, `{"judged":{"revocation":"soft"}}`,
 		`{"judged":{"time":"2026-11-21T10:00:00Z","revocation":"never"}}`, `{"size":1,"junk":"` + strings.Repeat("x", maxArchiveRecord) + `"}`,
 	} {
 		if _, err := readArchiveRecord([]byte(text)); !errors.Is(err, errRecord) {

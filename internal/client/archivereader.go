@@ -87,7 +87,7 @@ func (r *archiveReader) get(ctx context.Context, n archive.Number) (*archivedCop
 	if err := s.Octets(ctx, of, m.spool); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	m.octets = m.spool
+	m.octets, m.sha256 = m.spool, of.SHA256
 	if r.proofs == nil || r.segment != s.Number {
 		material, err := s.Material(ctx)
 		if err != nil {

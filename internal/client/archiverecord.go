@@ -17,17 +17,17 @@ import (
 	"github.com/sealmail/sealmail/smime/verdict"
 )
 
-// archiveRecord is what an archive keeps of a message beside its octets: where it was, and what was found when it came in. Its JSON
-// is part of the format.
+// archiveRecord is what is known of a message that goes into an archive: where it was, and what was found when it came in. Its JSON
+// is what was found; the archive itself says the rest.
 type archiveRecord struct {
-	Account      string     `json:"account"`
-	Folder       string     `json:"folder"`
-	UIDValidity  uint32     `json:"uidvalidity"`
-	UID          uint32     `json:"uid"`
-	Flags        []string   `json:"flags"`
-	InternalDate *time.Time `json:"internal_date"` // null: the store has none
-	Size         int64      `json:"size"`          // octets
-	SHA256       string     `json:"sha256"`        // of the octets
+	Account      string     `json:"-"`
+	Folder       string     `json:"-"`
+	UIDValidity  uint32     `json:"-"`
+	UID          uint32     `json:"-"`
+	Flags        []string   `json:"-"`
+	InternalDate *time.Time `json:"-"` // nil: the store has none
+	Size         int64      `json:"-"` // octets
+	SHA256       string     `json:"-"` // of the octets
 
 	Line   ListLine `json:"line"`
 	Report *Report  `json:"report"` // without text; null: the message could not be opened, and the line says why
@@ -167,7 +167,7 @@ func (a *archived) found(j *judge, r *judged) {
 	a.record.Report.Warnings = boundWarnings(a.record.Report.Warnings)
 	a.record.Evidence = r.evidence
 	a.record.Proof, a.proofs = r.proofs(j.parsed)
-	by := &judgedBy{Time: j.policy.Now.UTC(), Revocation: string(j.policy.Revocation), AllowWeak: j.allowWeak, Own: j.policy.Own}
+	by := &judgedBy{Time: j.policy.Now.UTC(), Revocation: string(j.policy.Revocation), AllowWeak: j.allowWeak, Own: distinct(j.policy.Own)}
 	for _, path := range r.paths {
 		name := j.parsed.Fingerprint(path[len(path)-1])
 		if !slices.ContainsFunc(by.Anchors, func(a archivedAnchor) bool { return a.Certificate == name }) {
@@ -203,7 +203,7 @@ const maxArchiveRecord = 64 << 20
 // errRecord is that the record of a message is none that was written.
 var errRecord = errors.New("the record of the message cannot be read")
 
-// readArchiveRecord reads a record. The error is errRecord.
+// readArchiveRecord reads what was found. The error is errRecord.
 func readArchiveRecord(data []byte) (r archiveRecord, err error) {
 	if len(data) > maxArchiveRecord {
 		return r, fmt.Errorf("%w: it has %d octets", errRecord, len(data))
@@ -223,4 +223,11 @@ func readArchiveRecord(data []byte) (r archiveRecord, err error) {
 		return archiveRecord{}, fmt.Errorf("%w: when it was judged is missing", errRecord)
 	}
 	return r, nil
+}
+
+// distinct returns the words of a list, each once.
+func distinct(words []string) []string {
+	words = slices.Clone(words)
+	slices.Sort(words)
+	return slices.Compact(words)
 }

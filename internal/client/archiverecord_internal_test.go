@@ -69,6 +69,7 @@ type shelf struct {
 	judge   *judge
 	records [][]byte
 	octets  [][]byte
+	given   []archiveRecord // as the archive was given them
 	keys    [][]byte
 	proofs  proofSet
 }
@@ -77,6 +78,7 @@ func (s *shelf) keep(_ context.Context, a *arrival[archived]) error {
 	octets, err := io.ReadAll(a.octets.Section())
 	keys, keysErr := json.Marshal(a.found.keys)
 	s.octets, s.records, s.keys = append(s.octets, octets), append(s.records, a.found.json), append(s.keys, keys)
+	s.given = append(s.given, a.found.record)
 	s.proofs.add(a.found.proofs)
 	return errors.Join(err, keysErr)
 }
@@ -100,7 +102,7 @@ func shelve(t testing.TB, c *Client, p VerifyParams, messages ...string) *shelf 
 // message is what the archive has of one message, after it was written and read.
 func (s *shelf) message(t testing.TB, i int) archivedMessage {
 	t.Helper()
-	m := archivedMessage{octets: bytes.NewReader(s.octets[i]), proofs: &proofSet{}}
+	m := archivedMessage{octets: bytes.NewReader(s.octets[i]), sha256: s.given[i].SHA256, proofs: &proofSet{}}
 	record, err := readArchiveRecord(s.records[i])
 	proofs, proofsErr := json.Marshal(s.proofs)
 	if err := errors.Join(err, proofsErr, json.Unmarshal(s.keys[i], &m.keys), json.Unmarshal(proofs, m.proofs)); err != nil {
@@ -155,12 +157,12 @@ func TestArchiveRecord(t *testing.T) {
 	opened, passed, stamped := 0, 0, 0
 	for i, name := range names {
 		m := s.message(t, i)
-		r := m.record
-		if !bytes.Equal(s.octets[i], []byte(messages[i])) || r.Size != int64(len(messages[i])) || r.UID != uint32(i+1) || r.UIDValidity != 7 ||
+		if r := s.given[i]; !bytes.Equal(s.octets[i], []byte(messages[i])) || r.Size != int64(len(messages[i])) || r.UID != uint32(i+1) || r.UIDValidity != 7 ||
 			r.Folder != "INBOX" || r.Account != "work" || !slices.Equal(r.Flags, []string{`\Seen`}) ||
 			!r.InternalDate.Equal(archiveTime().Add(time.Duration(i)*time.Hour)) {
 			t.Errorf("%s: record %+v", name, r)
 		}
+		r := m.record
 		if r.Report == nil || r.Line.Error != nil || orEmpty(r.Line.Verdict) != r.Report.Verdict {
 			t.Fatalf("%s: line %+v, report %v", name, r.Line, r.Report)
 		}

@@ -16,11 +16,11 @@ type Evidence struct {
 
 // TimeEvidence is what the time-stamp tokens of a signature prove. Of several tokens, the caller takes the best one.
 type TimeEvidence struct {
-	Token     bool      `json:"token"`     // there is one
-	Proven    time.Time `json:"proven"`    // zero: not proven
-	Authority string    `json:"authority"` // name of who proves it
+	Token     bool      `json:"token"`               // there is one
+	Proven    time.Time `json:"proven,omitzero"`     // zero: not proven
+	Authority string    `json:"authority,omitempty"` // name of who proves it
 	// AuthorityEnds is when the validity of the authority's certificate ends.
-	AuthorityEnds time.Time `json:"authority_ends"`
+	AuthorityEnds time.Time `json:"authority_ends,omitzero"`
 	// AuthorityUnchecked is why it is not known whether the authority was revoked; "" where it was not, or where nobody is
 	// named who would know.
 	AuthorityUnchecked string   `json:"authority_unchecked,omitempty"`
@@ -74,14 +74,14 @@ const (
 // caller takes the worst.
 type RevocationEvidence struct {
 	Code   RevocationCode `json:"code"`
-	At     time.Time      `json:"at"`     // if good: when it was said; if revoked: from when
-	Source string         `json:"source"` // "OCSP", "CRL" and the like
-	Reason string         `json:"reason"` // a sentence
+	At     time.Time      `json:"at,omitzero"` // if good: when it was said; if revoked: from when
+	Source string         `json:"source"`      // "OCSP", "CRL" and the like
+	Reason string         `json:"reason"`      // a sentence
 	// KeyCompromise says that the reason of the revocation is that the key is in other hands (keyCompromise, cACompromise,
 	// aACompromise of RFC 5280 section 5.3.1), so that it may have signed anything, and dated it as it pleased.
 	KeyCompromise bool `json:"key_compromise"`
 	// Invalidity is the invalidityDate of a revocation (RFC 5280 section 5.3.2); zero if it is not stated.
-	Invalidity time.Time `json:"invalidity"`
+	Invalidity time.Time `json:"invalidity,omitzero"`
 }
 
 // RevocationCode says what is known about revocation. Its zero value says nothing, as RevocationUnknown does.
