@@ -120,7 +120,7 @@ func (a *archiver) size(b *testing.B, what, to string, n int, message func(int) 
 	mib := func(octets int64) string { return fmt.Sprintf("%.1f MiB", float64(octets)/(1<<20)) }
 	r := float64(takes) / float64(raw)
 	b.ReportMetric(r, "size-ratio")
-	measured.add(row{work: "an archive of " + what + ", its size", ours: mib(takes), theirs: "the mail: " + mib(raw), ratio: fmt.Sprintf("%.2f", r), bar: "—"})
+	measuredArchives.add(row{work: "an archive of " + what + ", its size", ours: mib(takes), theirs: "the mail: " + mib(raw), ratio: fmt.Sprintf("%.2f", r), bar: "—"})
 }
 
 // short is plainMessage with less text.
@@ -156,9 +156,9 @@ func BenchmarkArchivePull(b *testing.B) {
 		r, memory := ratio(theirs, ours), ours.mebibytes()/less.mebibytes()
 		b.ReportMetric(r, "ratio")
 		b.ReportMetric(memory, "memory-ratio")
-		measured.add(row{work: "archiving " + grouped(n) + " messages of 8 KB from Dovecot, unsigned", ours: ours.rate(n), theirs: "sealmail fetch: " + theirs.rate(n),
+		measuredArchives.add(row{work: "archiving " + grouped(n) + " messages of 8 KB from Dovecot, unsigned", ours: ours.rate(n), theirs: "sealmail fetch: " + theirs.rate(n),
 			ratio: fmt.Sprintf("%.2f ×", r), bar: "≥ 0.5 ×"})
-		measured.add(row{work: "its memory", ours: fmt.Sprintf("%.0f MiB", ours.mebibytes()), theirs: fmt.Sprintf("for %s: %.0f MiB", grouped(n/10), less.mebibytes()),
+		measuredArchives.add(row{work: "its memory", ours: fmt.Sprintf("%.0f MiB", ours.mebibytes()), theirs: fmt.Sprintf("for %s: %.0f MiB", grouped(n/10), less.mebibytes()),
 			ratio: fmt.Sprintf("%.2f", memory), bar: "≤ 1.5"})
 		run(b, a.pull("Plain", "all")) // the one that is there now may be that of the fetch
 		a.mustBeArchived(b, "all", n, 0)
@@ -174,7 +174,7 @@ func BenchmarkArchivePull(b *testing.B) {
 		report(b, count, ours, theirs)
 		r := ratio(theirs, ours)
 		b.ReportMetric(r, "ratio")
-		measured.add(row{work: "archiving " + grouped(count) + " messages of 2 KB from Dovecot, unsigned", ours: ours.rate(count),
+		measuredArchives.add(row{work: "archiving " + grouped(count) + " messages of 2 KB from Dovecot, unsigned", ours: ours.rate(count),
 			theirs: "sealmail fetch: " + theirs.rate(count), ratio: fmt.Sprintf("%.2f ×", r), bar: "—"})
 		run(b, a.pull("Short", "short"))
 		a.mustBeArchived(b, "short", count, 0)
@@ -196,7 +196,7 @@ func BenchmarkArchivePull(b *testing.B) {
 		report(b, count, ours, theirs)
 		r := ratio(theirs, ours)
 		b.ReportMetric(r, "ratio")
-		measured.add(row{work: "archiving " + grouped(count) + " messages of 8 KB from Dovecot, P-256, AES-256-GCM, decrypt + verify", ours: ours.rate(count),
+		measuredArchives.add(row{work: "archiving " + grouped(count) + " messages of 8 KB from Dovecot, P-256, AES-256-GCM, decrypt + verify", ours: ours.rate(count),
 			theirs: "sealmail fetch: " + theirs.rate(count), ratio: fmt.Sprintf("%.2f ×", r), bar: "≥ 0.5 ×"})
 		run(b, a.pull("Sealed", "sealed"))
 		a.mustBeArchived(b, "sealed", count, count)
@@ -229,9 +229,9 @@ func BenchmarkArchive(b *testing.B) {
 		all := float64(octetsIn(b, a.in("all"))) / 1e6
 		b.ReportMetric(all/quick.wall(), "quick-MB/s")
 		rate := func(c *contender) string { return fmt.Sprintf("%.0f MB/s, %.0f MiB", all/c.wall(), c.mebibytes()) }
-		measured.add(row{work: "archive verify --quick of " + grouped(n) + " messages of 8 KB", ours: rate(quick), theirs: "sha512sum: " + rate(sums),
+		measuredArchives.add(row{work: "archive verify --quick of " + grouped(n) + " messages of 8 KB", ours: rate(quick), theirs: "sha512sum: " + rate(sums),
 			ratio: fmt.Sprintf("%.2f ×", ratio(sums, quick)), bar: "≥ 300 MB/s"})
-		measured.add(row{work: "archive verify --full of them", ours: fmt.Sprintf("%.0f/s, ", float64(n)/full.wall()) + rate(full), theirs: "—", ratio: "—", bar: "—"})
+		measuredArchives.add(row{work: "archive verify --full of them", ours: fmt.Sprintf("%.0f/s, ", float64(n)/full.wall()) + rate(full), theirs: "—", ratio: "—", bar: "—"})
 	})
 	b.Run("processes", func(b *testing.B) {
 		again := processes("again", run, func() []*exec.Cmd { return []*exec.Cmd{a.pull("Plain", "all")} })
@@ -246,7 +246,7 @@ func BenchmarkArchive(b *testing.B) {
 			work string
 			*contender
 		}{{"archive search of a word that is in one message", search}, {"archive list --limit 100", list}, {"archive pull where nothing is new", again}} {
-			measured.add(row{work: c.work + ", " + grouped(n) + " messages, whole process", ours: c.duration(), theirs: "—", ratio: "—", bar: "—"})
+			measuredArchives.add(row{work: c.work + ", " + grouped(n) + " messages, whole process", ours: c.duration(), theirs: "—", ratio: "—", bar: "—"})
 		}
 	})
 }
