@@ -120,7 +120,10 @@ func (c *Client) checkMemory(ctx context.Context, a *archive.Archive) error {
 }
 
 // keepHead keeps copies of an archive's head elsewhere: in this home, and in a file, unless it has no name.
-func (c *Client) keepHead(a *archive.Archive, dir, file string) error {
+func (c *Client) keepHead(ctx context.Context, a *archive.Archive, dir, file string) error {
+	if err := checkWitnessFile(ctx, a, file); err != nil {
+		return err
+	}
 	if err := c.remember(a, dir); err != nil {
 		return err
 	}
@@ -132,6 +135,38 @@ func (c *Client) keepHead(a *archive.Archive, dir, file string) error {
 		return failed(file, err, "name another file with --witness; the archive itself is whole")
 	}
 	return nil
+}
+
+// checkWitnessFile holds an archive against an older head in a file, if there is one, before that is replaced: it may be the only
+// thing that knows that the archive was put back.
+func checkWitnessFile(ctx context.Context, a *archive.Archive, file string) error {
+	if file == "" {
+		return nil
+	}
+	older, err := readBounded(file, maxArchiveMemory)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return failed("", err, "name another file with --witness")
+	}
+	err = a.CheckWitness(ctx, older)
+	if err != nil && !errors.Is(err, archive.ErrWitness) {
+		return failed(file, err, "it is no copy of a head: name another file with --witness")
+	}
+	return err
+}
+
+// trustedHead judges who signed the head of an archive that is to be written: as verification does.
+func (c *Client) trustedHead() (func(context.Context, *x509.Certificate, []*x509.Certificate, time.Time) error, error) {
+	judge, err := c.archiveSigners(nil, func(*x509.Certificate) {})
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, signer *x509.Certificate, extra []*x509.Certificate, at time.Time) error {
+		_, err := judge(ctx, signer, extra, at)
+		return err
+	}, nil
 }
 
 // archiveDir is the folder of the archive that is meant.

@@ -390,3 +390,15 @@ func TestArchiveRecordRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestArchiveRecordHuge has found very much about a message: the record goes without, so that the message can be archived.
+func TestArchiveRecordHuge(t *testing.T) {
+	subject := strings.Repeat("&", 2<<20) // six octets each, in JSON
+	a := archived{entry: entry{line: ListLine{Subject: &subject}}, record: archiveRecord{Line: ListLine{Subject: &subject}, Judged: &judgedBy{Time: archiveTime(), Revocation: "soft"}}}
+	if err := a.encode(); err != nil || len(a.json) > maxFindings {
+		t.Fatal(len(a.json), err)
+	}
+	if r, err := readArchiveRecord(a.json); err != nil || r.Judged != nil || !strings.Contains(orEmpty(r.Line.Error), "cannot be written") {
+		t.Errorf("%+v, %v", r, err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sealmail/sealmail/certstore/revocation"
 	"github.com/sealmail/sealmail/mailbox/archive"
 	"github.com/sealmail/sealmail/mailbox/index"
 )
@@ -158,7 +159,17 @@ func (c *Client) changeArchive(ctx context.Context, a *archive.Archive, dir, sig
 	if err := c.checkMemory(ctx, a); err != nil {
 		return err
 	}
-	w, err := a.Write(ctx, archive.WriteOptions{Signer: by})
+	if err := checkWitnessFile(ctx, a, witness); err != nil { // before anything is changed
+		return err
+	}
+	o := archive.WriteOptions{Signer: by}
+	if o.Trusted, err = c.trustedHead(); err != nil {
+		return err
+	}
+	if judge, err := c.ArchiveJudge(nil, revocation.Evidence{}, time.Time{}); err == nil { // who trusts nobody for timestamps proves nothing
+		o.Proves = judge.proves
+	}
+	w, err := a.Write(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -166,7 +177,7 @@ func (c *Client) changeArchive(ctx context.Context, a *archive.Archive, dir, sig
 	if err := change(w); err != nil {
 		return err
 	}
-	return c.keepHead(a, dir, witness)
+	return c.keepHead(ctx, a, dir, witness)
 }
 
 // archiveScope finds out which messages are meant.

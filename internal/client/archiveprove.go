@@ -43,6 +43,7 @@ func (c *Client) ArchiveProve(ctx context.Context, p ArchiveProveParams) (result
 	if p.To == "" {
 		return nil, usage("archive prove", errors.New("where to is not said"), "name a folder with --to DIR")
 	}
+	p.To = filepath.Clean(p.To)
 	if exists(p.To) {
 		return nil, failed(p.To, errors.New("it is there already"), "name a folder that is not there")
 	}
@@ -58,7 +59,8 @@ func (c *Client) ArchiveProve(ctx context.Context, p ArchiveProveParams) (result
 	if len(numbers) != 1 {
 		return nil, usage("archive prove", fmt.Errorf("%q names %d messages", p.ID, len(numbers)), "name one by its number: `sealmail archive list` shows them")
 	}
-	w := &proofWriter{client: c, archive: a, dir: p.To + ".part"}
+	// Beside it, under a name that nobody else gives: what a run that was killed left there goes.
+	w := &proofWriter{client: c, archive: a, dir: filepath.Join(filepath.Dir(p.To), "."+filepath.Base(p.To)+".sealmail-part")}
 	if err := c.o.Disk.RemoveAll(w.dir); err != nil {
 		return nil, failed(p.To, err, "")
 	}

@@ -117,7 +117,9 @@ func (u *archivePuller) close() error {
 }
 
 // witness keeps copies of the head elsewhere.
-func (u *archivePuller) witness() error { return u.client.keepHead(u.archive, u.dir, u.p.Witness) }
+func (u *archivePuller) witness(ctx context.Context) error {
+	return explainArchive(u.dir, u.client.keepHead(ctx, u.archive, u.dir, u.p.Witness))
+}
 
 // errStampsRefused says that nobody was asked, because the authorities had just refused.
 var errStampsRefused = errors.New("the authorities have just refused")
@@ -162,7 +164,7 @@ func (u *archivePuller) stampLate(ctx context.Context) error {
 	if err != nil {
 		return explainArchive(u.dir, err)
 	}
-	return u.witness()
+	return u.witness(ctx)
 }
 
 // pull goes through the folders. What was taken is sealed also where it ends early.
@@ -377,7 +379,7 @@ func (u *archivePuller) seal(ctx context.Context) error {
 	}
 	u.result.Segments++
 	// What is archived is told of, also where one of these cannot be written.
-	kept := errors.Join(u.witness(), u.catalog.add(ctx, sealed.Segment, entries))
+	kept := errors.Join(u.witness(ctx), u.catalog.add(ctx, sealed.Segment, entries))
 	for _, e := range entries {
 		u.result.Archived++
 		u.result.Octets += e.line.Size

@@ -17,6 +17,9 @@ func (u *archivePuller) open(ctx context.Context) (err error) {
 		return err
 	}
 	w := archive.WriteOptions{Signer: signer, Unstamped: u.unstamped}
+	if w.Trusted, err = c.trustedHead(); err != nil {
+		return err
+	}
 	if !u.p.NoTimestamp {
 		stamps, err := c.ArchiveStamper(u.p.Stamp)
 		if err != nil {
@@ -48,7 +51,7 @@ func (u *archivePuller) open(ctx context.Context) (err error) {
 	if u.writer, err = u.archive.Write(ctx, w); err != nil {
 		return explainArchive(u.dir, err)
 	}
-	if err := u.witness(); err != nil { // nobody else moves the head now
+	if err := u.witness(ctx); err != nil { // nobody else moves the head now
 		return err
 	}
 	if u.catalog, err = c.openCatalog(ctx, u.archive); err != nil {

@@ -147,10 +147,18 @@ func (a *archived) describe(folder index.Folder, octets *io.SectionReader) error
 	return nil
 }
 
+// maxFindings bounds the octets of what was found about a message that comes in. An archive takes no larger records, and a message
+// that has a megabyte in each of its fields is to be archived all the same.
+const maxFindings = 8 << 20
+
 // encode writes the record. Where a hostile message has something found in it that has no form in JSON, such as a date after the
 // year 9999, the record does without what was found, and says why.
 func (a *archived) encode() (err error) {
-	if a.json, err = json.Marshal(a.record); err == nil {
+	if a.json, err = json.Marshal(a.record); err == nil && len(a.json) > maxFindings {
+		err = fmt.Errorf("it has %d octets", len(a.json))
+		a.line.From, a.line.Subject, a.line.MessageID = nil, nil, nil // which is what is so long
+	}
+	if err == nil {
 		return nil
 	}
 	a.line.Error = orNull("what was found cannot be written: " + err.Error())

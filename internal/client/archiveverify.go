@@ -124,7 +124,9 @@ func (c *Client) rememberVerified(ctx context.Context, s archive.Storage, o arch
 	}
 	// Where it was held against another witness, it may still have been put back since this home saw it.
 	if err = c.checkMemory(ctx, a); err == nil {
-		err = c.remember(a, dir)
+		if err := c.remember(a, dir); err != nil {
+			c.o.Say("warning: what was found is not remembered: " + err.Error())
+		}
 	}
 	return explainArchive(dir, errors.Join(err, a.Close()))
 }

@@ -16,6 +16,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -277,5 +278,50 @@ func TestKillWriter(t *testing.T) {
 		if n := w.check(); n < there+1 || n > 12 {
 			t.Errorf("step %d: %d messages afterwards, %d before", step, n, there)
 		}
+	}
+}
+
+// TestLinkedFolder has the archive behind a symbolic link: what lies there is seen all the same.
+func TestLinkedFolder(t *testing.T) {
+	w := newWorld(t)
+	w.create()
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(w.dir, link); err != nil {
+		t.Skip(err)
+	}
+	straight, err := w.storage(safeio.Disk{}).List(t.Context())
+	if err != nil || len(straight) == 0 {
+		t.Fatal(straight, err)
+	}
+	linked, err := archive.NewFolder(safeio.Disk{}, link).List(t.Context())
+	if err != nil || !slices.Equal(linked, straight) {
+		t.Errorf("%q, %v; want %q", linked, err, straight)
+	}
+}
+
+// TestForgedHead has somebody else sign another head: nothing is built on it.
+func TestForgedHead(t *testing.T) {
+	w := newWorld(t)
+	w.fill(4)
+	own := w.signer.Chain[0]
+	w.write.Trusted = func(_ context.Context, signer *x509.Certificate, _ []*x509.Certificate, at time.Time) error {
+		if !signer.Equal(own) || !at.Equal(now()) {
+			return fmt.Errorf("signed by %q at %v", signer.Subject, at)
+		}
+		return nil
+	}
+	if _, err := w.add(t.Context(), safeio.Disk{}, 5, 5); err != nil {
+		t.Fatal(err)
+	}
+	a := w.open()
+	if err := a.Forge(t.Context(), certificate(t, "Archive"), func(h *archive.Head) { h.Statements = 0 }); err != nil {
+		t.Fatal(err)
+	}
+	before := w.check()
+	if _, err := w.add(t.Context(), safeio.Disk{}, 6, 6); !errors.Is(err, archive.ErrSignature) {
+		t.Errorf("a forged head: %v", err)
+	}
+	if after := w.check(); after != before {
+		t.Errorf("%d messages, and %d before", after, before)
 	}
 }

@@ -141,9 +141,13 @@ func (f *Folder) Replace(ctx context.Context, name string, data, old []byte) err
 // List walks through the folder. Temporary files of writers and the lock are no objects, and are left out.
 func (f *Folder) List(ctx context.Context) ([]string, error) {
 	var names []string
-	err := filepath.WalkDir(f.path, func(at string, d fs.DirEntry, err error) error {
+	root := f.path
+	if behind, err := filepath.EvalSymlinks(root); err == nil { // which WalkDir does not follow
+		root = behind
+	}
+	err := filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
 		switch {
-		case errors.Is(err, fs.ErrNotExist) && at == f.path:
+		case errors.Is(err, fs.ErrNotExist) && at == root:
 			return fs.SkipAll
 		case err != nil:
 			return err
@@ -152,7 +156,7 @@ func (f *Folder) List(ctx context.Context) ([]string, error) {
 		case d.IsDir():
 			return nil
 		}
-		name, err := filepath.Rel(f.path, at)
+		name, err := filepath.Rel(root, at)
 		if err != nil {
 			return err
 		}

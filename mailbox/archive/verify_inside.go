@@ -89,10 +89,12 @@ func (r *segmentResult) lists(ctx context.Context, s *Segment, kind string) (lis
 			r.damage(ManifestAltered, segmentName(s.Number, suffixZIP), 0, 0, err.Error())
 			continue
 		}
-		m.sums = make(map[string]string, bytes.Count(text, []byte("\n")))
+		m.sums = make(map[string]string, min(bytes.Count(text, []byte("\n")), len(s.files)+1)) // a hostile list may have very many lines
 		for line := range strings.Lines(string(text)) {
 			sum, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-			m.sums[name] = sum
+			if m.sums[name] = sum; len(m.sums) > maxEntries {
+				break
+			}
 		}
 	}
 	return lists

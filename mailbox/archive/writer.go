@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha512"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"time"
 )
 
 // WriteOptions say how an archive is written.
@@ -18,6 +20,9 @@ type WriteOptions struct {
 	// until the next Writer; nil: it is so from the beginning.
 	Stamp    func(ctx context.Context, data []byte) (token []byte, err error)
 	Evidence func(ctx context.Context, leaves [][]byte) (record []byte, err error)
+	// Trusted judges who signed the head that is there, before anything is built on it: extra are certificates that came with the
+	// signature, at is when it says that it was made. nil: whoever signed it is believed.
+	Trusted func(ctx context.Context, signer *x509.Certificate, extra []*x509.Certificate, at time.Time) error
 	// Proves verifies a token over the first of these leaves, and an evidence record of it out of a tree over all of them, which a writer
 	// that was killed has left. nil: they are got again.
 	Proves func(ctx context.Context, token, record []byte, leaves [][]byte) error
@@ -69,12 +74,30 @@ func (a *Archive) Write(ctx context.Context, o WriteOptions) (*Writer, error) {
 	}
 	w := &Writer{a: a, o: o, unlock: unlock}
 	if err = a.reload(ctx); err == nil {
+		err = w.trusted(ctx)
+	}
+	if err == nil {
 		err = w.mend(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}
 	return w, nil
+}
+
+// trusted refuses to go on from a head that somebody else has signed.
+func (w *Writer) trusted(ctx context.Context) error {
+	if w.o.Trusted == nil {
+		return nil
+	}
+	h, signed, err := openHead(ctx, w.a.raw)
+	if err != nil {
+		return err
+	}
+	if err := w.o.Trusted(ctx, signed.signer, signed.bag, h.Time); err != nil {
+		return fmt.Errorf("%s: %w: %w", headName, ErrSignature, err)
+	}
+	return nil
 }
 
 // Close gives up what was added and is in no sealed segment, and lets other writers in.
