@@ -34,8 +34,9 @@ docs/archive.md describes the format, and how to check it by hand.
 
 func newArchivePullCommand(a *app) *cobra.Command {
 	var (
-		p   client.ArchivePullParams
-		tsa tsaFlags
+		p    client.ArchivePullParams
+		tsa  tsaFlags
+		keys keyFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "pull [FOLDER…]",
@@ -68,6 +69,9 @@ was before. This home remembers it too.
 				return usagef("leave out one of them", "--no-timestamp, and an authority to ask for one")
 			}
 			if p.Stamp.Access, err = tsa.read(ctx, a, p.Stamp.TSA); err != nil {
+				return err
+			}
+			if p.Keys, err = keys.read(ctx, a); err != nil {
 				return err
 			}
 			if p.Expunge && !a.flags.yes {
@@ -103,6 +107,7 @@ was before. This home remembers it too.
 	f.StringArrayVar(&p.Stamp.TSA, "tsa", nil, "ask the timestamp authority at this `URL`; repeat for more, asked in this order")
 	f.StringArrayVar(&p.Stamp.TSATrust, "tsa-trust", nil, "trust the timestamp anchors in this `file` and no others")
 	tsa.add(cmd)
+	keys.add(cmd)
 	return cmd
 }
 

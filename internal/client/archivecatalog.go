@@ -84,8 +84,8 @@ func (e catalogEntry) weight() int64 { return int64(e.message.Text.Size()) + 409
 // digestID is what the catalog takes for the Message-ID of a message without one, so that it is found again.
 func digestID(sha256 string) string { return "sha256:" + sha256 }
 
-// add takes in the messages of a segment.
-func (k *catalog) add(ctx context.Context, segment int, entries []catalogEntry) error {
+// add takes in messages of a segment; whole says that they are all of it. What is not whole is looked for again by catchUp.
+func (k *catalog) add(ctx context.Context, segment int, entries []catalogEntry, whole bool) error {
 	for len(entries) > 0 {
 		folder := catalogFolder(entries[0].line.Account, entries[0].line.Folder)
 		var batch []index.Message
@@ -116,6 +116,10 @@ func (k *catalog) add(ctx context.Context, segment int, entries []catalogEntry) 
 		if _, err := k.Add(ctx, f, batch); err != nil {
 			return explainIndex(err)
 		}
+	}
+	through, err := k.through(ctx)
+	if err != nil || !whole || through != segment-1 {
+		return err
 	}
 	if _, err := k.Begin(ctx, catalogMark, catalogNumbering); err != nil {
 		return explainIndex(err)
@@ -174,9 +178,14 @@ func (k *catalog) catchUp(ctx context.Context) error {
 	progress := Progress{What: "index of the archive"}
 	for segment := through + 1; segment <= k.archive.Segments(); segment++ {
 		s, err := k.archive.Segment(ctx, segment)
+		if isDamage(err) {
+			k.client.o.Say(fmt.Sprintf("warning: segment %d is not listed: %v", segment, err))
+			continue
+		}
 		if err != nil {
 			return err
 		}
+		whole := true
 		progress.Total = int(k.archive.Messages())
 		var entries []catalogEntry
 		for n := s.First; n <= s.Last; n++ {
@@ -184,6 +193,10 @@ func (k *catalog) catchUp(ctx context.Context) error {
 			var gone *archive.ShreddedError
 			switch {
 			case errors.As(err, &gone):
+				continue
+			case isDamage(err):
+				k.client.o.Say(fmt.Sprintf("warning: message %d is not listed: %v", n, err))
+				whole = false
 				continue
 			case err != nil:
 				return err
@@ -193,7 +206,7 @@ func (k *catalog) catchUp(ctx context.Context) error {
 			progress.Octets += e.line.Size
 			k.client.tell(progress)
 		}
-		if err := k.add(ctx, segment, slices.Clip(entries)); err != nil {
+		if err := k.add(ctx, segment, slices.Clip(entries), whole); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/sealmail/sealmail/internal/config"
@@ -21,6 +22,7 @@ type ArchivePullParams struct {
 	Signer      string      // fingerprint of the archiving certificate, or its beginning; empty: the one that there is
 	Stamp       StampParams // who is asked for timestamps; Hash is not asked for
 	NoTimestamp bool
+	Keys        KeyFiles // private keys of recovery certificates, for segments whose keys the vault has not
 	Recovery    []string // files with certificates, for an archive that is made
 	Witness     string   // file that gets a copy of the head; empty: none
 	Expunge     bool     // remove at the server what was read back from the archive
@@ -328,6 +330,9 @@ func (u *archivePuller) keep(ctx context.Context, a *arrival[archived]) error {
 		if duplicate, err = u.catalog.duplicate(ctx, orEmpty(f.line.MessageID), digest); err != nil {
 			return err
 		}
+		if duplicate != 0 && !u.shares(ctx, duplicate, digest) {
+			duplicate = 0
+		}
 	}
 	m, err := f.given(duplicate)
 	if err != nil {
@@ -360,6 +365,21 @@ func (u *archivePuller) keep(ctx context.Context, a *arrival[archived]) error {
 	return nil
 }
 
+// shares reports whether the octets of an archived message are there, whole, so that another message can do with them. Where they
+// were destroyed the writer says so.
+func (u *archivePuller) shares(ctx context.Context, n archive.Number, digest string) bool {
+	s, err := u.archive.SegmentOf(ctx, n)
+	var r *archive.Record
+	if err == nil {
+		r, err = s.Record(ctx, n)
+	}
+	if err == nil {
+		err = s.Octets(ctx, r, io.Discard)
+	}
+	var gone *archive.ShreddedError
+	return errors.As(err, &gone) || err == nil && r.SHA256 == digest && r.OctetsIn == 0
+}
+
 // forget forgets what was in the open segment.
 func (u *archivePuller) forget() {
 	u.entries, u.weight, u.digests = nil, 0, map[string]archive.Number{}
@@ -379,7 +399,7 @@ func (u *archivePuller) seal(ctx context.Context) error {
 	}
 	u.result.Segments++
 	// What is archived is told of, also where one of these cannot be written.
-	kept := errors.Join(u.witness(ctx), u.catalog.add(ctx, sealed.Segment, entries))
+	kept := errors.Join(u.witness(ctx), u.catalog.add(ctx, sealed.Segment, entries, true))
 	for _, e := range entries {
 		u.result.Archived++
 		u.result.Octets += e.line.Size

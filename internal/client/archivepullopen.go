@@ -65,7 +65,7 @@ func (u *archivePuller) open(ctx context.Context) (err error) {
 
 // openArchive opens the archive, or makes it.
 func (u *archivePuller) openArchive(ctx context.Context, signer archive.Signer, recovery []*x509.Certificate) error {
-	o, err := u.client.archiveOptions(KeyFiles{})
+	o, err := u.client.archiveOptions(u.p.Keys)
 	if err != nil {
 		return err
 	}

@@ -109,7 +109,7 @@ func (c *Client) ArchiveVerify(ctx context.Context, p ArchiveVerifyParams, each 
 		c.o.Say("note: that the whole archive was put back to what it was some time ago cannot be seen in it: --witness names a copy of its head that was kept elsewhere")
 	}
 	if summary.Sound() {
-		if err := c.rememberVerified(ctx, storage, o, dir); err != nil {
+		if err := c.rememberVerified(ctx, storage, o, dir, summary.Sequence); err != nil {
 			return nil, err
 		}
 	}
@@ -117,12 +117,16 @@ func (c *Client) ArchiveVerify(ctx context.Context, p ArchiveVerifyParams, each 
 }
 
 // rememberVerified notes what an archive is that was found sound.
-func (c *Client) rememberVerified(ctx context.Context, s archive.Storage, o archive.Options, dir string) error {
+func (c *Client) rememberVerified(ctx context.Context, s archive.Storage, o archive.Options, dir string, sequence int64) error {
 	a, err := archive.Open(ctx, s, o)
 	if err != nil {
 		return explainArchive(dir, err)
 	}
-	// Where it was held against another witness, it may still have been put back since this home saw it.
+	// Where it was held against another witness, it may still have been put back since this home saw it. A head that another process
+	// wrote meanwhile was not verified.
+	if h, _ := a.Head(); h.Sequence != sequence {
+		return a.Close()
+	}
 	if err = c.checkMemory(ctx, a); err == nil {
 		if err := c.remember(a, dir); err != nil {
 			c.o.Say("warning: what was found is not remembered: " + err.Error())

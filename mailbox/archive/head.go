@@ -43,6 +43,9 @@ const (
 	headTitle = "sealmail archive head, version 1"
 	// maxHead bounds the octets of a head: what there is to say of an archive of sixty million messages.
 	maxHead = 64 << 20
+	// headReserve is what segments leave of that for statements, renewals and keys of later generations: who has no room for another
+	// segment can still hold, release and destroy.
+	headReserve = 16 << 20
 )
 
 // marshal returns the text that is signed. After a blank line it is what sha512sum prints and checks.

@@ -74,7 +74,7 @@ func (s *segmentWriter) full() bool {
 
 func (a *Archive) newSegment(ctx context.Context, h *Head) (*segmentWriter, error) {
 	s := &segmentWriter{a: a, ctx: ctx, number: h.Segments + 1, now: a.o.Now(), material: map[[sha256.Size]byte]bool{}, buffer: make([]byte, copiedAtOnce)}
-	if s.number > maxSegment {
+	if s.number > maxSegment || len(h.marshal()) > maxHead-headReserve {
 		return nil, errors.New("the archive has as many segments as it can: begin another one")
 	}
 	if h.Segments > 0 {

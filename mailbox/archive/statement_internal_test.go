@@ -198,3 +198,18 @@ func FuzzStatement(f *testing.F) {
 		}
 	})
 }
+
+// TestHeadFull begins a segment where the head has no room for many more: it is refused before anything is made.
+func TestHeadFull(t *testing.T) {
+	h := &Head{Archive: newIdentifier()}
+	for n := range 400_000 {
+		h.Objects = append(h.Objects, ObjectSum{Name: statementName(n)})
+	}
+	if size := len(h.marshal()); size > maxHead {
+		t.Fatalf("a head of %d octets", size)
+	}
+	a := &Archive{o: Options{Now: time.Now}, description: &description{ID: h.Archive}} // without a storage
+	if _, err := a.newSegment(t.Context(), h); err == nil {
+		t.Error("there is room")
+	}
+}
